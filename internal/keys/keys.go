@@ -1,0 +1,101 @@
+// Package keys builds every Redis key and channel that Holdfast uses, and the identifiers they are made of. No
+// other file knows what a key looks like.
+//
+//	key or channel             type        lifetime
+//	PREFIX:{ID}                hash        the record: the session's idle timeout or absolute deadline
+//	PREFIX:{ID}:lock           string      the lock token of the holder: the lock's TTL, or the grant's
+//	PREFIX:{ID}:queue          list        lock tokens that wait, oldest first: the longest wait plus the lock's TTL
+//	PREFIX:user:HASH           sorted set  IDs of a user's sessions by deadline: the latest deadline
+//	PREFIX:node:NODE           channel     grants, invalidations and probes for one node
+//	PREFIX:nodes               channel     invalidations for everybody, when too many nodes hold a copy
+//
+// The first three carry the hash tag {ID}, so that one script may touch them all in a Redis Cluster.
+package keys
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"strings"
+)
+
+// DefaultPrefix is the prefix of every key when none is configured.
+const DefaultPrefix = "holdfast"
+
+// NodeLen is the length of a node ID: 64 bits in base64url.
+const NodeLen = 11
+
+// Space is the set of keys under one prefix.
+type Space struct{ prefix string }
+
+// In returns the keys under the prefix; an empty one means DefaultPrefix.
+func In(prefix string) Space {
+	if prefix == "" {
+		prefix = DefaultPrefix
+	}
+	return Space{prefix: prefix}
+}
+
+// braces keeps the names of a caller from ending the hash tag early.
+var braces = strings.NewReplacer("%", "%25", "{", "%7B", "}", "%7D")
+
+// tagged is the part that all keys of one ID share.
+func (s Space) tagged(id string) string {
+	if strings.ContainsAny(id, "%{}") {
+		id = braces.Replace(id)
+	}
+	return s.prefix + ":{" + id + "}"
+}
+
+// Keys are the three keys of one ID. They live in one cluster slot.
+type Keys struct{ Record, Lock, Queue string }
+
+// Of returns the keys of an ID, which may be any non-empty string.
+func (s Space) Of(id string) Keys {
+	record := s.tagged(id)
+	return Keys{Record: record, Lock: record + ":lock", Queue: record + ":queue"}
+}
+
+// RecordPattern matches the keys of all records for SCAN, and also their locks and queues; see RecordID.
+func (s Space) RecordPattern() string {
+	escaped := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`).Replace(s.prefix)
+	return escaped + ":{*}"
+}
+
+// RecordID returns the ID in a record's key, and false for any other key.
+func (s Space) RecordID(key string) (id string, ok bool) {
+	rest, ok := strings.CutPrefix(key, s.prefix+":{")
+	if !ok {
+		return "", false
+	}
+	return strings.CutSuffix(rest, "}")
+}
+
+// User is the sorted set of a user's sessions. The user's name is hashed: names are often e-mail addresses, and
+// key names travel into logs and dashboards.
+func (s Space) User(user string) string {
+	sum := sha256.Sum256([]byte(user))
+	return s.prefix + ":user:" + base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// NodePrefix is what a node ID is appended to for the name of its channel. Scripts use it.
+func (s Space) NodePrefix() string { return s.prefix + ":node:" }
+
+// Node is the channel of one node.
+func (s Space) Node(node string) string { return s.NodePrefix() + node }
+
+// Nodes is the channel that every node listens to.
+func (s Space) Nodes() string { return s.prefix + ":nodes" }
+
+// Random returns bits of randomness from the operating system in base64url without padding.
+func Random(bits int) string {
+	b := make([]byte, bits/8)
+	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// NewNode returns the ID of a new node.
+func NewNode() string { return Random(64) }
+
+// NewLockToken returns a lock token of the node: NODE.RANDOM. It tells whom a grant is for.
+func NewLockToken(node string) string { return node + "." + Random(96) }

@@ -1,0 +1,98 @@
+package lock
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/rdb"
+)
+
+// Config is what New may be told. The zero value of a field means its default, a negative duration means off.
+type Config struct {
+	// Prefix begins every key and channel. All processes that share locks share it.
+	//
+	// Defaults to "holdfast".
+	Prefix string
+
+	// TTL is how long a lock outlives a holder that died. A living one renews it every third of that. At least 30 ms.
+	//
+	// Defaults to 10 s.
+	TTL time.Duration
+
+	// GrantTTL is how long a waiter to which the lock was passed may take to answer before the next may try.
+	//
+	// Defaults to 2 s, or TTL if that is shorter.
+	GrantTTL time.Duration
+
+	// Wait bounds the time that Acquire waits, beside its context. Negative: only the context does.
+	//
+	// Defaults to 10 s.
+	Wait time.Duration
+
+	// MaxHold bounds the time for which a lease is renewed, so that a stuck holder cannot block the others for ever.
+	// Negative: no bound.
+	//
+	// Defaults to 1 min.
+	MaxHold time.Duration
+
+	// MaxWaiters bounds how many may wait for one key, within this process and again in Redis.
+	//
+	// Defaults to 128.
+	MaxWaiters int
+
+	// Timeout bounds each call to Redis.
+	//
+	// Defaults to 3 s, or TTL if that is shorter.
+	Timeout time.Duration
+
+	// Node is the ID of this process in lock tokens. Whoever sets it listens on the node's channel and hands each grant
+	// to Granted. Empty: the Locker takes a random one and listens itself.
+	//
+	// Defaults to "".
+	Node string
+
+	// Logger gets what happens in the background.
+	//
+	// Defaults to slog.Default().
+	Logger *slog.Logger
+}
+
+func (c *Config) withDefaults() Config {
+	var cfg Config
+	if c != nil {
+		cfg = *c
+	}
+	cfg.TTL = cmp.Or(cfg.TTL, 10*time.Second)
+	cfg.GrantTTL = cmp.Or(cfg.GrantTTL, min(2*time.Second, cfg.TTL))
+	cfg.Wait = cmp.Or(cfg.Wait, 10*time.Second)
+	cfg.MaxHold = cmp.Or(cfg.MaxHold, time.Minute)
+	cfg.MaxWaiters = cmp.Or(cfg.MaxWaiters, 128)
+	cfg.Timeout = cmp.Or(cfg.Timeout, min(rdb.DefaultTimeout, cfg.TTL))
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
+	return cfg
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.TTL < 30*time.Millisecond:
+		return fmt.Errorf("TTL is %v: it must be at least 30ms, so that it can be renewed in time", c.TTL)
+	case c.GrantTTL < time.Millisecond || c.GrantTTL > c.TTL:
+		return fmt.Errorf("GrantTTL is %v: it must lie between 1ms and TTL (%v)", c.GrantTTL, c.TTL)
+	case c.MaxWaiters < 1:
+		return fmt.Errorf("MaxWaiters is %d: it must be at least 1", c.MaxWaiters)
+	case c.Timeout < time.Millisecond:
+		return fmt.Errorf("Timeout is %v: it must be at least 1ms", c.Timeout)
+	}
+	return nil
+}
+
+// margin is how long before its end a lease is no longer trusted: time for the holder to stop.
+func (c *Config) margin() time.Duration { return c.TTL / 10 }
+
+// tick is how often leases are looked at.
+func (c *Config) tick() time.Duration { return c.TTL / 10 }
+
+// queueLife is how long a queue outlives its last newcomer: no waiter in it can wait for longer.
+func (c *Config) queueLife() time.Duration { return max(c.Wait, 0) + 6*c.TTL }

@@ -1,0 +1,244 @@
+package lock
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
+)
+
+// Lease is a lock that is held. Exactly one of Release and Done ends it. It is safe for concurrent use.
+type Lease struct {
+	locker *Locker
+	key    string
+	token  string
+	state  any
+	ctx    context.Context //nolint:containedctx // ends with the lease; Context returns it
+	cancel context.CancelCauseFunc
+
+	// What follows is guarded by locker.mu.
+	trust leaseTrust
+	lost  bool // its context has ended, the holder has not ended it yet
+	ended bool
+
+	outlived bool // its context goes on after the lease
+}
+
+// leaseTrust is what is known of a lease's time, on the monotonic clock of this process.
+type leaseTrust struct {
+	since   time.Time // the first request for it was sent
+	renewed time.Time // the last request that Redis answered was sent
+	until   time.Time // it is trusted
+}
+
+// trust is the trust in a lease that Redis has confirmed in answer to a request sent at that time.
+func (l *Locker) trust(sent time.Time) leaseTrust {
+	return leaseTrust{since: sent, renewed: sent, until: sent.Add(l.cfg.TTL - l.cfg.margin())}
+}
+
+func (l *Locker) lease(ctx context.Context, key, token string, trust leaseTrust, state any, outlived bool) *Lease {
+	ctx, cancel := context.WithCancelCause(ctx)
+	le := &Lease{locker: l, key: key, token: token, state: state, ctx: ctx, cancel: cancel, trust: trust, outlived: outlived}
+	l.mu.Lock()
+	l.leases[le] = struct{}{}
+	l.mu.Unlock()
+	l.stats.acquired.Add(1)
+	return le
+}
+
+// Context ends with [ErrLost] as its cause as soon as the lease can no longer be trusted. It is a child of the context
+// that Acquire was called with. Release ends it as well, unless the lease came from [Locker.AcquireWith]: there the
+// caller's work may outlive the lease, and its own context must end some time.
+func (le *Lease) Context() context.Context { return le.ctx }
+
+// Token is the lock token, for scripts that check it.
+func (le *Lease) Token() string { return le.token }
+
+// State is what the request before vouched for with [Lease.Done], else nil.
+func (le *Lease) State() any { return le.state }
+
+// Trusted reports whether the lease was neither ended nor lost so far.
+func (le *Lease) Trusted() bool {
+	le.locker.mu.Lock()
+	defer le.locker.mu.Unlock()
+	return !le.ended && !le.lost && time.Now().Before(le.trust.until)
+}
+
+// Release gives the lock back and passes it to whoever is next. If that is a request of this process the lock goes to
+// it in memory, without a round trip; else it costs one. It does its work even if ctx has ended, within
+// Config.Timeout. It returns [ErrLost] if the lock was not ours any more, and nil when called again. If Redis does
+// not answer the clean-up goes on in the background, and the error says so.
+func (le *Lease) Release(ctx context.Context) error {
+	if !le.end(nil) {
+		return nil
+	}
+	defer le.locker.left()
+	if le.hand() {
+		return nil
+	}
+	if err := le.giveBack(ctx); err != nil {
+		return fmt.Errorf("release lock: %w", err)
+	}
+	return nil
+}
+
+// ReleaseSoon is Release in the background. What goes wrong is logged.
+func (le *Lease) ReleaseSoon() {
+	if !le.end(nil) {
+		return
+	}
+	l := le.locker
+	defer l.left()
+	if le.hand() {
+		return
+	}
+	l.cleanUps.Go(func() {
+		if err := le.giveBack(context.Background()); err != nil {
+			l.cfg.Logger.Warn("holdfast: a lock could not be released", "id", le.key, "error", err)
+		}
+	})
+}
+
+// hand gives the lock to the next request of this process, if there is one.
+func (le *Lease) hand() bool {
+	l := le.locker
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.lines.anyone(le.key) {
+		return false
+	}
+	l.stats.handed.Add(1)
+	l.lines.next(le.key, turn{token: le.token})
+	return true
+}
+
+// giveBack releases the lock in Redis. The line stays as it is meanwhile: a request that arrives now waits until the
+// lock is free, instead of finding it taken.
+func (le *Lease) giveBack(ctx context.Context) error {
+	l := le.locker
+	held, err := l.leave(context.WithoutCancel(ctx), le.key, le.token)
+	if err != nil {
+		l.abandon(le.key, le.token, func() { l.pass(le.key, turn{}) })
+		return err
+	}
+	l.pass(le.key, turn{})
+	if !held {
+		return ErrLost
+	}
+	return nil
+}
+
+// Keep reports whether a script that ends the lease should keep the lock, if nobody waits for it in Redis, because a
+// request of this process is next.
+func (le *Lease) Keep() bool {
+	l := le.locker
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines.anyone(le.key)
+}
+
+// Done ends a lease whose lock a script of the caller's has dealt with. If it kept the lock, in a run whose request
+// was sent at that time, the next request of this process gets it together with the state: what the script has just
+// checked. Otherwise the lock is taken to be released, and the next one asks for itself.
+func (le *Lease) Done(kept bool, sent time.Time, state any) {
+	if !le.end(nil) {
+		return
+	}
+	l := le.locker
+	defer l.left()
+	if !kept {
+		l.pass(le.key, turn{})
+		return
+	}
+	l.stats.handed.Add(1)
+	l.pass(le.key, turn{token: le.token, state: state, lease: l.trust(sent)})
+}
+
+// Abandon ends a lease of which nobody knows whether Redis still has the lock. It is released in the background.
+func (le *Lease) Abandon() {
+	if le.end(nil) {
+		le.locker.abandon(le.key, le.token, func() { le.locker.pass(le.key, turn{}) })
+		le.locker.left()
+	}
+}
+
+// end takes the lease from the renewer. It reports false if that has happened before.
+func (le *Lease) end(cause error) bool {
+	l := le.locker
+	l.mu.Lock()
+	first := !le.ended
+	le.ended = true
+	delete(l.leases, le)
+	l.mu.Unlock()
+	if cause != nil || !le.outlived {
+		le.cancel(cause)
+	}
+	return first
+}
+
+//go:embed leave.lua
+var leaveBody string
+
+var leaveScript = queue.NewScript(leaveBody)
+
+// leave takes a token out of lock and queue and reports whether it held the lock. It may be repeated.
+func (l *Locker) leave(ctx context.Context, key, token string) (held bool, err error) {
+	k := l.space.Of(key)
+	result := make(chan int, 1)
+	err = l.db.Do(ctx, func(ctx context.Context) error {
+		n, err := leaveScript.Run(ctx, l.db.Client(), []string{k.Lock, k.Queue},
+			l.settings.NodePrefix, token, l.settings.Grant.Milliseconds()).Int()
+		result <- n
+		return err
+	})
+	if err != nil {
+		return false, rdb.Sort(err)
+	}
+	return <-result == 1, nil
+}
+
+// abandon makes sure, in the background, that a token neither holds the lock nor waits for it, and then runs after.
+// It tries until the lock would have expired anyway.
+func (l *Locker) abandon(key, token string, after func()) {
+	l.cleanUps.Go(func() {
+		if !l.cleanUp(key, token) {
+			l.leftBehind.Add(1)
+			l.cfg.Logger.Warn("holdfast: a lock could not be released and ends with its TTL", "id", key, "ttl", l.cfg.TTL)
+		}
+		if after != nil {
+			after()
+		}
+	})
+}
+
+// abandonAsked is abandon for a token whose last request was not answered. The request may still reach Redis, behind
+// our clean-up; hence a second one, later.
+func (l *Locker) abandonAsked(key, token string) {
+	l.abandon(key, token, func() {
+		select {
+		case <-time.After(l.cfg.TTL / 4):
+		case <-l.closed:
+		}
+		l.cleanUp(key, token)
+	})
+}
+
+func (l *Locker) cleanUp(key, token string) (clean bool) {
+	deadline := time.Now().Add(l.cfg.TTL)
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		_, err := l.leave(context.WithoutCancel(l.stop), key, token)
+		if err == nil {
+			return true
+		}
+		if l.stop.Err() != nil || time.Now().After(deadline) {
+			return false
+		}
+		select {
+		case <-time.After(pause):
+		case <-l.stop.Done():
+		}
+	}
+}

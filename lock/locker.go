@@ -1,0 +1,357 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
+)
+
+// Locker hands out leases. It is safe for concurrent use. Close ends its goroutines.
+type Locker struct {
+	cfg      Config
+	db       *rdb.DB
+	space    keys.Space
+	settings queue.Settings
+
+	mu      sync.Mutex // guards what follows, and is never held over a call, a send that may block or a wait
+	lines   lines
+	asking  map[string]chan struct{} // the lock tokens that wait in Redis, with the signal to ask again
+	leases  map[*Lease]struct{}      // those that have not ended
+	users   int                      // requests in AcquireWith, and leases that were not ended yet
+	closing bool
+	idle    chan struct{} // closed when closing and there are no users left
+
+	closed     chan struct{}   // closed at the start of Close: waiters give up
+	stop       context.Context //nolint:containedctx // ends the goroutines of the Locker, which owns them
+	stopNow    context.CancelFunc
+	cleanUps   sync.WaitGroup // see abandon; only users and clean-ups start one
+	background sync.WaitGroup // the renewer and the listener
+	leftBehind atomic.Int64   // clean-ups that did not succeed
+
+	stats struct{ acquired, queued, handed, timeouts, refusals, lost atomic.Int64 }
+}
+
+// Stats counts what a Locker has done since New.
+type Stats struct {
+	Acquired int64 // leases given out
+	Queued   int64 // times that a request of this process had to wait in Redis' queue
+	Handed   int64 // leases that went from one request of this process to the next in memory
+	Timeouts int64 // requests that gave up waiting
+	Refused  int64 // requests turned away because too many were waiting
+	Lost     int64 // leases that ended before they were released
+	Held     int   // leases held now
+	Waiting  int   // requests that wait now, in this process
+}
+
+// New returns a Locker on the client, which stays the caller's and is never closed. A nil Config takes the defaults.
+// Without Config.Node it keeps one connection for the messages that tell it of grants.
+func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
+	if client == nil {
+		return nil, errors.New("lock: the client is nil: pass the go-redis client of the application")
+	}
+	c := cfg.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("lock: Config.%w", err)
+	}
+	listen := c.Node == ""
+	if listen {
+		c.Node = keys.NewNode()
+	}
+	space := keys.In(c.Prefix)
+	stop, stopNow := context.WithCancel(context.Background())
+	l := &Locker{
+		cfg:   c,
+		db:    rdb.New(client, c.Timeout),
+		space: space,
+		settings: queue.Settings{
+			NodePrefix: space.NodePrefix(),
+			MaxWaiters: c.MaxWaiters,
+			Life:       c.queueLife(),
+			Grant:      c.GrantTTL,
+		},
+		lines:   make(lines),
+		asking:  make(map[string]chan struct{}),
+		leases:  make(map[*Lease]struct{}),
+		idle:    make(chan struct{}),
+		closed:  make(chan struct{}),
+		stop:    stop,
+		stopNow: stopNow,
+	}
+	l.background.Go(l.renew)
+	if listen {
+		l.background.Go(func() { l.listen(client) })
+	}
+	return l, nil
+}
+
+// Acquire waits until the lock of the key is ours, first come first served, and returns the lease. The key may be any
+// non-empty string; with a Redis Cluster each key lives in a slot of its own.
+//
+// It gives up with [ErrTimeout] when ctx ends or Config.Wait is over, with [ErrTooManyWaiters] when the queue is full,
+// with [ErrUnavailable] or [ErrOutcomeUnknown] when Redis does not answer, with [ErrClosed] after Close; then no lock
+// is left behind. A free lock costs one round trip.
+func (l *Locker) Acquire(ctx context.Context, key string) (*Lease, error) {
+	if key == "" {
+		return nil, errors.New("acquire lock: the key is empty")
+	}
+	lease, err := l.AcquireWith(ctx, key, plain{keys: l.space.Of(key)})
+	if err != nil {
+		return nil, fmt.Errorf("acquire lock: %w", err)
+	}
+	return lease, nil
+}
+
+// AcquireWith is Acquire with a rider of the caller's, for packages of this module. When a lease comes from a request
+// of this process that vouched for a state (see [Lease.Done]), the rider is not asked and Lease.State returns the state.
+func (l *Locker) AcquireWith(ctx context.Context, key string, rider Rider) (*Lease, error) {
+	patience := patience{ctx: ctx, closed: l.closed, limit: l.cfg.Wait, start: time.Now()}
+	defer patience.end()
+
+	t, err := l.turn(key, &patience)
+	if err != nil {
+		l.left()
+		return nil, l.count(err)
+	}
+	if t.state != nil {
+		return l.lease(ctx, key, t.token, t.lease, t.state, !isPlain(rider)), nil
+	}
+	lease, err := l.contend(ctx, key, t.token, rider, &patience)
+	if err != nil {
+		l.pass(key, turn{})
+		l.left()
+		return nil, l.count(err)
+	}
+	return lease, nil
+}
+
+// turn waits until this request is the one of its process that may talk to Redis about the key.
+func (l *Locker) turn(key string, p *patience) (turn, error) {
+	l.mu.Lock()
+	l.users++
+	if l.closing {
+		l.mu.Unlock()
+		return turn{}, ErrClosed
+	}
+	w, ok := l.lines.join(key, l.cfg.MaxWaiters)
+	l.mu.Unlock()
+	switch {
+	case !ok:
+		return turn{}, ErrTooManyWaiters
+	case w == nil:
+		return turn{}, nil
+	}
+	err := p.wait(w.turn)
+	if err == nil {
+		return p.got, nil
+	}
+	l.mu.Lock()
+	quit := l.lines.quit(key, w)
+	l.mu.Unlock()
+	if !quit {
+		l.pass(key, <-w.turn)
+	}
+	return turn{}, err
+}
+
+// pass gives the turn to the next request of this process. If there is none and a lock comes with the turn, the lock
+// is released.
+func (l *Locker) pass(key string, t turn) {
+	l.mu.Lock()
+	if t.token == "" || l.lines.anyone(key) {
+		l.lines.next(key, t)
+		l.mu.Unlock()
+		return
+	}
+	l.mu.Unlock()
+	l.abandon(key, t.token, func() { l.pass(key, turn{}) })
+}
+
+// contend asks Redis until the lock is ours. A token that is not empty comes from the request before.
+func (l *Locker) contend(ctx context.Context, key, token string, rider Rider, p *patience) (*Lease, error) {
+	if token == "" {
+		token = keys.NewLockToken(l.cfg.Node)
+	}
+	wake := l.expect(token) // first, so that a grant which overtakes the answer is not missed
+	defer l.forget(token)
+
+	waited := false
+	for again := 0; ; {
+		sent := time.Now()
+		at, err := l.try(ctx, key, token, waited, rider)
+		if err != nil {
+			l.abandonAsked(key, token)
+			return nil, err
+		}
+		switch at.Place {
+		case queue.Held:
+			return l.lease(ctx, key, token, l.trust(sent), nil, !isPlain(rider)), nil
+		case queue.Out:
+			return nil, ErrRefused
+		case queue.Full:
+			return nil, ErrTooManyWaiters
+		case queue.Again:
+			again++
+			err = p.pause(wake, backoff(again))
+		case queue.Queued:
+			if !waited {
+				l.stats.queued.Add(1)
+			}
+			waited = true
+			err = p.pause(wake, at.Expiry+jitter(l.cfg.GrantTTL))
+		}
+		if err != nil {
+			l.abandon(key, token, nil)
+			return nil, err
+		}
+	}
+}
+
+// Granted tells the Locker that its node has got a message of kind queue.GrantKind with this lock token: the lock may
+// be ours. Only needed with Config.Node.
+func (l *Locker) Granted(token string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if wake, ok := l.asking[token]; ok {
+		signal(wake)
+	}
+}
+
+// Recheck lets everybody who waits ask Redis again, because messages may have been lost. Only needed with Config.Node.
+func (l *Locker) Recheck() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, wake := range l.asking {
+		signal(wake)
+	}
+}
+
+// signal coalesces: one is enough to ask again.
+func signal(wake chan struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Locker) expect(token string) chan struct{} {
+	wake := make(chan struct{}, 1)
+	l.mu.Lock()
+	l.asking[token] = wake
+	l.mu.Unlock()
+	return wake
+}
+
+func (l *Locker) forget(token string) {
+	l.mu.Lock()
+	delete(l.asking, token)
+	l.mu.Unlock()
+}
+
+// count notes why a request got no lease.
+func (l *Locker) count(err error) error {
+	switch {
+	case errors.Is(err, ErrTimeout):
+		l.stats.timeouts.Add(1)
+	case errors.Is(err, ErrTooManyWaiters):
+		l.stats.refusals.Add(1)
+	}
+	return err
+}
+
+// Stats returns the counts.
+func (l *Locker) Stats() Stats {
+	l.mu.Lock()
+	held, waiting := len(l.leases), len(l.asking)
+	for _, ln := range l.lines {
+		waiting += ln.waiting.Len()
+	}
+	l.mu.Unlock()
+	return Stats{
+		Acquired: l.stats.acquired.Load(),
+		Queued:   l.stats.queued.Load(),
+		Handed:   l.stats.handed.Load(),
+		Timeouts: l.stats.timeouts.Load(),
+		Refused:  l.stats.refusals.Load(),
+		Lost:     l.stats.lost.Load(),
+		Held:     held,
+		Waiting:  waiting,
+	}
+}
+
+// left notes that a request or a lease has come to its end.
+func (l *Locker) left() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.users--
+	l.checkIdle()
+}
+
+// checkIdle is called with mu held.
+func (l *Locker) checkIdle() {
+	if !l.closing || l.users > 0 {
+		return
+	}
+	select {
+	case <-l.idle:
+	default:
+		close(l.idle)
+	}
+}
+
+// Close ends the Locker. New requests and those that wait get [ErrClosed] at once. Leases may be released until ctx
+// ends; then they are taken from their holders, whose contexts end with ErrClosed. When Close returns nil every lock
+// is released and every goroutine has ended; otherwise the error says what Redis did not confirm, and those locks end
+// with their TTL. Further calls wait for the same. The client is not closed.
+func (l *Locker) Close(ctx context.Context) error {
+	l.mu.Lock()
+	if !l.closing {
+		l.closing = true
+		close(l.closed) // 1. nobody new, and the waiters leave
+		l.checkIdle()
+	}
+	l.mu.Unlock()
+
+	select { // 2. the holders finish, while the renewer still works for them
+	case <-l.idle:
+	case <-ctx.Done():
+		l.evict()
+		<-l.idle // what is left is bounded by Config.Timeout
+	}
+
+	// 3. The clean-ups go on until they succeed or ctx ends.
+	cut := context.AfterFunc(ctx, l.stopNow)
+	l.cleanUps.Wait()
+	cut()
+
+	l.stopNow() // 4. the renewer and the listener have nothing left to do
+	l.background.Wait()
+	if n := l.leftBehind.Load(); n > 0 {
+		return fmt.Errorf("close locks: %d could not be released and end with their TTL (%v): %w", n, l.cfg.TTL, ErrUnavailable)
+	}
+	return nil
+}
+
+// evict takes the leases from their holders.
+func (l *Locker) evict() {
+	l.mu.Lock()
+	var held []*Lease
+	for le := range l.leases {
+		held = append(held, le)
+	}
+	l.mu.Unlock()
+	for _, le := range held {
+		if le.end(ErrClosed) {
+			l.abandon(le.key, le.token, nil)
+			l.left()
+		}
+	}
+}

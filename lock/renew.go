@@ -1,0 +1,135 @@
+package lock
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/rdb"
+)
+
+//go:embed renew.lua
+var renewSource string
+
+var renewScript = redis.NewScript(renewSource)
+
+// renew is the one goroutine that keeps the leases of this process alive. Every tick it prolongs those that are due,
+// in one pipeline, and ends those that cannot be trusted any longer.
+func (l *Locker) renew() {
+	tick := time.NewTicker(l.cfg.tick())
+	defer tick.Stop()
+	for {
+		select {
+		case <-l.stop.Done():
+			return
+		case <-tick.C:
+		}
+		due := l.due(time.Now())
+		if len(due) == 0 {
+			continue
+		}
+		sent := time.Now()
+		answers, err := l.prolong(due)
+		if err != nil {
+			l.cfg.Logger.Warn("holdfast: locks could not be renewed; they are lost unless the next try succeeds",
+				"locks", len(due), "error", err)
+		}
+		l.settle(due, answers, sent)
+	}
+}
+
+// due returns the leases to renew: a third of the TTL has passed since the last time, and their holders have not had
+// them for too long. On the way it ends those whose trust would run out before the next tick.
+func (l *Locker) due(now time.Time) []*Lease {
+	var due, lost []*Lease
+	l.mu.Lock()
+	for le := range l.leases {
+		switch {
+		case le.lost:
+		case now.Add(l.cfg.tick()).After(le.trust.until):
+			lost = append(lost, le)
+		case l.cfg.MaxHold > 0 && now.Sub(le.trust.since) >= l.cfg.MaxHold:
+		case now.Sub(le.trust.renewed) >= l.cfg.TTL/3:
+			due = append(due, le)
+		}
+	}
+	l.mu.Unlock()
+	for _, le := range lost {
+		cause := fmt.Errorf("%w: it was not renewed in time", ErrLost)
+		if held := now.Sub(le.trust.since); l.cfg.MaxHold > 0 && held >= l.cfg.MaxHold {
+			cause = fmt.Errorf("%w: held for %v, longer than MaxHold (%v)", ErrLost, held.Round(time.Millisecond), l.cfg.MaxHold)
+		}
+		le.lose(cause)
+	}
+	return due
+}
+
+// prolong asks Redis to renew leases, and returns what it says of each: true, false, or nil for no answer.
+func (l *Locker) prolong(due []*Lease) ([]*bool, error) {
+	result := make(chan []*redis.Cmd, 1)
+	err := l.db.Do(l.stop, func(ctx context.Context) error {
+		cmds := make([]*redis.Cmd, len(due))
+		send := func(each func(redis.Pipeliner, []string, ...any) *redis.Cmd) error {
+			pipe := l.db.Client().Pipeline()
+			for i, le := range due {
+				cmds[i] = each(pipe, []string{l.space.Of(le.key).Lock}, le.token, l.cfg.TTL.Milliseconds())
+			}
+			_, err := pipe.Exec(ctx)
+			return err
+		}
+		err := send(func(p redis.Pipeliner, k []string, args ...any) *redis.Cmd {
+			return renewScript.EvalSha(ctx, p, k, args...)
+		})
+		if rdb.Missing(err) {
+			err = send(func(p redis.Pipeliner, k []string, args ...any) *redis.Cmd {
+				return renewScript.Eval(ctx, p, k, args...)
+			})
+		}
+		result <- cmds
+		return err
+	})
+	answers := make([]*bool, len(due))
+	select {
+	case cmds := <-result:
+		for i, cmd := range cmds {
+			if n, err := cmd.Int(); err == nil {
+				ours := n == 1
+				answers[i] = &ours
+			}
+		}
+	default: // out of time: the commands belong to the call
+	}
+	return answers, rdb.Sort(err)
+}
+
+// settle notes what Redis said of the leases. The time counts from before the request was sent.
+func (l *Locker) settle(due []*Lease, answers []*bool, sent time.Time) {
+	for i, le := range due {
+		switch ours := answers[i]; {
+		case ours == nil:
+		case *ours:
+			l.mu.Lock()
+			le.trust.renewed = sent
+			le.trust.until = l.trust(sent).until
+			l.mu.Unlock()
+		default:
+			le.lose(fmt.Errorf("%w: Redis has given it to somebody else", ErrLost))
+		}
+	}
+}
+
+// lose ends the context of a lease. The holder still ends the lease itself, and is told then.
+func (le *Lease) lose(cause error) {
+	l := le.locker
+	l.mu.Lock()
+	first := !le.lost && !le.ended
+	le.lost = true
+	l.mu.Unlock()
+	if first {
+		l.stats.lost.Add(1)
+		le.cancel(cause)
+	}
+}

@@ -1,0 +1,82 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// patience is what one request is ready to wait for, all its waits together: its context, Config.Wait, and the end of
+// the Locker.
+type patience struct {
+	ctx    context.Context //nolint:containedctx // lives for one Acquire, which has the context as an argument
+	closed <-chan struct{}
+	limit  time.Duration // 0 or less: none
+	start  time.Time
+
+	timer *time.Timer // made at the first wait, since most requests never wait
+	got   turn        // what wait received
+}
+
+// until is the channel that tells the end of the limit; nil without one.
+func (p *patience) until() <-chan time.Time {
+	if p.limit <= 0 {
+		return nil
+	}
+	if p.timer == nil {
+		p.timer = time.NewTimer(time.Until(p.start.Add(p.limit)))
+	}
+	return p.timer.C
+}
+
+func (p *patience) end() {
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}
+
+// wait waits for a turn.
+func (p *patience) wait(c <-chan turn) error {
+	select {
+	case p.got = <-c:
+		return nil
+	case <-p.ctx.Done():
+		return errors.Join(ErrTimeout, context.Cause(p.ctx))
+	case <-p.until():
+		return ErrTimeout
+	case <-p.closed:
+		return ErrClosed
+	}
+}
+
+// pause waits for a signal, or for as long as it makes sense to wait without one.
+func (p *patience) pause(wake <-chan struct{}, d time.Duration) error {
+	fallback := time.NewTimer(d)
+	defer fallback.Stop()
+	select {
+	case <-wake:
+		return nil
+	case <-fallback.C:
+		return nil
+	case <-p.ctx.Done():
+		return errors.Join(ErrTimeout, context.Cause(p.ctx))
+	case <-p.until():
+		return ErrTimeout
+	case <-p.closed:
+		return ErrClosed
+	}
+}
+
+// backoff grows when a lock turns out to be free again and again, yet somebody else is always faster.
+func backoff(again int) time.Duration {
+	if again < 3 {
+		return 0
+	}
+	return jitter(min(time.Duration(again)*time.Millisecond, 50*time.Millisecond))
+}
+
+// jitter keeps those who wait for the same expiry from asking at the same moment.
+func jitter(most time.Duration) time.Duration {
+	return time.Millisecond + rand.N(min(most, 100*time.Millisecond)) //nolint:gosec // not a secret
+}
