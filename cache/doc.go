@@ -1,0 +1,39 @@
+// Package cache keeps local copies of versioned values: a sharded LRU that is
+// bounded by bytes and that can be invalidated while a fill is under way.
+//
+// A copy is looked up with [Cache.Get]. On a miss the caller announces a fill,
+// asks the authority (for sessions that is Redis) and hands the answer in:
+//
+//	f := c.Begin(id)
+//	v, counter := ask(id)
+//	c.Put(f, counter, v)
+//
+// Between Begin and Put anything may happen, and an answer that was overtaken
+// must not be kept. Three rules see to that:
+//
+//   - [Cache.Invalidate] and [Cache.Purge] void the fills begun before them.
+//     The answer may have left the authority before the change that they tell
+//     of, and nobody will tell of it again.
+//   - A copy that somebody else stored in the meantime is replaced only by a
+//     strictly greater counter.
+//   - A copy that was already there at Begin is replaced whatever the counters
+//     say. The answer was given after Begin, so it is the newer word; after a
+//     failover it may carry the lower number.
+//
+// The writer of a change usually gets no message about it. It begins a fill
+// before it commits, stores what it wrote, and if that is refused it says so
+// itself, because a fill that read the value before the commit may still be
+// under way:
+//
+//	f := c.Begin(id)
+//	counter := commit(id, v)
+//	if !c.Put(f, counter, v) {
+//		c.Invalidate(id)
+//	}
+//
+// Values are shared between all readers and never copied. Store immutable
+// snapshots only.
+//
+// The package knows neither Redis nor HTTP, starts no goroutine, and needs no
+// closing. Every method is safe for concurrent use.
+package cache

@@ -1,0 +1,157 @@
+package cache
+
+import (
+	"math"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+)
+
+// stripes is the number of generation counters per shard. IDs that share a
+// stripe void each other's fills, which costs a refill and nothing else; in
+// return the counters outlive the entries and need no clean-up.
+const stripes = 256
+
+// entry is a copy and what is needed to compare and to account for it.
+type entry[V any] struct {
+	value   V
+	counter uint64
+	seq     uint64 // unique within the shard: tells one store from another
+	cost    int64
+	stripe  uint8
+}
+
+// shard is one independently locked part of a cache.
+type shard[V any] struct {
+	mu sync.Mutex // guards everything below; never held over a callback
+
+	lru         *simplelru.LRU[string, entry[V]]
+	maxBytes    int64
+	bytes       int64
+	seq         uint64
+	epoch       uint64
+	generations [stripes]uint64
+
+	stats Stats // of this shard; without Entries, Bytes and Purges
+}
+
+func (s *shard[V]) init(maxBytes int64) {
+	s.maxBytes = maxBytes
+	s.epoch = 1
+	s.lru = newLRU[V]()
+}
+
+// newLRU returns a list whose own limit never applies, because it counts
+// entries and the shard counts bytes. NewLRU fails for a limit below 1 only.
+func newLRU[V any]() *simplelru.LRU[string, entry[V]] {
+	lru, _ := simplelru.NewLRU[string, entry[V]](math.MaxInt, nil)
+	return lru
+}
+
+func (s *shard[V]) get(id string) (V, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.lru.Get(id)
+	if ok {
+		s.stats.Hits++
+	} else {
+		s.stats.Misses++
+	}
+	return e.value, ok
+}
+
+func (s *shard[V]) begin(id string, stripe uint8) Fill {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, _ := s.lru.Peek(id)
+	return Fill{id: id, epoch: s.epoch, generation: s.generations[stripe], seq: e.seq}
+}
+
+func (s *shard[V]) put(f Fill, stripe uint8, counter uint64, v V, cost int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if f.epoch != s.epoch || f.generation != s.generations[stripe] {
+		s.stats.FillsVoided++
+		return false
+	}
+	old, found := s.lru.Peek(f.id)
+	if found && old.seq != f.seq && counter <= old.counter {
+		s.stats.FillsOlder++
+		return false
+	}
+	if cost > s.maxBytes {
+		// The others that are under way may carry what v has just replaced.
+		s.drop(f.id)
+		s.generations[stripe]++
+		s.stats.FillsTooLarge++
+		return false
+	}
+
+	s.seq++
+	s.lru.Add(f.id, entry[V]{value: v, counter: counter, seq: s.seq, cost: cost, stripe: stripe})
+	s.bytes += cost - old.cost
+	s.stats.Fills++
+	s.evict()
+	return true
+}
+
+// evict drops the least recently used entries until the shard fits. The entry
+// just added is the newest and fits alone, so it stays.
+//
+// An eviction voids the fills of its stripe. Otherwise one that was begun
+// before the evicted entry was stored, and carries an older value, would find
+// the place empty and put that value back.
+func (s *shard[V]) evict() {
+	for s.bytes > s.maxBytes {
+		_, old, found := s.lru.RemoveOldest()
+		if !found {
+			return
+		}
+		s.bytes -= old.cost
+		s.generations[old.stripe]++
+		s.stats.Evictions++
+	}
+}
+
+func (s *shard[V]) drop(id string) {
+	if old, found := s.lru.Peek(id); found {
+		s.lru.Remove(id)
+		s.bytes -= old.cost
+	}
+}
+
+func (s *shard[V]) invalidate(id string, stripe uint8) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(id)
+	s.generations[stripe]++
+	s.stats.Invalidations++
+}
+
+func (s *shard[V]) purge() {
+	// A new list instead of an emptied one: emptying would visit each entry
+	// while readers wait.
+	lru := newLRU[V]()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lru = lru
+	s.bytes = 0
+	s.epoch++
+}
+
+// addTo adds the shard's figures to sum.
+func (s *shard[V]) addTo(sum *Stats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum.Entries += s.lru.Len()
+	sum.Bytes += s.bytes
+	sum.Hits += s.stats.Hits
+	sum.Misses += s.stats.Misses
+	sum.Fills += s.stats.Fills
+	sum.FillsVoided += s.stats.FillsVoided
+	sum.FillsOlder += s.stats.FillsOlder
+	sum.FillsTooLarge += s.stats.FillsTooLarge
+	sum.Evictions += s.stats.Evictions
+	sum.Invalidations += s.stats.Invalidations
+}
