@@ -1,0 +1,111 @@
+package invalidate
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+const (
+	defaultProbeInterval = 500 * time.Millisecond
+	minProbeInterval     = 10 * time.Millisecond
+
+	// defaultTimeoutRounds leaves room for one late or lost probe.
+	defaultTimeoutRounds = 3
+)
+
+// Config describes a [Feed]. Node is required.
+//
+// The callbacks run on the goroutine that reads the feed, one at a time. They
+// must return quickly, because nothing is heard meanwhile, and must not call
+// [Feed.Close] or [Feed.Ready]. None is called after Close has returned nil.
+type Config struct {
+	// Node is the channel of this node alone, by its full name. Nobody else
+	// may subscribe to it under the same name. Required.
+	Node string
+
+	// Broadcast is a channel that every node listens to. Default: none.
+	Broadcast string
+
+	// ProbeInterval is the time between two probes, at least 10 ms. Each probe
+	// is one PUBLISH, or in a cluster one per master after one CLUSTER SLOTS.
+	// Default: 500 ms.
+	ProbeInterval time.Duration
+
+	// Timeout is how old the newest proof may grow before the feed is given
+	// up as lost. It must be at least twice ProbeInterval.
+	// Default: three times ProbeInterval.
+	Timeout time.Duration
+
+	// OnInvalidate is called for each invalidation. One may arrive repeatedly
+	// and late. Default: nothing is done.
+	OnInvalidate func(id string)
+
+	// OnGrant is called for each grant of a lock. One may arrive repeatedly,
+	// late, and for a token whose owner no longer waits. Default: nothing is
+	// done.
+	OnGrant func(token string)
+
+	// OnForget is called when everything known locally is void, including what
+	// is being fetched: at a loss, once a new subscription is confirmed (the
+	// first one too), and for an invalidation that cannot be read.
+	// Default: nothing is done.
+	OnForget func()
+
+	// OnRecover is called after OnForget whenever a subscription is confirmed.
+	// Whoever waits for a grant should ask again, since grants that were sent
+	// while nobody listened are gone. Default: nothing is done.
+	OnRecover func()
+
+	// Logger gets a line for each loss and recovery. It never gets a payload.
+	// Default: nothing is logged.
+	Logger *slog.Logger
+}
+
+// withDefaults returns a copy of c with the zero fields filled in.
+func (c Config) withDefaults() Config {
+	c.ProbeInterval = cmp.Or(c.ProbeInterval, defaultProbeInterval)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeoutRounds*c.ProbeInterval)
+	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
+	if c.OnInvalidate == nil {
+		c.OnInvalidate = func(string) {}
+	}
+	if c.OnGrant == nil {
+		c.OnGrant = func(string) {}
+	}
+	if c.OnForget == nil {
+		c.OnForget = func() {}
+	}
+	if c.OnRecover == nil {
+		c.OnRecover = func() {}
+	}
+	return c
+}
+
+// validate names the field that is wrong and what it should be.
+func (c Config) validate() error {
+	if c.Node == "" {
+		return errors.New("invalidate: Config.Node is empty; give the name of the node's own channel")
+	}
+	if c.Node == c.Broadcast {
+		return errors.New("invalidate: Config.Broadcast equals Config.Node; give each a name of its own")
+	}
+	if c.ProbeInterval < minProbeInterval {
+		return fmt.Errorf("invalidate: Config.ProbeInterval is %s; give at least %s", c.ProbeInterval, minProbeInterval)
+	}
+	if c.Timeout < 2*c.ProbeInterval {
+		return fmt.Errorf("invalidate: Config.Timeout is %s; give at least twice Config.ProbeInterval (%s)", c.Timeout, c.ProbeInterval)
+	}
+	return nil
+}
+
+// channels returns what to subscribe to. The node's own comes first, because
+// it is the one that decides which node of a cluster to connect to.
+func (c Config) channels() []string {
+	if c.Broadcast == "" {
+		return []string{c.Node}
+	}
+	return []string{c.Node, c.Broadcast}
+}

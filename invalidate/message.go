@@ -1,0 +1,136 @@
+package invalidate
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+)
+
+// Kind tells what a message is about. It is the first byte of the payload.
+type Kind byte
+
+// The kinds of this release.
+const (
+	KindInvalidation Kind = 'i' // a version of ID was committed or removed elsewhere
+	KindGrant        Kind = 'g' // the lock is now held by Token
+	KindProbe        Kind = 'p' // one of a feed's own probes
+)
+
+// Limits on what a message carries, in bytes.
+const (
+	MaxIDLen    = 128
+	MaxTokenLen = 256
+
+	maxInstanceLen = 64
+	maxMasters     = 1 << 14 // a cluster has no more slots than that
+)
+
+// ErrMalformed is returned by [Parse] for a message of a known kind that does
+// not follow its form, and for an empty one.
+var ErrMalformed = errors.New("invalidate: malformed message")
+
+// ErrUnknownKind is returned by [Parse] for a message that this release does
+// not know. A newer release may send such messages; they must be ignorable.
+var ErrUnknownKind = errors.New("invalidate: unknown kind of message")
+
+// Message is a parsed payload. Only the fields of its kind are set.
+type Message struct {
+	Kind Kind
+
+	ID      string // of an invalidation
+	Counter uint64 // of an invalidation: the version that was committed
+
+	Token string // of a grant
+
+	Instance string // of a probe: the feed that sent it
+	Round    uint64 // of a probe
+	Master   int    // of a probe: through which master it was sent, from 0
+}
+
+// Parse reads a payload. These are the forms, without any quotes, and with
+// exactly one space (0x20) where one is shown:
+//
+//	i<id> <counter>                    an invalidation
+//	g<token>                           a grant
+//	p<instance> <round>.<master>       a probe
+//
+// An id is 1 to [MaxIDLen] bytes and a token 1 to [MaxTokenLen], each byte a
+// visible ASCII character (0x21 to 0x7e). Numbers are decimal without sign and
+// without leading zeros; a counter is below 2^64. A Lua script must format a
+// counter that it has as a number with string.format('%.0f', n), since the
+// default turns large numbers into "1e+15".
+//
+// The error is [ErrMalformed] or [ErrUnknownKind]. The message returned with
+// an error has its Kind set if the payload has a first byte, and nothing else.
+func Parse(payload string) (Message, error) {
+	if payload == "" {
+		return Message{}, ErrMalformed
+	}
+	m, body := Message{Kind: Kind(payload[0])}, payload[1:]
+	malformed := m
+	ok := false
+	switch m.Kind {
+	case KindInvalidation:
+		id, counter, _ := strings.Cut(body, " ")
+		if m.Counter, ok = decimal(counter); ok {
+			m.ID, ok = id, visible(id, MaxIDLen)
+		}
+	case KindGrant:
+		m.Token, ok = body, visible(body, MaxTokenLen)
+	case KindProbe:
+		instance, place, _ := strings.Cut(body, " ")
+		round, master, _ := strings.Cut(place, ".")
+		if m.Round, ok = decimal(round); ok {
+			var n uint64
+			n, ok = decimal(master)
+			ok = ok && n < maxMasters && visible(instance, maxInstanceLen)
+			m.Instance, m.Master = instance, int(n%maxMasters) //nolint:gosec // fits after the modulus
+		}
+	default:
+		return m, ErrUnknownKind
+	}
+	if !ok {
+		return malformed, ErrMalformed
+	}
+	return m, nil
+}
+
+// EncodeInvalidation returns the payload that tells of a new version of id. It
+// does not check its arguments; [Parse] does.
+func EncodeInvalidation(id string, counter uint64) string {
+	return string(KindInvalidation) + id + " " + strconv.FormatUint(counter, 10)
+}
+
+// EncodeGrant returns the payload that hands a lock to token. It does not
+// check its argument; [Parse] does.
+func EncodeGrant(token string) string {
+	return string(KindGrant) + token
+}
+
+// EncodeProbe returns the payload of a probe. It does not check its arguments;
+// [Parse] does.
+func EncodeProbe(instance string, round uint64, master int) string {
+	return string(KindProbe) + instance + " " + strconv.FormatUint(round, 10) + "." + strconv.Itoa(master)
+}
+
+// visible tells whether s has 1 to limit bytes, all of them visible ASCII.
+func visible(s string, limit int) bool {
+	if s == "" || len(s) > limit {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < '!' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// decimal reads the one accepted spelling of a number.
+func decimal(s string) (uint64, bool) {
+	if s == "" || (s[0] == '0' && s != "0") {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	return n, err == nil
+}

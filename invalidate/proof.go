@@ -1,0 +1,150 @@
+package invalidate
+
+import (
+	"sync"
+	"time"
+)
+
+// proof keeps account of the probes that are under way and of what the
+// returned ones prove. It does no I/O and reads no clock.
+type proof struct {
+	timeout time.Duration
+
+	mu     sync.Mutex // guards everything below
+	live   bool       // a subscription is confirmed
+	fresh  time.Time  // everything sent before was heard; zero: nothing is proven
+	base   time.Time  // silence is counted from here
+	number uint64     // of the newest round, over all lives
+	rounds []round    // under way, oldest first
+	proven chan struct{}
+}
+
+// round is one probe, or in a cluster one per master.
+type round struct {
+	number   uint64
+	sent     time.Time        // before the first byte of it was
+	masters  int              // how many must come back; 0: not yet known
+	returned map[int]struct{} // a set, because a retried PUBLISH may arrive twice
+}
+
+func (r *round) complete() bool {
+	return r.masters > 0 && len(r.returned) >= r.masters
+}
+
+func newProof(timeout time.Duration) *proof {
+	return &proof{timeout: timeout, proven: make(chan struct{})}
+}
+
+// confirm begins a life: from now on probes count.
+func (p *proof) confirm(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live, p.base = true, now
+}
+
+// lose ends a life and voids the rounds under way. It reports whether the life
+// ever proved anything.
+func (p *proof) lose() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	proven := !p.fresh.IsZero()
+	p.live, p.fresh, p.base, p.rounds = false, time.Time{}, time.Time{}, nil
+	if proven {
+		p.proven = make(chan struct{})
+	}
+	return proven
+}
+
+// begin opens a round and returns its number, or false while there is no life
+// to hear it.
+func (p *proof) begin(now time.Time, masters int) (uint64, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.live {
+		return 0, false
+	}
+	// A round that took longer than the timeout proves nothing any more.
+	for len(p.rounds) > 0 && now.Sub(p.rounds[0].sent) > p.timeout {
+		p.rounds = p.rounds[1:]
+	}
+	p.number++
+	p.rounds = append(p.rounds, round{
+		number:   p.number,
+		sent:     now,
+		masters:  masters,
+		returned: make(map[int]struct{}),
+	})
+	return p.number, true
+}
+
+// sentTo tells how many masters a round went through. Probes may have come
+// back before that is known.
+func (p *proof) sentTo(number uint64, masters int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.rounds {
+		if p.rounds[i].number == number {
+			p.rounds[i].masters = masters
+			p.settle(i)
+			return
+		}
+	}
+}
+
+// heard takes a probe that came back. One of an earlier life finds no round.
+func (p *proof) heard(number uint64, master int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range p.rounds {
+		if p.rounds[i].number == number {
+			p.rounds[i].returned[master] = struct{}{}
+			p.settle(i)
+			return
+		}
+	}
+}
+
+// settle draws the conclusion if round i is complete. The rounds before it
+// could only prove less.
+func (p *proof) settle(i int) {
+	if !p.rounds[i].complete() {
+		return
+	}
+	if p.fresh.IsZero() {
+		close(p.proven)
+	}
+	p.fresh = p.rounds[i].sent
+	p.base = p.fresh
+	p.rounds = p.rounds[i+1:]
+}
+
+// freshAsOf returns the proven moment, or zero if there is none within the
+// timeout. The reader learns of silence a little later than the clock does, if
+// the client keeps it busy, so the age is checked here too.
+func (p *proof) freshAsOf(now time.Time) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.fresh) > p.timeout {
+		return time.Time{}
+	}
+	return p.fresh
+}
+
+// silentAt returns when the silence becomes a loss. A life that is not yet
+// confirmed counts from its start.
+func (p *proof) silentAt(start time.Time) time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.base.After(start) {
+		start = p.base
+	}
+	return start.Add(p.timeout)
+}
+
+// state returns whether a life is confirmed, and a channel that is closed once
+// it has proved something.
+func (p *proof) state() (live bool, proven <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.live, p.proven
+}

@@ -1,0 +1,126 @@
+package invalidate
+
+import (
+	"testing"
+	"time"
+)
+
+func TestProof(t *testing.T) {
+	t.Parallel()
+	const timeout = 10 * time.Second
+	start := time.Now()
+	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
+
+	newLife := func(t *testing.T) *proof {
+		t.Helper()
+		p := newProof(timeout)
+		p.confirm(at(0))
+		return p
+	}
+	begin := func(t *testing.T, p *proof, second, masters int) uint64 {
+		t.Helper()
+		n, ok := p.begin(at(second), masters)
+		if !ok {
+			t.Fatal("no round could be begun")
+		}
+		return n
+	}
+	want := func(t *testing.T, p *proof, now int, fresh time.Time) {
+		t.Helper()
+		if got := p.freshAsOf(at(now)); !got.Equal(fresh) {
+			t.Fatalf("fresh as of %v, want %v", got, fresh)
+		}
+	}
+
+	t.Run("nothing before a life", func(t *testing.T) {
+		t.Parallel()
+		p := newProof(timeout)
+		if _, ok := p.begin(at(0), 1); ok {
+			t.Fatal("a round was begun that nobody can hear")
+		}
+		p.heard(1, 0)
+		want(t, p, 0, time.Time{})
+	})
+	t.Run("newest wins, in any order", func(t *testing.T) {
+		t.Parallel()
+		p := newLife(t)
+		one, two := begin(t, p, 1, 1), begin(t, p, 2, 1)
+		p.heard(two, 0)
+		want(t, p, 3, at(2))
+		p.heard(one, 0)
+		p.heard(two, 0)
+		want(t, p, 3, at(2))
+	})
+	t.Run("every master once", func(t *testing.T) {
+		t.Parallel()
+		p := newLife(t)
+		n := begin(t, p, 1, 0)
+		p.heard(n, 0)
+		p.heard(n, 0) // a PUBLISH that the client sent twice
+		p.sentTo(n, 2)
+		want(t, p, 2, time.Time{})
+		p.heard(n, 1)
+		want(t, p, 2, at(1))
+	})
+	t.Run("back before it is known how many", func(t *testing.T) {
+		t.Parallel()
+		p := newLife(t)
+		n := begin(t, p, 1, 0)
+		p.heard(n, 1)
+		p.heard(n, 0)
+		want(t, p, 2, time.Time{})
+		p.sentTo(n, 2)
+		want(t, p, 2, at(1))
+	})
+	t.Run("no masters prove nothing", func(t *testing.T) {
+		t.Parallel()
+		p := newLife(t)
+		n := begin(t, p, 1, 0)
+		p.sentTo(n, 0)
+		want(t, p, 1, time.Time{})
+	})
+	t.Run("a loss voids", func(t *testing.T) {
+		t.Parallel()
+		p := newLife(t)
+		one, two := begin(t, p, 1, 1), begin(t, p, 2, 1)
+		p.heard(one, 0)
+		if !p.lose() || p.lose() {
+			t.Fatal("lose does not tell whether the life had proved anything")
+		}
+		want(t, p, 2, time.Time{})
+		p.confirm(at(3))
+		p.heard(two, 0) // of the life before
+		want(t, p, 3, time.Time{})
+		if three := begin(t, p, 4, 1); three <= two {
+			t.Fatalf("round %d follows %d", three, two)
+		}
+	})
+	t.Run("age", func(t *testing.T) {
+		t.Parallel()
+		p := newLife(t)
+		p.heard(begin(t, p, 1, 1), 0)
+		want(t, p, 11, at(1))
+		want(t, p, 12, time.Time{})
+		late := begin(t, p, 12, 1)
+		begin(t, p, 23, 1)
+		p.heard(late, 0)
+		want(t, p, 12, time.Time{})
+	})
+	t.Run("silence", func(t *testing.T) {
+		t.Parallel()
+		p := newProof(timeout)
+		check := func(want time.Time) {
+			t.Helper()
+			if got := p.silentAt(at(0)); !got.Equal(want) {
+				t.Fatalf("silent at %v, want %v", got, want)
+			}
+		}
+		check(at(10))
+		p.confirm(at(2))
+		check(at(12))
+		p.heard(begin(t, p, 5, 1), 0)
+		check(at(15))
+		p.lose()
+		check(at(10))
+	})
+}

@@ -1,0 +1,192 @@
+package invalidate
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	minPause = 50 * time.Millisecond
+	maxPause = time.Second
+
+	// minConnectTimeout leaves room for a slow handshake, however short the
+	// probe timeout is.
+	minConnectTimeout = 5 * time.Second
+)
+
+var (
+	errSilent      = errors.New("no probe came back in time")
+	errReconnected = errors.New("the client replaced the connection")
+)
+
+// read lives one life after the other until ctx ends.
+func (f *Feed) read(ctx context.Context) {
+	pause := minPause
+	for {
+		err := f.live(ctx)
+		confirmed, _ := f.proof.state()
+		proven := f.proof.lose() // before OnForget: nobody may rely on what is being dropped
+		if ctx.Err() != nil {
+			return
+		}
+		if confirmed {
+			f.counters.losses.Add(1)
+			f.cfg.Logger.WarnContext(ctx, "feed lost", "cause", err)
+			f.cfg.OnForget()
+		} else {
+			f.cfg.Logger.WarnContext(ctx, "feed cannot subscribe", "cause", err)
+		}
+		if proven {
+			pause = minPause
+		}
+		if !sleep(ctx, pause) {
+			return
+		}
+		pause = min(2*pause, maxPause)
+	}
+}
+
+// sleep waits for d less up to half of it, so that nodes which lost the same
+// server do not come back in step. It returns false once ctx has ended.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d - rand.N(d/2)) //nolint:gosec // spreads load, keeps no secret
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// live subscribes on a fresh connection and reads it until it fails. The error
+// is never nil.
+func (f *Feed) live(ctx context.Context) error {
+	start := time.Now()
+	ps := f.client.Subscribe(ctx) // without channels: nothing is sent yet
+	connectCtx, connected := context.WithTimeout(ctx, max(f.cfg.Timeout, minConnectTimeout))
+	defer connected()
+	if err := ps.Subscribe(connectCtx, f.cfg.channels()...); err != nil {
+		// The master that has the channel's slot may be another one by now,
+		// and with no probes being sent nobody else looks.
+		if cluster, ok := f.client.(cluster); ok {
+			cluster.ReloadState(ctx)
+		}
+		return errors.Join(err, ps.Close())
+	}
+
+	var guard sync.WaitGroup
+	defer guard.Wait()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	guard.Go(func() { f.guard(ctx, cancel, ps, start) })
+
+	err := f.listen(ctx, ps)
+	if cause := context.Cause(ctx); cause != nil {
+		return cause // the guard closed the connection; err only says so
+	}
+	return err
+}
+
+// guard closes ps when ctx ends, or ends the life itself if the probes stay
+// away. A deadline on the socket would not do: during a maintenance of the
+// server the client stretches it, and traffic that is no proof extends it.
+func (f *Feed) guard(ctx context.Context, cancel context.CancelCauseFunc, ps *redis.PubSub, start time.Time) {
+	defer func() { _ = ps.Close() }() // the connection is given up, whatever state it is in
+	timer := time.NewTimer(time.Until(f.proof.silentAt(start)))
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		left := time.Until(f.proof.silentAt(start))
+		if left <= 0 {
+			cancel(errSilent)
+			return
+		}
+		timer.Reset(left)
+	}
+}
+
+// listen waits for the confirmation of all channels, announces the new life
+// and hands on its messages.
+func (f *Feed) listen(ctx context.Context, ps *redis.PubSub) error {
+	// After an error PubSub reconnects by itself, before it returns the error,
+	// and for nothing but that it uses the context. A dead one spares the
+	// connection, which would be closed again at once.
+	dead, kill := context.WithCancel(ctx)
+	kill()
+
+	for missing := f.cfg.channels(); len(missing) > 0; {
+		received, err := ps.ReceiveTimeout(dead, 0)
+		if err != nil {
+			return err
+		}
+		// Messages that come between the confirmations are void with all else.
+		if s, ok := received.(*redis.Subscription); ok && s.Kind == "subscribe" {
+			missing = slices.DeleteFunc(missing, func(c string) bool { return c == s.Channel })
+		}
+	}
+
+	// What was learnt before the server confirmed may have been overtaken by a
+	// message to nobody. Only after that is forgotten may probes count.
+	f.counters.subscriptions.Add(1)
+	f.cfg.OnForget()
+	f.proof.confirm(time.Now())
+	f.cfg.OnRecover()
+	f.cfg.Logger.InfoContext(ctx, "feed subscribed")
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+
+	for {
+		received, err := ps.ReceiveTimeout(dead, 0)
+		if err != nil {
+			return err
+		}
+		switch received := received.(type) {
+		case *redis.Message:
+			f.handle(ctx, received.Payload)
+		case *redis.Subscription:
+			// A second confirmation is the only trace of a connection that was
+			// replaced, for instance because the server announced a move.
+			return errReconnected
+		}
+	}
+}
+
+// handle acts on one message.
+func (f *Feed) handle(ctx context.Context, payload string) {
+	f.counters.messages.Add(1)
+	m, err := Parse(payload)
+	switch {
+	case errors.Is(err, ErrUnknownKind):
+		f.counters.unknown.Add(1)
+	case err != nil:
+		// The payload stays out of the log, and a flood of them too.
+		if n := f.counters.malformed.Add(1); n&(n-1) == 0 {
+			f.cfg.Logger.WarnContext(ctx, "malformed message on the feed", "bytes", len(payload), "so_far", n)
+		}
+		if m.Kind == KindInvalidation {
+			f.cfg.OnForget() // something changed, and any copy may be the one
+		}
+	case m.Kind == KindInvalidation:
+		f.counters.invalidations.Add(1)
+		f.cfg.OnInvalidate(m.ID)
+	case m.Kind == KindGrant:
+		f.counters.grants.Add(1)
+		f.cfg.OnGrant(m.Token)
+	case m.Kind == KindProbe && m.Instance == f.instance:
+		f.counters.probesReturned.Add(1)
+		f.proof.heard(m.Round, m.Master)
+	}
+}

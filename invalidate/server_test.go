@@ -1,0 +1,173 @@
+package invalidate_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/invalidate"
+)
+
+// startServer runs a real redis-server for the test and returns its address.
+func startServer(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("redis-server is needed in CI: %v", err)
+		}
+		t.Skipf("NOT TESTED against a real Redis: %v", err)
+	}
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().(*net.TCPAddr)
+	_ = listener.Close() // the port is free for the server now
+
+	cmd := exec.CommandContext(t.Context(), path, //nolint:gosec // the arguments are ours
+		"--port", fmt.Sprint(addr.Port), "--bind", "127.0.0.1",
+		"--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return addr.String()
+}
+
+// heard is what a feed on a real server tells, as signals.
+type heard struct {
+	forget, recover chan struct{}
+	ids, tokens     chan string
+}
+
+func startFeed(t *testing.T, client redis.UniversalClient, timeout time.Duration) (*invalidate.Feed, heard) {
+	t.Helper()
+	h := heard{
+		forget:  make(chan struct{}, 100),
+		recover: make(chan struct{}, 100),
+		ids:     make(chan string, 100),
+		tokens:  make(chan string, 100),
+	}
+	feed, err := invalidate.Start(client, invalidate.Config{
+		Node:          node,
+		Broadcast:     broadcast,
+		ProbeInterval: 50 * time.Millisecond,
+		Timeout:       timeout,
+		OnInvalidate:  func(id string) { h.ids <- id },
+		OnGrant:       func(token string) { h.tokens <- token },
+		OnForget:      func() { h.forget <- struct{}{} },
+		OnRecover:     func() { h.recover <- struct{}{} },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := feed.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return feed, h
+}
+
+// next takes a signal or fails the test when ctx ends.
+func next[T any](ctx context.Context, t *testing.T, ch <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-ch:
+		return v
+	case <-ctx.Done():
+		t.Fatal(context.Cause(ctx))
+		panic("unreachable")
+	}
+}
+
+func TestRealServer(t *testing.T) {
+	t.Parallel()
+	addr := startServer(t)
+	for _, protocol := range []int{2, 3} {
+		t.Run(fmt.Sprint("RESP", protocol), func(t *testing.T) {
+			// Not parallel: both use the same channels, and one kills the
+			// subscriptions of the other.
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			client := redis.NewClient(&redis.Options{Addr: addr, Protocol: protocol})
+			t.Cleanup(func() { _ = client.Close() })
+			feed, h := startFeed(t, client, 2*time.Second) // the machine may be busy
+			if err := feed.Ready(ctx); err != nil {
+				t.Fatal(err)
+			}
+			next(ctx, t, h.forget)
+			next(ctx, t, h.recover)
+
+			// The bytes as a script composes them.
+			const script = `
+redis.call('publish', KEYS[1], 'i' .. ARGV[1] .. ' ' .. string.format('%.0f', 2^53))
+redis.call('publish', KEYS[2], 'g' .. ARGV[2])`
+			err := client.Eval(ctx, script, []string{node, broadcast}, "abc", "node.token").Err()
+			if err != nil && err != redis.Nil { //nolint:errorlint // redis.Nil is never wrapped
+				t.Fatal(err)
+			}
+			if id := next(ctx, t, h.ids); id != "abc" {
+				t.Errorf("invalidated %q", id)
+			}
+			if token := next(ctx, t, h.tokens); token != "node.token" {
+				t.Errorf("granted %q", token)
+			}
+
+			for range 3 {
+				before := feed.FreshAsOf()
+				if err := client.Do(ctx, "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
+					t.Fatal(err)
+				}
+				next(ctx, t, h.forget) // the loss
+				next(ctx, t, h.forget) // the new subscription
+				next(ctx, t, h.recover)
+				if err := feed.Ready(ctx); err != nil {
+					t.Fatal(err)
+				}
+				if fresh := feed.FreshAsOf(); !fresh.After(before) {
+					t.Errorf("fresh as of %v, %v before the loss", fresh, before)
+				}
+			}
+			if st := feed.Stats(); st.Malformed != 0 || st.Unknown != 0 || st.Losses != 3 || !st.Connected {
+				t.Errorf("Stats() = %+v", st)
+			}
+		})
+	}
+}
+
+// A server that stops answering holds its connections open; one that is let
+// go on must be believed again.
+func TestPausedServer(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	client := redis.NewClient(&redis.Options{Addr: startServer(t), ReadTimeout: 200 * time.Millisecond})
+	t.Cleanup(func() { _ = client.Close() })
+	feed, h := startFeed(t, client, 200*time.Millisecond)
+	if err := feed.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+	next(ctx, t, h.forget)
+	// Only writes are held back, and PUBLISH is one of them.
+	if err := client.Do(ctx, "CLIENT", "PAUSE", "600", "WRITE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	next(ctx, t, h.forget)
+	if fresh := feed.FreshAsOf(); !fresh.IsZero() {
+		t.Errorf("fresh as of %v in a pause", fresh)
+	}
+	if err := feed.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,44 @@
+package invalidate
+
+import "sync/atomic"
+
+// Stats are the figures of a feed since it was started.
+type Stats struct {
+	Connected bool // a subscription is confirmed now; see [Feed.FreshAsOf] for whether it is proven
+
+	Subscriptions uint64 // confirmed subscriptions
+	Losses        uint64 // of these, how many ended other than by Close
+
+	Messages      uint64 // everything heard, of whatever kind
+	Invalidations uint64
+	Grants        uint64
+	Unknown       uint64 // messages of a kind that this release does not know
+	Malformed     uint64
+
+	ProbesSent     uint64 // in a cluster one per master and round
+	ProbesReturned uint64
+}
+
+type counters struct {
+	subscriptions, losses                               atomic.Uint64
+	messages, invalidations, grants, unknown, malformed atomic.Uint64
+	probesSent, probesReturned                          atomic.Uint64
+}
+
+// Stats returns the figures. They are read one by one, so under load they are
+// not of one instant.
+func (f *Feed) Stats() Stats {
+	connected, _ := f.proof.state()
+	return Stats{
+		Connected:      connected,
+		Subscriptions:  f.counters.subscriptions.Load(),
+		Losses:         f.counters.losses.Load(),
+		Messages:       f.counters.messages.Load(),
+		Invalidations:  f.counters.invalidations.Load(),
+		Grants:         f.counters.grants.Load(),
+		Unknown:        f.counters.unknown.Load(),
+		Malformed:      f.counters.malformed.Load(),
+		ProbesSent:     f.counters.probesSent.Load(),
+		ProbesReturned: f.counters.probesReturned.Load(),
+	}
+}
