@@ -1,0 +1,346 @@
+package store
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/rdb"
+)
+
+//go:embed commit.lua
+var commitBody string
+
+var commitScript = newScript(commitBody)
+
+// Mode is what a commit compares.
+type Mode string
+
+// The modes.
+const (
+	Create Mode = "create" // there is no such session yet
+	Whole  Mode = "whole"  // nothing was changed since the open
+	Keys   Mode = "keys"   // none of Commit.Checks was changed since the open
+	Remove Mode = "remove" // nothing; the session is removed
+)
+
+// Rule is what a replaced secret is still good for.
+type Rule string
+
+// The rules.
+const (
+	Stays     Rule = ""  // the secret is not replaced
+	Privilege Rule = "R" // the old one is recognised and opens nothing
+	Periodic  Rule = "P" // the old one opens the session until the client has shown the new one, and the grace window
+)
+
+// Commit is a change of one session.
+type Commit struct {
+	ID    string
+	Mode  Mode
+	Base  *Record // as it was opened; nil to create
+	Token string  // lock token; empty without a lock
+	Keep  bool    // keep the lock for a request of this process, if no other process waits for it
+
+	// What changes. A nil pointer and an empty Rotate mean no change.
+	Hash     string // of the new secret, with Rotate or to create
+	Rotate   Rule
+	Old      time.Duration // how long the replaced secret is known
+	Lifetime *time.Duration
+	Idle     *time.Duration
+	User     *string
+	Client   *string
+	Browser  *bool
+	Set      map[string]Write
+	Delete   []string
+
+	// With Keys: what must not have changed.
+	Checks map[string]string // key to stamp at the open, empty if it was absent
+	KeySet bool              // no key was added or removed
+}
+
+// Write is the new value of a key.
+type Write struct {
+	Data string
+	For  time.Duration // until it expires; 0 for never
+}
+
+// Committed is what a commit that was written returns.
+type Committed struct {
+	Record *Record // as written; nil if it was removed, or others have written too and the outcome is mixed
+	Now    time.Time
+	Expiry time.Time // zero for never
+	Sent   time.Time // the request, on this process' clock
+	Kept   bool      // the lock is kept
+}
+
+// tries bounds how often a commit is sent again when no answer came.
+const tries = 3
+
+// Commit writes the change in one round trip. The lock is released, passed on or kept by the same script, whether the
+// change was written or not, unless the error is ErrUnavailable or ErrOutcomeUnknown. A commit whose answer was lost
+// is sent again and recognised by its tag, so a lost answer neither doubles nor fails it.
+func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
+	k := s.space.Of(c.ID)
+	tag := keys.Random(64)
+	args := s.args(c, tag)
+	var err error
+	unknown := false // an earlier try may have been written
+	for try := range tries {
+		if unknown {
+			args[againArg] = "1"
+		}
+		sent := time.Now()
+		var reply any
+		reply, err = s.once(ctx, []string{k.Record, k.Lock, k.Queue}, args)
+		if err == nil {
+			return s.committed(c, tag, sent, reply)
+		}
+		if errors.Is(err, ErrOutcomeUnknown) {
+			unknown = true
+		} else if !errors.Is(err, ErrUnavailable) {
+			break
+		}
+		if try == tries-1 || !pause(ctx, time.Duration(try+1)*20*time.Millisecond) {
+			break
+		}
+	}
+	if redis.HasErrorPrefix(err, "WRONGTYPE") {
+		err = errors.Join(ErrCorrupt, err)
+	}
+	if unknown && !errors.Is(err, ErrOutcomeUnknown) {
+		err = errors.Join(ErrOutcomeUnknown, err)
+	}
+	return nil, err
+}
+
+// pause waits before the next try and reports whether there is time for one.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// once runs the script without go-redis' own retries: see rdb.Once.
+func (s *Store) once(ctx context.Context, ks []string, args []any) (any, error) {
+	result := make(chan any, 1)
+	err := s.db.Do(ctx, func(ctx context.Context) error {
+		cmd := rdb.EvalSha(ctx, commitScript.Script, ks, args)
+		err := s.db.Client().Process(ctx, cmd)
+		if rdb.Missing(err) {
+			cmd = rdb.Eval(ctx, commitScript.Source, ks, args)
+			err = s.db.Client().Process(ctx, cmd)
+		}
+		result <- cmd.Val()
+		return err
+	})
+	if err != nil {
+		return nil, rdb.Sort(err)
+	}
+	return <-result, nil
+}
+
+// againArg is the place of ARGV[12] in args.
+const againArg = 11
+
+// args lists ARGV of commit.lua.
+func (s *Store) args(c *Commit, tag string) []any {
+	base := c.Base
+	if base == nil {
+		base = &Record{}
+	}
+	epoch, keySet := "", ""
+	if c.Mode != Create {
+		epoch = base.Epoch
+	}
+	if c.KeySet {
+		keySet = base.KeySet
+	}
+	lifetime := ""
+	if c.Lifetime != nil {
+		lifetime = strconv.FormatInt(max(0, c.Lifetime.Milliseconds()), 10)
+	}
+	args := make([]any, 0, 24+3*len(c.Set)+len(c.Delete)+2*len(c.Checks))
+	args = append(args,
+		s.space.NodePrefix(), s.space.Nodes(), s.cfg.GrantTTL.Milliseconds(), s.cfg.LockTTL.Milliseconds(),
+		c.Token, flag(c.Keep), c.ID,
+		string(c.Mode), base.Version, tag, s.cfg.Node, "",
+		string(c.Rotate), c.Old.Milliseconds(), lifetime, flag(c.User != nil && *c.User != base.User), flag(c.changesKeys()),
+		epoch, keySet)
+
+	metas := make([]any, 0, 10)
+	if c.Hash != "" {
+		metas = append(metas, "h", c.Hash)
+	}
+	if c.Idle != nil {
+		metas = append(metas, "i", max(0, c.Idle.Milliseconds()))
+	}
+	if c.User != nil {
+		metas = append(metas, "u", *c.User)
+	}
+	if c.Client != nil {
+		metas = append(metas, "m", *c.Client)
+	}
+	if c.Browser != nil {
+		metas = append(metas, "b", flag(*c.Browser))
+	}
+	args = append(append(args, len(metas)/2), metas...)
+
+	args = append(args, len(c.Set))
+	for key, w := range c.Set {
+		ms := ""
+		if w.For > 0 {
+			ms = strconv.FormatInt(max(1, w.For.Milliseconds()), 10)
+		}
+		args = append(args, key, ms, w.Data)
+	}
+	args = append(args, len(c.Delete))
+	for _, key := range c.Delete {
+		args = append(args, key)
+	}
+	args = append(args, len(c.Checks))
+	for key, stamp := range c.Checks {
+		args = append(args, key, stamp)
+	}
+	return args
+}
+
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return ""
+}
+
+// changesKeys reports whether the commit adds or removes a key.
+func (c *Commit) changesKeys() bool {
+	for key := range c.Set {
+		if _, there := c.value(key); !there {
+			return true
+		}
+	}
+	for _, key := range c.Delete {
+		if _, there := c.value(key); there {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Commit) value(key string) (v Value, there bool) {
+	if c.Base != nil {
+		v, there = c.Base.Values[key]
+	}
+	return v, there
+}
+
+// committed reads the answer of commit.lua.
+func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Committed, error) {
+	words, _ := reply.([]any)
+	if len(words) < 2 {
+		return nil, fmt.Errorf("%w: commit.lua answered %v", ErrOutcomeUnknown, reply)
+	}
+	word, _ := words[0].(string)
+	kept, _ := words[1].(int64)
+	out := &Committed{Sent: sent, Kept: kept == 1}
+	switch word {
+	case "done":
+		return out, nil
+	case "exists":
+		return out, ErrExists
+	case "removed":
+		return out, ErrRemoved
+	case "lost":
+		return out, ErrLockLost
+	case "conflict":
+		return out, ErrConflict
+	case "unknown":
+		return out, ErrOutcomeUnknown
+	case "ok":
+	default:
+		return nil, fmt.Errorf("%w: commit.lua answered %q", ErrOutcomeUnknown, word)
+	}
+	if len(words) < 6 {
+		return nil, fmt.Errorf("%w: commit.lua answered %d words", ErrOutcomeUnknown, len(words))
+	}
+	version, _ := words[2].(string)
+	now, _ := words[3].(int64)
+	expiry, _ := words[4].(int64)
+	whole, _ := words[5].(int64)
+	out.Now, out.Expiry = unixMilli(now), unixMilli(expiry)
+	if whole == 1 && c.Mode != Remove {
+		out.Record = c.apply(version, out.Now)
+	}
+	return out, nil
+}
+
+// apply returns the record that the script has written.
+func (c *Commit) apply(version string, now time.Time) *Record {
+	r := &Record{ID: c.ID}
+	if c.Base != nil {
+		*r = *c.Base
+	}
+	stamp := stampOf(version)
+	changesUser, changesKeys := c.User != nil && *c.User != r.User, c.changesKeys()
+	r.Version = version
+	if c.Mode == Create {
+		r.Created, r.Rotated, r.Issued = now, now, now
+	}
+	if c.Hash != "" {
+		r.Hash, r.Issued = c.Hash, now
+	}
+	if c.Rotate == Privilege {
+		r.Rotated = now
+	}
+	if c.Mode == Create || c.Rotate == Privilege || changesUser {
+		r.Epoch = stamp
+	}
+	if c.Mode == Create || changesKeys {
+		r.KeySet = stamp
+	}
+	if c.Lifetime != nil {
+		r.Deadline = time.Time{}
+		if ms := c.Lifetime.Milliseconds(); ms > 0 {
+			r.Deadline = now.Add(time.Duration(ms) * time.Millisecond)
+		}
+	}
+	if c.Idle != nil {
+		r.Idle = max(0, *c.Idle).Truncate(time.Millisecond)
+	}
+	if c.User != nil {
+		r.User = *c.User
+	}
+	if c.Client != nil {
+		r.Client = *c.Client
+	}
+	if c.Browser != nil {
+		r.Browser = *c.Browser
+	}
+	if len(c.Set)+len(c.Delete) > 0 {
+		values := make(map[string]Value, len(r.Values)+len(c.Set))
+		maps.Copy(values, r.Values)
+		for _, key := range c.Delete {
+			delete(values, key)
+		}
+		for key, w := range c.Set {
+			v := Value{Stamp: stamp, Data: w.Data}
+			if w.For > 0 {
+				v.Expires = now.Add(max(time.Millisecond, w.For.Truncate(time.Millisecond)))
+			}
+			values[key] = v
+		}
+		r.Values = values
+	}
+	r.measure()
+	return r
+}

@@ -1,0 +1,23 @@
+// Package store keeps sessions in Redis: one hash per session, a version on it, and a script for each step that must
+// not be torn apart.
+//
+// A Record is an immutable snapshot. [Store.Open] reads one, or learns that a copy is still current; [Store.Commit]
+// compares the version and writes what changed; [Store.Remove] ends a session for good; [Store.Touch] prolongs it.
+// Each is one round trip.
+//
+// The layout of the hash stands in record.lua, the names of the keys in internal/keys. A session is readable with
+// redis-cli: HGETALL 'holdfast:{ID}'.
+//
+// # Outcomes
+//
+// Four outcomes are never mixed up. Absent: [ErrNotFound], or [ErrRemoved] if it was there when the caller opened it.
+// Conflict: [ErrConflict], [ErrExists], [ErrLockLost]; somebody else was first, nothing was written. Unavailable:
+// [ErrUnavailable]; Redis was not asked or refused, nothing was written. Unknown: [ErrOutcomeUnknown]; it was asked,
+// and no answer came.
+//
+// # Copies
+//
+// A caller that keeps a Record in memory says so when it opens or commits, by giving Config.Node. The record lists
+// these nodes, and a commit publishes one message to each of them, "i", the ID, a space and the new counter, on the
+// node's channel. Then the list starts anew with the committer, so a message was always paid for by a read.
+package store

@@ -1,0 +1,38 @@
+package store
+
+import (
+	"errors"
+
+	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
+)
+
+// The outcomes of Open and Commit. Match them with errors.Is.
+var (
+	// ErrNotFound: there is no such session, or the secret is not its own. Nobody can tell the two apart.
+	ErrNotFound = errors.New("no such session")
+
+	// ErrSuperseded: the secret was replaced by Rotate a moment ago. It is recognised, and opens nothing.
+	ErrSuperseded = errors.New("token superseded by rotation")
+
+	// ErrConflict: the session was changed by another request since it was opened. Nothing was written.
+	ErrConflict = errors.New("session was changed by another request")
+
+	// ErrLockLost: the session's lock ended before the commit. Nothing was written.
+	ErrLockLost = queue.ErrLost
+
+	// ErrRemoved: the session was removed since it was opened. Nothing was written, and it does not come back.
+	ErrRemoved = errors.New("session was removed")
+
+	// ErrExists: a session that was to be created is there already. Nothing was written.
+	ErrExists = errors.New("session exists already")
+
+	// ErrCorrupt: what lies under the session's key was not written by this library.
+	ErrCorrupt = errors.New("session record is corrupt")
+
+	// ErrUnavailable: Redis could not be asked, or refused; nothing was changed.
+	ErrUnavailable = rdb.ErrUnavailable
+
+	// ErrOutcomeUnknown: Redis was asked and did not answer; the change may or may not have been made.
+	ErrOutcomeUnknown = rdb.ErrUnknown
+)

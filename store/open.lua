@@ -1,0 +1,48 @@
+-- open.lua: read a session, and with a token see where it stands at the session's lock. It runs behind redislock's
+-- Obtain in one pipeline, or alone when no lock is wanted.
+-- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
+-- ARGV[1..6]  node_prefix, token ('' = no lock), waited, max waiters, queue ms, grant ms: see enter in queue.lua
+-- ARGV[7]  hash of the secret that the client showed ('' = opened by ID)   ARGV[8] version the caller has ('' = none)
+-- ARGV[9]  node that will keep a copy ('' = none)   ARGV[10] grace ms for secrets replaced by periodic rotation
+-- returns {word, ms, now, version, expiry, via, registered, fields}: now and expiry in Unix ms, via 'P' if the secret
+--   is a replaced one that still opens the session, registered 1 if the node is in the directory, fields the record
+--   as HGETALL gives it unless the caller's version is the current one
+-- | {word, ms, now} where the session was not opened: word is 'queued', 'again' or 'full' as in enter, 'absent',
+--   'denied' (unknown secret) or 'superseded' (secret replaced by Rotate a moment ago)
+local record, lock, queue = KEYS[1], KEYS[2], KEYS[3]
+local node_prefix, token, waited, grant_ms = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[6]
+local secret, known, node, grace = ARGV[7], ARGV[8], ARGV[9], tonumber(ARGV[10])
+local now = clock()
+
+local meta = redis.call('HMGET', record, 'v', 'h', 'i', 'x', 'n', 'p')
+local version, hash, idle, deadline = meta[1], meta[2], tonumber(meta[3] or 0), tonumber(meta[4] or 0)
+local copies, replaced = meta[5] or '', meta[6] or ''
+
+local function refuse(word)
+  if token ~= '' then leave(lock, queue, node_prefix, token, grant_ms) end
+  return {word, 0, now}
+end
+
+if not version then return refuse('absent') end
+local via = ''
+if secret ~= '' and secret ~= hash then
+  via = rule_of(replaced, secret, now)
+  if not via then return refuse('denied') end
+  if via == 'R' then return refuse('superseded') end
+end
+
+if token ~= '' then
+  local word, ms = enter(lock, queue, node_prefix, token, waited, tonumber(ARGV[4]), ARGV[5], grant_ms)
+  if word ~= 'held' then return {word, ms, now} end
+end
+
+-- The client has shown the new secret: those that periodic rotation replaced end after the grace window.
+if via == '' and secret ~= '' and string.find(replaced, ':P:', 1, true) then
+  redis.pcall('HSET', record, 'p', confirm(replaced, now + grace))
+end
+local registered = 0
+if node ~= '' then
+  registered = register(record, copies, node)
+end
+return {'held', 0, now, version, slide(record, now, idle, deadline), via, registered,
+  version ~= known and redis.call('HGETALL', record)}

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Record is a session as it was at one version. It is immutable: many requests share one.
+type Record struct {
+	ID      string
+	Version string // COUNTER.TAG: equal only if both are; a failover may rewind the counter, but not draw the same tag
+
+	Created  time.Time     // by the server's clock, like all times here
+	Deadline time.Time     // absolute; zero for none
+	Idle     time.Duration // 0 for none
+	Rotated  time.Time     // the last Rotate, or Created
+	Issued   time.Time     // the secret was, by a rotation of either kind
+	Hash     string        // of the secret: base64url of SHA-256
+	User     string
+	Client   string // metadata of the client, as the caller encoded it
+	Browser  bool   // the client's cookie ends with the browser
+
+	Epoch  string // stamp of the last Rotate or change of user
+	KeySet string // stamp of the last commit that added or removed a key
+
+	Values map[string]Value
+	size   int
+}
+
+// Value is one key's encoded value.
+type Value struct {
+	Stamp   string    // of the commit that wrote it
+	Expires time.Time // by itself; zero for never
+	Data    string
+}
+
+// Counter is the counting part of the version.
+func (r *Record) Counter() uint64 { return counterOf(r.Version) }
+
+// Size is roughly what the record occupies in memory, in bytes.
+func (r *Record) Size() int { return r.size }
+
+func counterOf(version string) uint64 {
+	head, _, _ := strings.Cut(version, ".")
+	n, _ := strconv.ParseUint(head, 10, 64)
+	return n
+}
+
+// stampOf is the stamp that the commit of a version leaves on what it writes.
+func stampOf(version string) string {
+	head, tag, _ := strings.Cut(version, ".")
+	return head + "." + tag[:min(4, len(tag))]
+}
+
+// overhead is what a record costs beside its texts, and value what each value does, measured with the benchmark's
+// memory scenario.
+const (
+	recordOverhead = 320
+	valueOverhead  = 96
+)
+
+// measure sets the size.
+func (r *Record) measure() {
+	n := recordOverhead + len(r.ID) + len(r.Version) + len(r.Hash) + len(r.User) + len(r.Client)
+	for key, v := range r.Values {
+		n += valueOverhead + len(key) + len(v.Data)
+	}
+	r.size = n
+}
+
+// parseRecord reads the fields of HGETALL.
+func parseRecord(id, version string, fields []any) (*Record, error) {
+	r := &Record{ID: id, Version: version}
+	if len(fields)%2 != 0 {
+		return nil, fmt.Errorf("%w: an odd number of fields", ErrCorrupt)
+	}
+	for i := 0; i < len(fields); i += 2 {
+		name, ok := fields[i].(string)
+		text, ok2 := fields[i+1].(string)
+		if !ok || !ok2 || name == "" {
+			return nil, fmt.Errorf("%w: field %d is not a string", ErrCorrupt, i/2)
+		}
+		if name[0] != '.' {
+			if err := r.setMeta(name, text); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		v, err := parseValue(text)
+		if err != nil {
+			return nil, fmt.Errorf("%w: a value has %w", ErrCorrupt, err)
+		}
+		if r.Values == nil {
+			r.Values = make(map[string]Value, (len(fields)-i)/2)
+		}
+		r.Values[name[1:]] = v
+	}
+	if r.Hash == "" || counterOf(version) == 0 {
+		return nil, fmt.Errorf("%w: no secret or no version", ErrCorrupt)
+	}
+	r.measure()
+	return r, nil
+}
+
+func (r *Record) setMeta(name, text string) (err error) {
+	switch name {
+	case "c":
+		r.Created, err = parseTime(text)
+	case "x":
+		r.Deadline, err = parseTime(text)
+	case "r":
+		r.Rotated, err = parseTime(text)
+	case "s":
+		r.Issued, err = parseTime(text)
+	case "i":
+		var ms int64
+		ms, err = strconv.ParseInt(text, 10, 64)
+		r.Idle = time.Duration(ms) * time.Millisecond
+	case "h":
+		r.Hash = text
+	case "u":
+		r.User = text
+	case "m":
+		r.Client = text
+	case "b":
+		r.Browser = text == "1"
+	case "e":
+		r.Epoch = text
+	case "k":
+		r.KeySet = text
+	}
+	if err != nil {
+		return fmt.Errorf("%w: meta field %q is no number", ErrCorrupt, name)
+	}
+	return nil
+}
+
+// parseTime reads Unix ms; 0 is the zero time.
+func parseTime(text string) (time.Time, error) {
+	ms, err := strconv.ParseInt(text, 10, 64)
+	return unixMilli(ms), err
+}
+
+func unixMilli(ms int64) time.Time {
+	if ms <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
+}
+
+// parseValue reads STAMP:EXPIRY:DATA.
+func parseValue(text string) (Value, error) {
+	stamp, rest, ok := strings.Cut(text, ":")
+	ends, data, ok2 := strings.Cut(rest, ":")
+	if !ok || !ok2 {
+		return Value{}, fmt.Errorf("no stamp or no expiry")
+	}
+	expires, err := parseTime(ends)
+	if err != nil || !strings.Contains(stamp, ".") {
+		return Value{}, fmt.Errorf("a stamp or an expiry that cannot be read")
+	}
+	return Value{Stamp: stamp, Expires: expires, Data: data}, nil
+}

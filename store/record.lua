@@ -1,0 +1,78 @@
+-- record.lua: a session in one hash. It stands behind queue.lua in front of the scripts that touch records.
+--
+-- v version COUNTER.TAG            t tags of the commits before, newest first
+-- c created, Unix ms               x absolute deadline, Unix ms, or 0    i idle timeout, ms, or 0
+-- h hash of the secret             p replaced secrets, HASH:RULE:END separated by spaces
+-- r last Rotate, Unix ms           s secret issued, Unix ms
+-- e stamp of the last Rotate or change of user         k stamp of the last commit that added or removed a key
+-- u user   m metadata of the client   b '1' if the cookie ends with the browser
+-- n nodes that hold a copy, separated by spaces, or '*'
+-- z removed: the session cannot be created (again)
+-- .KEY  STAMP:EXPIRY:DATA, expiry in Unix ms or 0
+--
+-- A stamp is COUNTER and the first four characters of TAG of the commit that wrote it.
+-- RULE of a replaced secret: R by Rotate, recognised but opens nothing; P by periodic rotation, opens the session and
+-- the client has not shown the new one yet; G the same once it has.
+
+local NODE_LENGTH, MAX_COPIES = 11, 64
+
+-- clock is the server's time in Unix ms. No other clock decides about expiry.
+local function clock()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- rule_of returns the rule of a replaced secret, or nil if it is none or its time is over.
+local function rule_of(replaced, secret, now)
+  for hash, rule, ends in string.gmatch(replaced, '([^: ]+):(%u):(%d+)') do
+    if hash == secret and tonumber(ends) > now then return rule end
+  end
+end
+
+-- confirm ends the secrets that periodic rotation replaced at the given time, or earlier.
+local function confirm(replaced, time)
+  return (string.gsub(replaced, ':P:(%d+)', function(ends)
+    return string.format(':G:%.0f', math.min(tonumber(ends), time))
+  end))
+end
+
+-- replace returns the replaced secrets with one more, and without those whose time is over.
+local function replace(replaced, hash, rule, ends, now)
+  local list = {string.format('%s:%s:%.0f', hash, rule, ends)}
+  for h, r, e in string.gmatch(replaced, '([^: ]+):(%u):(%d+)') do
+    -- What Rotate replaces opens nothing any more, whatever it was before.
+    if tonumber(e) > now and h ~= hash and #list < 8 then
+      if rule == 'R' then r, e = 'R', string.format('%.0f', math.min(tonumber(e), ends)) end
+      list[#list + 1] = h .. ':' .. r .. ':' .. e
+    end
+  end
+  return table.concat(list, ' ')
+end
+
+-- slide sets the record's expiry and returns it, or 0 for none.
+local function slide(record, now, idle, deadline)
+  local expiry = deadline
+  if idle > 0 and (deadline == 0 or now + idle < deadline) then expiry = now + idle end
+  if expiry > 0 and idle > 0 then redis.call('PEXPIREAT', record, string.format('%.0f', expiry)) end
+  return expiry
+end
+
+-- register puts a node into the directory of copies; without memory for that the node keeps no copy.
+local function register(record, copies, node)
+  if copies == '*' or string.find(copies, node, 1, true) then return 1 end
+  copies = copies == '' and node or copies .. ' ' .. node
+  if #copies > MAX_COPIES * (NODE_LENGTH + 1) then copies = '*' end
+  local answer = redis.pcall('HSET', record, 'n', copies)
+  return type(answer) == 'table' and answer.err and 0 or 1
+end
+
+-- invalidate tells every node that holds a copy, except one, that there is a newer version, or none.
+local function invalidate(copies, except, node_prefix, everybody, message)
+  if copies == '*' then
+    redis.call('PUBLISH', everybody, message)
+    return
+  end
+  for node in string.gmatch(copies, '%S+') do
+    if node ~= except then redis.call('PUBLISH', node_prefix .. node, message) end
+  end
+end

@@ -1,0 +1,151 @@
+package store
+
+import (
+	"context"
+	_ "embed"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
+)
+
+//go:embed remove.lua
+var removeBody string
+
+//go:embed touch.lua
+var touchBody string
+
+var (
+	removeScript = newScript(removeBody)
+	touchScript  = newScript(touchBody)
+)
+
+// removalMark is how long the ID of a session that was removed when it was young, or not there yet, is kept from being
+// created: longer than any commit is under way.
+const removalMark = time.Minute
+
+// Removed is one session that Remove has ended.
+type Removed struct {
+	ID   string
+	User string
+}
+
+// Remove ends sessions, whoever holds their locks: their waiters find them absent, and commits under way get
+// ErrRemoved. It takes one round trip for all and returns those that were there. IDs that are not are no error.
+func (s *Store) Remove(ctx context.Context, ids ...string) ([]Removed, error) {
+	steps := make([]queue.Step, len(ids))
+	for i, id := range ids {
+		k := s.space.Of(id)
+		steps[i] = queue.Step{
+			Script: removeScript,
+			Keys:   []string{k.Record, k.Lock, k.Queue},
+			Args:   []any{s.space.NodePrefix(), s.space.Nodes(), id, removalMark.Milliseconds()},
+		}
+	}
+	replies, err := s.runAll(ctx, steps)
+	var out []Removed
+	for i, reply := range replies {
+		words, _ := reply.([]any)
+		if len(words) < 2 {
+			continue
+		}
+		if there, _ := words[0].(int64); there == 1 {
+			user, _ := words[1].(string)
+			out = append(out, Removed{ID: ids[i], User: user})
+		}
+	}
+	return out, err
+}
+
+// Use is a use of a session that Redis was not told of yet.
+type Use struct {
+	ID string
+	At time.Time // on this process' clock
+}
+
+// Touched is what Touch found of a session.
+type Touched struct {
+	ID    string
+	Lives time.Duration // since Sent, without further use; negative for ever
+	Gone  bool
+	Sent  time.Time
+}
+
+// Touch slides the idle expiry of sessions that were used from local copies, in one round trip for all. It never
+// creates a session, and never brings an expiry forward.
+func (s *Store) Touch(ctx context.Context, uses ...Use) ([]Touched, error) {
+	sent := time.Now()
+	steps := make([]queue.Step, len(uses))
+	for i, u := range uses {
+		steps[i] = queue.Step{
+			Script: touchScript,
+			Keys:   []string{s.space.Of(u.ID).Record},
+			Args:   []any{max(0, sent.Sub(u.At)).Milliseconds()},
+		}
+	}
+	replies, err := s.runAll(ctx, steps)
+	out := make([]Touched, 0, len(replies))
+	for i, reply := range replies {
+		words, _ := reply.([]any)
+		t := Touched{ID: uses[i].ID, Sent: sent, Lives: -1}
+		switch len(words) {
+		case 0:
+			continue
+		case 1:
+			t.Gone = true
+		default:
+			now, _ := words[0].(int64)
+			if expiry, _ := words[1].(int64); expiry > 0 {
+				t.Lives = time.Duration(expiry-now) * time.Millisecond
+			}
+		}
+		out = append(out, t)
+	}
+	return out, err
+}
+
+// runAll runs scripts that may be repeated safely in one pipeline. A reply is nil where there was none.
+func (s *Store) runAll(ctx context.Context, steps []queue.Step) ([]any, error) {
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	result := make(chan []any, 1)
+	err := s.db.Do(ctx, func(ctx context.Context) error {
+		cmds := make([]*redis.Cmd, len(steps))
+		send := func(inFull bool) error {
+			pipe := s.db.Client().Pipeline()
+			for i, st := range steps {
+				if inFull {
+					cmds[i] = pipe.Eval(ctx, st.Script.Source, st.Keys, st.Args...)
+				} else {
+					cmds[i] = pipe.EvalSha(ctx, st.Script.Hash(), st.Keys, st.Args...)
+				}
+			}
+			_, err := pipe.Exec(ctx)
+			return err
+		}
+		err := send(false)
+		for _, cmd := range cmds {
+			if rdb.Missing(cmd.Err()) {
+				err = send(true)
+				break
+			}
+		}
+		replies := make([]any, len(cmds))
+		for i, cmd := range cmds {
+			if v, err := cmd.Result(); err == nil {
+				replies[i] = v
+			}
+		}
+		result <- replies
+		return err
+	})
+	select {
+	case replies := <-result:
+		return replies, rdb.Sort(err)
+	default:
+		return nil, rdb.Sort(err)
+	}
+}

@@ -1,0 +1,13 @@
+-- touch.lua: slide the idle expiry of a session that was used from a local copy a while ago. It never creates.
+-- KEYS[1] record  hash
+-- ARGV[1] how long ago, ms
+-- returns {now, expiry}, expiry 0 for none | {now} when there is no session
+local meta = redis.call('HMGET', KEYS[1], 'v', 'i', 'x')
+local now = clock()
+if not meta[1] then return {now} end
+local idle, deadline = tonumber(meta[2] or 0), tonumber(meta[3] or 0)
+local used = now - tonumber(ARGV[1])
+if idle > 0 and redis.call('PTTL', KEYS[1]) < used + idle - now then
+  return {now, slide(KEYS[1], used, idle, deadline)}
+end
+return {now, now + redis.call('PTTL', KEYS[1])}
