@@ -1,0 +1,246 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-go/holdfast/lock"
+	"github.com/holdfast-go/holdfast/store"
+)
+
+// plan is what a commit has to do, taken from a session whose changes are closed.
+type plan struct {
+	remove *store.Commit
+	write  *store.Commit
+	token  token // the new one, if write brings one
+	lease  *lock.Lease
+	inject bool // the client is told the token and its time
+}
+
+// commit writes the changes of a session once. A second call returns nil.
+func (m *Manager) commit(ctx context.Context, s *Session) error {
+	p, err := s.close()
+	if err != nil || p.remove == nil && p.write == nil {
+		m.release(p.lease)
+		return err
+	}
+	// The change does not depend on the client's patience.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.LockTTL)
+	defer cancel()
+	if p.remove != nil {
+		if _, err = m.send(ctx, p.remove, p.lease); errors.Is(err, ErrRemoved) {
+			err = nil
+		}
+		p.lease = nil // the same script has released it
+		s.mu.Lock()
+		s.result.remove = err == nil
+		s.mu.Unlock()
+	}
+	if err == nil && p.write != nil {
+		var c *store.Committed
+		c, err = m.send(ctx, p.write, p.lease)
+		if err == nil && p.inject {
+			s.mu.Lock()
+			s.result = result{inject: true, token: p.token.text, expires: m.expiry(p.write, c)}
+			s.mu.Unlock()
+		}
+	}
+	m.counts.committed(err)
+	if err != nil {
+		return fmt.Errorf("commit session: %w", err)
+	}
+	return nil
+}
+
+// close ends the changes of a session and returns what they amount to. After an error only the lease counts.
+func (s *Session) close() (plan, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case done:
+		return plan{}, nil
+	case unopened:
+		s.state = done
+		return plan{}, nil
+	}
+	s.state = done
+	p := plan{lease: s.lease}
+	s.lease = nil
+	if s.err != nil {
+		return p, s.err
+	}
+	if s.m.closed.Load() && p.lease == nil && (s.doomed != nil || s.modified()) {
+		return p, ErrClosed
+	}
+	if s.wiped || s.doomed != nil {
+		s.result.remove = s.shown != ""
+	}
+	if s.doomed != nil {
+		p.remove = &store.Commit{ID: s.doomed.ID, Mode: store.Remove, Base: s.doomed}
+	}
+	rotate := s.rotation()
+	if !s.modified() && rotate == store.Stays {
+		return p, nil
+	}
+	p.write = s.writes(rotate)
+	if err := s.checkSize(p.write); err != nil {
+		return p, err
+	}
+	switch {
+	case p.write.Hash == "" && (p.write.Mode == store.Create || rotate != store.Stays):
+		p.token = s.m.tokens.issue(p.write.ID)
+		p.write.Hash = p.token.hash
+		p.inject = true
+	case p.write.Lifetime != nil || p.write.Browser != nil:
+		p.token, p.inject = s.token, s.token.text != ""
+	}
+	return p, nil
+}
+
+// rotation says whether the token is to be replaced: because the handler said so, or because it is old enough.
+func (s *Session) rotation() store.Rule {
+	every := s.m.cfg.RotateEvery
+	switch {
+	case s.base == nil, s.superseded:
+		return store.Stays
+	case s.meta.rotate:
+		return store.Privilege
+	case every > 0 && s.mode != ReadOnly && s.token.text != "" && s.clock.now().Sub(s.base.Issued) >= every:
+		return store.Periodic
+	}
+	return store.Stays
+}
+
+// writes turns the changes into a commit.
+func (s *Session) writes(rotate store.Rule) *store.Commit {
+	cfg := &s.m.cfg
+	c := &store.Commit{
+		ID: s.id, Mode: store.Whole, Base: s.base, Rotate: rotate,
+		Lifetime: s.meta.lifetime, Idle: s.meta.idle, User: s.meta.user, Browser: s.meta.browser,
+	}
+	switch rotate {
+	case store.Privilege:
+		c.Old = cfg.RotateGrace
+		if c.Lifetime == nil {
+			c.Lifetime = &cfg.Lifetime
+		}
+	case store.Periodic:
+		c.Old = cfg.RotateEvery + cfg.RotateGrace
+	case store.Stays:
+	}
+	switch {
+	case s.base == nil:
+		c.Mode = store.Create
+		if c.ID == "" {
+			c.ID = newID()
+			s.id = c.ID
+		}
+		if c.Lifetime == nil {
+			c.Lifetime = &cfg.Lifetime
+		}
+		if c.Idle == nil && cfg.IdleTimeout > 0 {
+			c.Idle = &cfg.IdleTimeout
+		}
+	case s.mode == Optimistic && !s.cleared:
+		c.Mode, c.Checks, c.KeySet = store.Keys, s.reads, s.readKeys
+	}
+	for key, ch := range s.changes {
+		if ch.deleted {
+			c.Delete = append(c.Delete, key)
+			continue
+		}
+		if c.Set == nil {
+			c.Set = make(map[string]store.Write, len(s.changes))
+		}
+		c.Set[key] = store.Write{Data: ch.data, For: ch.ttl}
+	}
+	return c
+}
+
+// checkSize refuses a session that has grown too large, before anything is sent.
+func (s *Session) checkSize(c *store.Commit) error {
+	limit := s.m.cfg.MaxSessionBytes
+	if limit <= 0 || len(c.Set) == 0 {
+		return nil
+	}
+	size := 0
+	for key, w := range c.Set {
+		size += len(key) + len(w.Data)
+	}
+	if s.base != nil {
+		for key, v := range s.base.Values {
+			if _, changed := s.changes[key]; !changed {
+				size += len(key) + len(v.Data)
+			}
+		}
+	}
+	if size > limit {
+		return fmt.Errorf("%w: %d bytes, and Config.MaxSessionBytes is %d", ErrTooLarge, size, limit)
+	}
+	return nil
+}
+
+// send makes one commit, keeps its outcome as the local copy and settles the lease.
+func (m *Manager) send(ctx context.Context, c *store.Commit, lease *lock.Lease) (*store.Committed, error) {
+	if lease != nil {
+		if !lease.Trusted() {
+			m.release(lease)
+			return nil, ErrLockLost
+		}
+		c.Token, c.Keep = lease.Token(), c.Mode != store.Remove && lease.Keep()
+	}
+	fill := m.copies.begin(c.ID)
+	out, err := m.store.Commit(ctx, c)
+	if out != nil && out.Record != nil {
+		m.copies.keep(fill, out.Record, out.Now, out.Expiry, out.Sent)
+	} else {
+		m.copies.drop(c.ID)
+	}
+	if lease == nil {
+		return out, err
+	}
+	if out == nil {
+		lease.Abandon()
+		return nil, err
+	}
+	var state any // what the next request in this process may start from
+	if err == nil && out.Record != nil {
+		state = out
+	}
+	lease.Done(out.Kept, out.Sent, state)
+	return out, err
+}
+
+// maxCookieAge is the most that browsers keep a cookie (RFC 6265bis, section 5.5).
+const maxCookieAge = 400 * 24 * time.Hour
+
+// expiry is when the client may forget its token, on this process' clock; zero if it should when it ends.
+func (m *Manager) expiry(c *store.Commit, out *store.Committed) time.Time {
+	life := m.cfg.Lifetime
+	if out.Record != nil {
+		if out.Record.Browser {
+			return time.Time{}
+		}
+		life = 0
+		if !out.Record.Deadline.IsZero() {
+			life = out.Record.Deadline.Sub(out.Now)
+		}
+	} else if c.Lifetime != nil {
+		life = *c.Lifetime
+	}
+	if life <= 0 || life > maxCookieAge {
+		life = maxCookieAge
+	}
+	return time.Now().Add(life)
+}
+
+// discard ends a session without writing anything.
+func (m *Manager) discard(s *Session) {
+	s.mu.Lock()
+	lease := s.lease
+	s.lease, s.state = nil, done
+	s.mu.Unlock()
+	m.release(lease)
+}

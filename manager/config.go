@@ -1,0 +1,227 @@
+package manager
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/rdb"
+)
+
+// Mode is how a request opens its session.
+type Mode int
+
+// The modes, from the weakest to the strongest.
+const (
+	// ReadOnly takes no lock and refuses changes. It reads the copy in this process while no other node can have
+	// changed the session without this one knowing, up to Config.MaxStaleness; that costs no round trip. Otherwise it
+	// asks Redis, in one. For polls, assets and most GETs.
+	ReadOnly Mode = iota + 1
+
+	// Optimistic takes no lock. The commit fails with ErrConflict if a key that the request has read or written was
+	// changed since, so requests that work on different keys run side by side. One round trip to open and one to
+	// commit a change. For pages that call the server many times in parallel.
+	Optimistic
+
+	// Lazy is Exclusive from the first use of the session on; a request that does not use it costs no round trip. For
+	// handlers that often do not need the session.
+	Lazy
+
+	// Exclusive takes the session's lock before the handler runs, first come first served, and reads what Redis has.
+	// One round trip to open and one to commit a change. For anything.
+	Exclusive
+)
+
+// Config is what New may be told. The zero value of a field means its default, a negative duration means off, and
+// every boolean defaults to false.
+type Config struct {
+	// Lifetime is how long a session lives at most, by the clock of the Redis server. Rotate starts it anew.
+	// Negative: for as long as it is used; needs an IdleTimeout.
+	//
+	// Defaults to 24 h.
+	Lifetime time.Duration
+
+	// IdleTimeout ends a session that was not used for so long. Reading counts as use. It never outlasts Lifetime.
+	//
+	// Defaults to 0, off.
+	IdleTimeout time.Duration
+
+	// RotateEvery gives the client a new token once its token is so old, in the next request that may write. The old
+	// one goes on working until the client has shown the new one, and for RotateGrace after that.
+	//
+	// Defaults to 0, off.
+	RotateEvery time.Duration
+
+	// RotateGrace is how long a token that Rotate has replaced is recognised. It opens nothing: requests of parallel
+	// tabs that still carry it see an empty session that is not saved, and their response does not touch the cookie.
+	//
+	// Defaults to 30 s.
+	RotateGrace time.Duration
+
+	// Mode chooses the mode of each request that Handler serves, before anything is opened.
+	//
+	// Defaults to Exclusive for all.
+	Mode func(*http.Request) Mode
+
+	// Propagator carries the token.
+	//
+	// Defaults to Cookie{}.
+	Propagator Propagator
+
+	// Codec encodes values.
+	//
+	// Defaults to JSON{}.
+	Codec Codec
+
+	// Prefix begins every Redis key and channel. Managers with different prefixes share a Redis without sharing
+	// anything else.
+	//
+	// Defaults to "holdfast".
+	Prefix string
+
+	// TokenKeys sign tokens, with HMAC-SHA256: the first signs, all verify, so a new one goes in front and an old one
+	// goes once the tokens it signed have expired. A token without a good signature is refused without asking Redis.
+	// Each has at least 32 bytes.
+	//
+	// Defaults to none: tokens are random and are not signed.
+	TokenKeys [][]byte
+
+	// LockTTL is how long the lock of a process that died keeps others waiting. A living one renews it. At least 30 ms.
+	//
+	// Defaults to 10 s.
+	LockTTL time.Duration
+
+	// LockWait is how long a request waits for its session's lock before it fails with ErrLockTimeout.
+	// Negative: for as long as the client does.
+	//
+	// Defaults to 10 s.
+	LockWait time.Duration
+
+	// MaxHold is how long one request may hold the lock. After it the lock ends, and the request's context with it.
+	// Negative: for ever.
+	//
+	// Defaults to 1 min.
+	MaxHold time.Duration
+
+	// MaxWaiters is how many requests may wait for one session, in this process and again across all of them. Others
+	// fail with ErrTooManyWaiters.
+	//
+	// Defaults to 128.
+	MaxWaiters int
+
+	// CacheBytes bounds the memory for local copies, roughly. Negative: no copies are kept, and every read asks Redis.
+	//
+	// Defaults to 64 MiB.
+	CacheBytes int64
+
+	// MaxStaleness bounds how old the truth may be that a read-only request is shown: a local copy is used only while
+	// this process has proof that it heard of every change up to so long ago. At least 40 ms.
+	//
+	// Defaults to 2 s.
+	MaxStaleness time.Duration
+
+	// MaxCopyAge is after how long a local copy is checked against Redis even if nothing was heard, since a server
+	// that is flushed or evicts a session tells nobody.
+	//
+	// Defaults to 1 min.
+	MaxCopyAge time.Duration
+
+	// MaxSessionBytes bounds the encoded size of a session: keys and values. Beyond it a commit fails with ErrTooLarge.
+	// Negative: no bound.
+	//
+	// Defaults to 1 MiB.
+	MaxSessionBytes int
+
+	// Timeout bounds each call to Redis, whatever the client's own timeouts are.
+	//
+	// Defaults to 3 s, or LockTTL if that is shorter.
+	Timeout time.Duration
+
+	// ErrorHandler answers a request whose session could not be opened or committed. Nothing of the handler's own
+	// response was sent, and its header is gone.
+	//
+	// Defaults to DefaultErrorHandler.
+	ErrorHandler func(http.ResponseWriter, *http.Request, error)
+
+	// Logger gets what the library has to say. It never gets a token, a value or a key's name.
+	//
+	// Defaults to slog.Default().
+	Logger *slog.Logger
+
+	// Insecure lets the default cookie travel over plain HTTP, for http://localhost. It is then called "session".
+	//
+	// Defaults to false.
+	Insecure bool
+}
+
+func (c *Config) withDefaults() Config {
+	var cfg Config
+	if c != nil {
+		cfg = *c
+	}
+	cfg.Lifetime = cmp.Or(cfg.Lifetime, 24*time.Hour)
+	cfg.RotateGrace = cmp.Or(cfg.RotateGrace, 30*time.Second)
+	cfg.LockTTL = cmp.Or(cfg.LockTTL, 10*time.Second)
+	cfg.LockWait = cmp.Or(cfg.LockWait, 10*time.Second)
+	cfg.MaxHold = cmp.Or(cfg.MaxHold, time.Minute)
+	cfg.MaxWaiters = cmp.Or(cfg.MaxWaiters, 128)
+	cfg.CacheBytes = cmp.Or(cfg.CacheBytes, 64<<20)
+	cfg.MaxStaleness = cmp.Or(cfg.MaxStaleness, 2*time.Second)
+	cfg.MaxCopyAge = cmp.Or(cfg.MaxCopyAge, time.Minute)
+	cfg.MaxSessionBytes = cmp.Or(cfg.MaxSessionBytes, 1<<20)
+	cfg.Timeout = cmp.Or(cfg.Timeout, min(rdb.DefaultTimeout, cfg.LockTTL))
+	cfg.Prefix = cmp.Or(cfg.Prefix, keys.DefaultPrefix)
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
+	if cfg.Propagator == nil {
+		cfg.Propagator = Cookie{Insecure: cfg.Insecure}
+	}
+	if cfg.Codec == nil {
+		cfg.Codec = JSON{}
+	}
+	if cfg.ErrorHandler == nil {
+		cfg.ErrorHandler = DefaultErrorHandler
+	}
+	cfg.TokenKeys = append([][]byte(nil), cfg.TokenKeys...)
+	return cfg
+}
+
+// validate names the field and the fix.
+func (c *Config) validate() error {
+	switch {
+	case c.Lifetime < 0 && c.IdleTimeout <= 0:
+		return errors.New("Lifetime is off and so is IdleTimeout: sessions would never end; set one of them")
+	case c.Lifetime > 0 && c.Lifetime < time.Millisecond, c.IdleTimeout > 0 && c.IdleTimeout < time.Millisecond:
+		return fmt.Errorf("Lifetime is %v and IdleTimeout is %v: Redis counts milliseconds; make them longer", c.Lifetime, c.IdleTimeout)
+	case c.Lifetime > 0 && c.IdleTimeout > c.Lifetime:
+		return fmt.Errorf("IdleTimeout is %v: it must not be longer than Lifetime (%v), which ends the session anyway", c.IdleTimeout, c.Lifetime)
+	case c.RotateEvery > 0 && c.Lifetime > 0 && c.RotateEvery >= c.Lifetime:
+		return fmt.Errorf("RotateEvery is %v: it must be shorter than Lifetime (%v), or it never happens", c.RotateEvery, c.Lifetime)
+	case c.RotateGrace < 0:
+		return fmt.Errorf("RotateGrace is %v: parallel tabs need it; set at least 1s", c.RotateGrace)
+	case c.MaxStaleness < 40*time.Millisecond:
+		return fmt.Errorf("MaxStaleness is %v: proof takes longer than that; set at least 40ms", c.MaxStaleness)
+	case c.MaxCopyAge < 0:
+		return fmt.Errorf("MaxCopyAge is %v: set a positive time, or turn copies off with a negative CacheBytes", c.MaxCopyAge)
+	case c.LockTTL < 30*time.Millisecond:
+		return fmt.Errorf("LockTTL is %v: it must be at least 30ms, so that it can be renewed in time", c.LockTTL)
+	case c.MaxWaiters < 1:
+		return fmt.Errorf("MaxWaiters is %d: set at least 1", c.MaxWaiters)
+	case c.Timeout < time.Millisecond:
+		return fmt.Errorf("Timeout is %v: set at least 1ms", c.Timeout)
+	}
+	for i, key := range c.TokenKeys {
+		if len(key) < 32 {
+			return fmt.Errorf("TokenKeys[%d] has %d bytes: give each at least 32, from crypto/rand", i, len(key))
+		}
+	}
+	if p, ok := c.Propagator.(checker); ok {
+		if err := p.check(); err != nil {
+			return fmt.Errorf("Propagator: %w", err)
+		}
+	}
+	return nil
+}

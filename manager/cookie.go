@@ -1,0 +1,158 @@
+package manager
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"strings"
+	"time"
+)
+
+// Cookie carries the token in a cookie. The zero value is the safest one there is: "__Host-session", which browsers
+// send over HTTPS only, to this host only, on every path, out of reach of scripts, and not along with requests that
+// other sites make, except for plain links (SameSite=Lax). The name's prefix makes browsers refuse a cookie of that name
+// that a sibling subdomain or plain HTTP tries to plant (RFC 6265bis, section 4.1.3).
+//
+// A request with two different cookies of the name carries none: one of them was planted, and nobody can tell which.
+type Cookie struct {
+	// Name of the cookie.
+	//
+	// Defaults to "__Host-session", to "__Secure-session" with a Domain or Path, and to "session" with Insecure.
+	Name string
+
+	// Domain makes the cookie visible to this domain and all below it. Not with a "__Host-" name.
+	//
+	// Defaults to "", the host alone.
+	Domain string
+
+	// Path limits the cookie to paths below it; this is no protection against other paths of the host.
+	//
+	// Defaults to "/".
+	Path string
+
+	// SameSite says which requests from other sites carry the cookie. http.SameSiteNoneMode needs Secure.
+	//
+	// Defaults to http.SameSiteLaxMode.
+	SameSite http.SameSite
+
+	// Partitioned keeps one cookie per top-level site in which this one is embedded (CHIPS).
+	//
+	// Defaults to false.
+	Partitioned bool
+
+	// Readable lets scripts of the page read the cookie: it is set without HttpOnly.
+	//
+	// Defaults to false.
+	Readable bool
+
+	// Insecure sends the cookie over plain HTTP too: it is set without Secure. For development.
+	//
+	// Defaults to false.
+	Insecure bool
+}
+
+var (
+	_ Propagator = Cookie{}
+	_ checker    = Cookie{}
+)
+
+func (c Cookie) name() string {
+	switch {
+	case c.Name != "":
+		return c.Name
+	case c.Insecure:
+		return "session"
+	case c.Domain != "" || c.path() != "/":
+		return "__Secure-session"
+	}
+	return "__Host-session"
+}
+
+func (c Cookie) path() string { return cmp.Or(c.Path, "/") }
+
+// check refuses what browsers would silently ignore.
+func (c Cookie) check() error {
+	name := c.name()
+	probe := http.Cookie{Name: name, Value: "x", Domain: c.Domain, Path: c.path(), SameSite: c.SameSite, Secure: !c.Insecure, Partitioned: c.Partitioned}
+	switch {
+	case strings.HasPrefix(name, "__Host-") && (c.Insecure || c.Domain != "" || c.path() != "/"):
+		return fmt.Errorf("Cookie.Name is %q: browsers take a __Host- cookie only with Secure, without a Domain and with Path /", name)
+	case strings.HasPrefix(name, "__Secure-") && c.Insecure:
+		return fmt.Errorf("Cookie.Name is %q: browsers take a __Secure- cookie only with Secure; set Insecure to false", name)
+	case c.SameSite == http.SameSiteNoneMode && c.Insecure:
+		return errors.New("Cookie.SameSite is None: browsers take such a cookie only with Secure; set Insecure to false")
+	case c.Partitioned && c.Insecure:
+		return errors.New("Cookie.Partitioned is set: browsers take such a cookie only with Secure; set Insecure to false")
+	}
+	if err := probe.Valid(); err != nil {
+		return fmt.Errorf("Cookie %q is not valid: %w", name, err)
+	}
+	return nil
+}
+
+// Extract implements Propagator.
+func (c Cookie) Extract(r *http.Request) (string, bool) {
+	name := c.name()
+	found, value := false, ""
+	for _, line := range r.Header["Cookie"] {
+		for line != "" {
+			var part string
+			part, line, _ = strings.Cut(line, ";")
+			n, v, ok := strings.Cut(textproto.TrimString(part), "=")
+			if !ok || textproto.TrimString(n) != name {
+				continue
+			}
+			v = textproto.TrimString(v)
+			if len(v) > 1 && v[0] == '"' && v[len(v)-1] == '"' {
+				v = v[1 : len(v)-1]
+			}
+			if found && v != value {
+				return "", false
+			}
+			found, value = true, v
+		}
+	}
+	return value, found
+}
+
+// Inject implements Propagator.
+func (c Cookie) Inject(w http.ResponseWriter, token string, expires time.Time) {
+	ck := c.cookie(token)
+	if !expires.IsZero() {
+		ck.Expires = expires.UTC()
+		ck.MaxAge = max(1, int(time.Until(expires).Round(time.Second)/time.Second))
+	}
+	c.set(w, ck)
+}
+
+// Remove implements Propagator.
+func (c Cookie) Remove(w http.ResponseWriter) {
+	ck := c.cookie("")
+	ck.Expires = time.Unix(1, 0).UTC()
+	ck.MaxAge = -1
+	c.set(w, ck)
+}
+
+func (c Cookie) cookie(value string) *http.Cookie {
+	return &http.Cookie{
+		Name: c.name(), Value: value, Domain: c.Domain, Path: c.path(),
+		Secure: !c.Insecure, HttpOnly: !c.Readable, Partitioned: c.Partitioned,
+		SameSite: cmp.Or(c.SameSite, http.SameSiteLaxMode),
+	}
+}
+
+// set leaves exactly one Set-Cookie of the name, and keeps shared caches from storing it.
+func (c Cookie) set(w http.ResponseWriter, ck *http.Cookie) {
+	h := w.Header()
+	kept := h["Set-Cookie"][:0]
+	for _, line := range h["Set-Cookie"] {
+		if !strings.HasPrefix(line, ck.Name+"=") {
+			kept = append(kept, line)
+		}
+	}
+	h["Set-Cookie"] = append(kept, ck.String())
+	h.Add("Vary", "Cookie")
+	h.Add("Cache-Control", `no-cache="Set-Cookie"`)
+}

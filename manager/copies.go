@@ -1,0 +1,203 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/cache"
+	"github.com/holdfast-go/holdfast/store"
+)
+
+// copies are the sessions that this node has read lately. Locked and optimistic requests show Redis the version of
+// their copy and are told if it is current; read-only ones use it without asking, within the bounds of alive.
+type copies struct {
+	cache  *cache.Cache[*localCopy]
+	maxAge time.Duration
+	start  time.Time // what the times of a localCopy count from, on the monotonic clock
+
+	mu   sync.Mutex
+	used []*localCopy // used since Redis was last told; each once
+}
+
+// localCopy is a record and what this node knows of its time: nanoseconds since copies.start.
+type localCopy struct {
+	rec     *store.Record
+	clock   clock
+	ends    atomic.Int64 // the session does, without further use
+	slid    atomic.Int64 // its idle timeout last began anew, as far as Redis knows
+	recheck atomic.Int64 // the copy is to be checked against Redis
+	lastUse atomic.Int64 // that Redis was not told of; 0 for none
+}
+
+func newCopies(cfg *Config) (*copies, error) {
+	c, err := cache.New(cache.Config[*localCopy]{
+		MaxBytes: cfg.CacheBytes,
+		Size:     func(_ string, lc *localCopy) int { return lc.rec.Size() },
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &copies{cache: c, maxAge: cfg.MaxCopyAge, start: time.Now()}, nil
+}
+
+func (cs *copies) since(t time.Time) int64 { return int64(t.Sub(cs.start)) }
+
+// known returns the record this node has of a session, current or not, and nil if none.
+func (cs *copies) known(id string) *store.Record {
+	if cs == nil {
+		return nil
+	}
+	if lc, ok := cs.cache.Get(id); ok {
+		return lc.rec
+	}
+	return nil
+}
+
+// begin must be called before Redis is asked for what keep is given.
+func (cs *copies) begin(id string) cache.Fill {
+	if cs == nil {
+		return cache.Fill{}
+	}
+	return cs.cache.Begin(id)
+}
+
+// keep stores what Redis has answered to a request sent at that time.
+func (cs *copies) keep(f cache.Fill, rec *store.Record, now, expiry, sent time.Time) {
+	if cs == nil {
+		return
+	}
+	lc, ok := cs.cache.Get(rec.ID)
+	if !ok || lc.rec != rec {
+		lc = &localCopy{rec: rec, clock: clock{server: now, local: sent}}
+		lc.refresh(cs, now, expiry, sent)
+		if !cs.cache.Put(f, rec.Counter(), lc) {
+			// A commit of this node gets no message; whatever is here now may be older than it.
+			cs.cache.Invalidate(rec.ID)
+		}
+		return
+	}
+	lc.refresh(cs, now, expiry, sent)
+}
+
+// refresh notes how long the session lives.
+func (lc *localCopy) refresh(cs *copies, now, expiry, sent time.Time) {
+	ends := int64(math.MaxInt64)
+	if !expiry.IsZero() {
+		ends = cs.since(sent.Add(expiry.Sub(now)))
+	}
+	lc.ends.Store(ends)
+	lc.slid.Store(cs.since(sent))
+	lc.recheck.Store(cs.since(sent.Add(cs.maxAge)))
+}
+
+// alive returns the copy of a session for use without asking Redis. It must have been checked not too long ago, and
+// well within the idle timeout, so that what Redis is told of its uses later comes in time.
+func (cs *copies) alive(id string, at time.Time) *localCopy {
+	if cs == nil {
+		return nil
+	}
+	lc, ok := cs.cache.Get(id)
+	if !ok {
+		return nil
+	}
+	now := cs.since(at)
+	if now >= lc.ends.Load() || now >= lc.recheck.Load() {
+		return nil
+	}
+	if idle := int64(lc.rec.Idle); idle > 0 {
+		if now >= lc.slid.Load()+idle/2 {
+			return nil
+		}
+		if lc.lastUse.Swap(now) == 0 {
+			cs.mu.Lock()
+			cs.used = append(cs.used, lc)
+			cs.mu.Unlock()
+		}
+	}
+	return lc
+}
+
+// drop forgets a session and voids the fills under way.
+func (cs *copies) drop(id string) {
+	if cs != nil {
+		cs.cache.Invalidate(id)
+	}
+}
+
+// forget forgets everything.
+func (cs *copies) forget() { cs.cache.Purge() }
+
+// uses takes the copies of whose use Redis should be told now. Those whose idle timeout began anew a short while ago
+// wait for a later time: the use is counted from when it happened.
+func (cs *copies) uses(all bool) (due []*localCopy) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	now := cs.since(time.Now())
+	var later []*localCopy
+	for _, lc := range cs.used {
+		if all || now >= lc.slid.Load()+int64(lc.rec.Idle)/8 {
+			due = append(due, lc)
+		} else {
+			later = append(later, lc)
+		}
+	}
+	cs.used = later
+	return due
+}
+
+// touchBatch bounds one pipeline of touches.
+const touchBatch = 512
+
+// touch tells Redis, in the background, of the sessions that were used from local copies, so that reading keeps them
+// alive: one pipeline per tick, and per session one command in an eighth of its idle timeout at most.
+func (m *Manager) touch() {
+	tick := time.NewTicker(min(time.Second, m.cfg.MaxStaleness/4))
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			m.tell(m.copies.uses(false))
+		case <-m.stop:
+			m.tell(m.copies.uses(true))
+			return
+		}
+	}
+}
+
+func (m *Manager) tell(used []*localCopy) {
+	cs := m.copies
+	for len(used) > 0 {
+		batch := used[:min(len(used), touchBatch)]
+		used = used[len(batch):]
+		uses := make([]store.Use, len(batch))
+		for i, lc := range batch {
+			uses[i] = store.Use{ID: lc.rec.ID, At: cs.start.Add(time.Duration(lc.lastUse.Swap(0)))}
+		}
+		touched, err := m.store.Touch(context.Background(), uses...)
+		if err != nil && !errors.Is(err, ErrUnavailable) {
+			m.cfg.Logger.Warn("holdfast: idle timeouts could not be prolonged", "sessions", len(uses), "error", err)
+		}
+		for _, t := range touched {
+			cs.told(t)
+		}
+	}
+}
+
+// told notes what Redis said of a session.
+func (cs *copies) told(t store.Touched) {
+	lc, ok := cs.cache.Get(t.ID)
+	switch {
+	case !ok:
+	case t.Gone:
+		cs.drop(t.ID)
+	default:
+		if t.Lives >= 0 {
+			lc.ends.Store(cs.since(t.Sent.Add(t.Lives)))
+			lc.slid.Store(cs.since(t.Sent.Add(t.Lives - lc.rec.Idle)))
+		}
+	}
+}

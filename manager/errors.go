@@ -1,0 +1,94 @@
+package manager
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/holdfast-go/holdfast/lock"
+	"github.com/holdfast-go/holdfast/store"
+)
+
+// The outcomes of a session. Match them with errors.Is. What an outcome says of the change that a request wanted to
+// make: with ErrOutcomeUnknown it may have been made, with every other one nothing was written.
+var (
+	// ErrConflict: another request changed the session since this one opened it, or, in optimistic mode, a key that
+	// this request has read or written. The request may be repeated.
+	ErrConflict = store.ErrConflict
+
+	// ErrLockLost: the lock on the session ended before the request did, because this process was paused for longer
+	// than Config.LockTTL, could not reach Redis for as long, or held the lock for longer than Config.MaxHold. It is
+	// also the cause with which the request's context is cancelled.
+	ErrLockLost = lock.ErrLost
+
+	// ErrLockTimeout: the session's lock did not become free within Config.LockWait, or before the client left.
+	ErrLockTimeout = lock.ErrTimeout
+
+	// ErrTooManyWaiters: Config.MaxWaiters requests wait for this session already.
+	ErrTooManyWaiters = lock.ErrTooManyWaiters
+
+	// ErrRemoved: the session was destroyed or revoked since the request opened it. It does not come back.
+	ErrRemoved = store.ErrRemoved
+
+	// ErrNotFound: there is no session with that ID.
+	ErrNotFound = store.ErrNotFound
+
+	// ErrUnavailable: Redis cannot be reached, or refuses to answer.
+	ErrUnavailable = store.ErrUnavailable
+
+	// ErrOutcomeUnknown: the commit was sent and Redis did not answer, also not when it was asked again.
+	ErrOutcomeUnknown = store.ErrOutcomeUnknown
+
+	// ErrTooLarge: the session would grow beyond Config.MaxSessionBytes, or a cookie beyond what browsers take.
+	ErrTooLarge = errors.New("session is too large")
+
+	// ErrReadOnly: a session that was opened read-only was to be changed.
+	ErrReadOnly = errors.New("session was opened read-only")
+
+	// ErrCommitted: the session was to be changed after it had been committed, that is after the first byte of the
+	// response or after Session.Commit.
+	ErrCommitted = errors.New("session was committed already")
+
+	// ErrEncode: a value could not be encoded.
+	ErrEncode = errors.New("session value cannot be encoded")
+
+	// ErrDecode: a stored value could not be decoded as what was asked for.
+	ErrDecode = errors.New("session value cannot be decoded")
+
+	// ErrClosed: the Manager was closed.
+	ErrClosed = lock.ErrClosed
+)
+
+// answer says what the default ErrorHandler tells the client.
+type answer struct {
+	status int
+	retry  bool // Retry-After
+	text   string
+}
+
+// answerTo maps an outcome to HTTP. What it says is the same for every session and names none.
+func answerTo(err error) answer {
+	switch {
+	// What may have happened comes first: nobody may be told to simply repeat it.
+	case errors.Is(err, ErrOutcomeUnknown):
+		return answer{http.StatusServiceUnavailable, false, "It is not known whether your change was saved. Please check before you try again."}
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrRemoved), errors.Is(err, ErrLockLost):
+		return answer{http.StatusConflict, false, "Another request was faster. Your change was not saved; please try again."}
+	case errors.Is(err, ErrLockTimeout), errors.Is(err, ErrTooManyWaiters):
+		return answer{http.StatusServiceUnavailable, true, "Too many requests at once. Please try again in a moment."}
+	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
+		return answer{http.StatusServiceUnavailable, true, "The service is not available. Please try again in a moment."}
+	}
+	return answer{http.StatusInternalServerError, false, "Something went wrong. Your change was not saved."}
+}
+
+// DefaultErrorHandler answers a request whose session could not be opened or committed: 409 when another request was
+// faster, 503 when Redis or the session's lock was not to be had, with Retry-After if trying again is safe, else 500.
+// It tells the client nothing about the session. The error itself goes to Config.Logger before any ErrorHandler runs.
+func DefaultErrorHandler(w http.ResponseWriter, _ *http.Request, err error) {
+	a := answerTo(err)
+	if a.retry {
+		w.Header().Set("Retry-After", "1")
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, a.text, a.status)
+}

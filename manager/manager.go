@@ -1,0 +1,125 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/invalidate"
+	"github.com/holdfast-go/holdfast/lock"
+	"github.com/holdfast-go/holdfast/store"
+)
+
+// Manager opens and commits the sessions of one application on one node. Make one per process and prefix. It is safe
+// for concurrent use.
+type Manager struct {
+	cfg    Config
+	tokens tokens
+	locker *lock.Locker
+	store  *store.Store
+	feed   *invalidate.Feed
+	copies *copies // nil: none are kept
+
+	closed     atomic.Bool
+	stop       chan struct{}  // ends the toucher
+	stopOnce   sync.Once      //
+	background sync.WaitGroup // the toucher
+	counts     counts
+}
+
+// New returns a Manager on the client: a single Redis, Sentinel or Cluster, Valkey included. The client stays the
+// caller's: it is never changed and never closed, and must live longer than the Manager. A nil Config takes the
+// defaults; a Config is copied, and a mistake in it is an error that names the field. New does not wait for Redis.
+func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
+	if client == nil {
+		return nil, errors.New("manager: the client is nil: pass the go-redis client of the application")
+	}
+	c := cfg.withDefaults()
+	if err := c.validate(); err != nil {
+		return nil, fmt.Errorf("manager: Config.%w", err)
+	}
+	m := &Manager{cfg: c, tokens: tokens{keys: c.TokenKeys}, stop: make(chan struct{})}
+	if err := m.build(client); err != nil {
+		return nil, fmt.Errorf("manager: %w", err)
+	}
+	return m, nil
+}
+
+// build makes the parts. The feed comes last, since it calls the others.
+func (m *Manager) build(client redis.UniversalClient) (err error) {
+	c := &m.cfg
+	node := keys.NewNode()
+	grant := min(2*time.Second, c.LockTTL)
+	keeper := node
+	if c.CacheBytes < 0 {
+		keeper = ""
+	}
+	m.store, err = store.New(client, store.Config{
+		Prefix: c.Prefix, Node: keeper, Timeout: c.Timeout,
+		LockTTL: c.LockTTL, GrantTTL: grant, Grace: c.RotateGrace,
+	})
+	if err != nil {
+		return err
+	}
+	if keeper != "" {
+		if m.copies, err = newCopies(c); err != nil {
+			return err
+		}
+	}
+	m.locker, err = lock.New(client, &lock.Config{
+		Prefix: c.Prefix, Node: node, TTL: c.LockTTL, GrantTTL: grant, Wait: c.LockWait,
+		MaxHold: c.MaxHold, MaxWaiters: c.MaxWaiters, Timeout: c.Timeout, Logger: c.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	space := keys.In(c.Prefix)
+	m.feed, err = invalidate.Start(client, invalidate.Config{
+		Node: space.Node(node), Broadcast: space.Nodes(),
+		ProbeInterval: c.MaxStaleness / 4, Timeout: c.MaxStaleness * 3 / 4,
+		OnInvalidate: m.invalidated, OnGrant: m.locker.Granted,
+		OnForget: m.forget, OnRecover: m.locker.Recheck, Logger: c.Logger,
+	})
+	if err != nil {
+		return errors.Join(err, m.locker.Close(context.Background()))
+	}
+	if m.copies != nil {
+		m.background.Go(m.touch)
+	}
+	return nil
+}
+
+func (m *Manager) invalidated(id string) {
+	m.counts.invalidations.Add(1)
+	if m.copies != nil {
+		m.copies.drop(id)
+	}
+}
+
+func (m *Manager) forget() {
+	if m.copies != nil {
+		m.copies.forget()
+	}
+}
+
+// Close ends the Manager. Requests that wait for a session, and new ones, fail with ErrClosed; those that have one may
+// finish until ctx ends, then their locks are taken from them and their commits fail. When Close returns nil, no lock
+// of this node is left in Redis and no goroutine of the Manager runs; otherwise the error says what is left. Shut the
+// HTTP server down first. Close may be called again. It does not close the client.
+func (m *Manager) Close(ctx context.Context) error {
+	m.closed.Store(true) // 1. nobody new, and no commit without a lock
+	err := m.locker.Close(ctx)
+	m.stopOnce.Do(func() { close(m.stop) }) // 2. the last uses are told to Redis
+	m.background.Wait()
+	err = errors.Join(err, m.feed.Close(ctx)) // 3. nobody needs a message any more
+	if err != nil {
+		return fmt.Errorf("close sessions: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-go/holdfast/cache"
+	"github.com/holdfast-go/holdfast/lock"
+	"github.com/holdfast-go/holdfast/store"
+)
+
+// newSession makes the session of a request that shows a token, or something else, or nothing.
+func (m *Manager) newSession(ctx context.Context, mode Mode, shown string) *Session {
+	s := &Session{m: m, mode: mode, ctx: ctx, shown: shown}
+	if shown != "" {
+		if t, ok := m.tokens.parse(shown); ok {
+			s.token = t
+		} else {
+			m.counts.malformed.Add(1)
+		}
+	}
+	return s
+}
+
+// open opens a session by its mode, once, however many goroutines ask. The error sticks to the session.
+func (m *Manager) open(ctx context.Context, s *Session) error {
+	s.mu.Lock()
+	switch s.state {
+	case unopened:
+	case opening:
+		ready := s.ready
+		s.mu.Unlock()
+		<-ready
+		s.mu.Lock()
+		fallthrough
+	default:
+		defer s.mu.Unlock()
+		return s.err
+	}
+	s.state, s.ready = opening, make(chan struct{})
+	s.mu.Unlock()
+
+	found, err := m.find(ctx, s)
+	s.heed(found.lease)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.take(found)
+	s.state = open
+	if err != nil {
+		s.state, s.err = broken, fmt.Errorf("open session: %w", err)
+	}
+	close(s.ready)
+	return s.err
+}
+
+// found is what opening a session brought.
+type found struct {
+	lease      *lock.Lease
+	rec        *store.Record // nil if there is none
+	clock      clock
+	replaced   bool
+	superseded bool
+}
+
+func (s *Session) take(f found) {
+	s.lease, s.base, s.clock = f.lease, f.rec, f.clock
+	s.replaced, s.superseded = f.replaced, f.superseded
+	if f.rec != nil {
+		s.id = f.rec.ID
+	}
+}
+
+// find looks for the session of the token.
+func (m *Manager) find(ctx context.Context, s *Session) (found, error) {
+	if m.closed.Load() {
+		return found{}, ErrClosed
+	}
+	m.counts.opens.Add(1)
+	if s.token.id == "" {
+		return found{}, nil
+	}
+	start := time.Now()
+	var f found
+	var err error
+	switch s.mode {
+	case ReadOnly:
+		f, err = m.findCopy(ctx, s.token, start)
+	case Optimistic:
+		f, err = m.ask(ctx, s.token)
+	default:
+		f, err = m.findLocked(ctx, s.token)
+		m.counts.waited(time.Since(start))
+	}
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		m.counts.unknown.Add(1)
+		return found{}, nil
+	case errors.Is(err, store.ErrSuperseded):
+		m.counts.superseded.Add(1)
+		m.cfg.Logger.Info("holdfast: a token that was replaced by Rotate was shown", "id", s.token.id)
+		return found{superseded: true}, nil
+	case errors.Is(err, store.ErrCorrupt):
+		m.counts.corrupt.Add(1)
+		m.cfg.Logger.Error("holdfast: a session record cannot be read; the client gets a new session", "id", s.token.id, "error", err)
+		return found{}, nil
+	}
+	return f, err
+}
+
+// findCopy uses the copy in this process if that is as good as asking.
+func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, error) {
+	if fresh := m.feed.FreshAsOf(); !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness {
+		// Secrets that periodic rotation has replaced are for Redis to judge.
+		if lc := m.copies.alive(t.id, at); lc != nil && sameHash(lc.rec.Hash, t.hash) {
+			m.counts.localHits.Add(1)
+			return found{rec: lc.rec, clock: lc.clock}, nil
+		}
+	}
+	return m.ask(ctx, t)
+}
+
+// ask opens without a lock, in one round trip.
+func (m *Manager) ask(ctx context.Context, t token) (found, error) {
+	q, fill := m.query(t)
+	o, err := m.store.Open(ctx, q)
+	if err != nil {
+		m.copies.drop(t.id)
+		return found{}, err
+	}
+	return m.opened(*fill, o, nil), nil
+}
+
+// query shows Redis the version of the copy in this process. Each time that happens a fill of the copy begins.
+func (m *Manager) query(t token) (store.Query, *cache.Fill) {
+	fill := new(cache.Fill)
+	return store.Query{ID: t.id, Secret: t.hash, Known: func() *store.Record {
+		*fill = m.copies.begin(t.id)
+		return m.copies.known(t.id)
+	}}, fill
+}
+
+// findLocked takes the lock and reads in the same round trip.
+func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
+	q, fill := m.query(t)
+	ride := m.store.Ride(q)
+	lease, err := m.locker.AcquireWith(ctx, t.id, ride)
+	if errors.Is(err, lock.ErrRefused) {
+		_, err = ride.Result()
+		m.copies.drop(t.id)
+		return found{}, err
+	}
+	if err != nil {
+		return found{}, err
+	}
+	if c, ok := lease.State().(*store.Committed); ok {
+		// The request before, in this process, has just committed this, and the lock was not free in between. This
+		// request was waiting already then, so it sees nothing older than what it would have been told by Redis.
+		if sameHash(c.Record.Hash, t.hash) {
+			return found{lease: lease, rec: c.Record, clock: clock{c.Now, c.Sent}}, nil
+		}
+		f, err := m.ask(ctx, t)
+		if err != nil {
+			m.release(lease)
+			return found{}, err
+		}
+		f.lease = lease
+		return f, nil
+	}
+	o, _ := ride.Result()
+	return m.opened(*fill, o, lease), nil
+}
+
+// opened keeps what Redis has answered.
+func (m *Manager) opened(fill cache.Fill, o *store.Opened, lease *lock.Lease) found {
+	if o.Copy {
+		m.copies.keep(fill, o.Record, o.Now, o.Expiry, o.Sent)
+	} else {
+		m.copies.drop(o.Record.ID)
+	}
+	return found{lease: lease, rec: o.Record, clock: clock{o.Now, o.Sent}, replaced: o.Replaced}
+}
+
+// release gives a lock back off the response's path.
+func (m *Manager) release(lease *lock.Lease) {
+	if lease != nil {
+		lease.ReleaseSoon()
+	}
+}

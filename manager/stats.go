@@ -1,0 +1,88 @@
+package manager
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/cache"
+	"github.com/holdfast-go/holdfast/invalidate"
+	"github.com/holdfast-go/holdfast/lock"
+)
+
+// Stats is what a Manager has counted since New, for dashboards and alerts. Counts only grow, unless said otherwise.
+type Stats struct {
+	Opens         int64         // sessions opened, in any mode
+	LocalHits     int64         // of these, without asking Redis
+	WaitTotal     time.Duration // spent opening sessions with their lock, waiting included
+	Malformed     int64         // tokens that were none, or badly signed
+	Unknown       int64         // tokens of no session: expired, removed, or made up
+	Superseded    int64         // tokens that Rotate had replaced
+	Corrupt       int64         // records that could not be read
+	Commits       int64         // that wrote something
+	Conflicts     int64         // commits refused: the session had changed, was removed or the lock was lost
+	Unavailable   int64         // commits that Redis did not take
+	OutcomeLost   int64         // commits of which nobody knows
+	Late          int64         // requests that changed a session after its commit
+	Refused       int64         // requests answered by the ErrorHandler
+	Invalidations int64         // messages about sessions of which this node had a copy
+
+	FreshFor time.Duration // how long ago this node had provably heard everything; -1 if it has no proof. A gauge
+	Lock     lock.Stats
+	Cache    cache.Stats
+	Feed     invalidate.Stats
+}
+
+type counts struct {
+	opens, localHits, waits                  atomic.Int64
+	malformed, unknown, superseded, corrupt  atomic.Int64
+	commits, conflicts, unavailable, outcome atomic.Int64
+	late, refused, invalidations             atomic.Int64
+}
+
+func (c *counts) waited(d time.Duration) { c.waits.Add(int64(d)) }
+
+// committed counts the outcome of a commit.
+func (c *counts) committed(err error) {
+	switch {
+	case err == nil:
+		c.commits.Add(1)
+	case errors.Is(err, ErrOutcomeUnknown):
+		c.outcome.Add(1)
+	case errors.Is(err, ErrUnavailable):
+		c.unavailable.Add(1)
+	default:
+		c.conflicts.Add(1)
+	}
+}
+
+// Stats returns the counts. It costs no round trip.
+func (m *Manager) Stats() Stats {
+	c := &m.counts
+	s := Stats{
+		Opens:         c.opens.Load(),
+		LocalHits:     c.localHits.Load(),
+		WaitTotal:     time.Duration(c.waits.Load()),
+		Malformed:     c.malformed.Load(),
+		Unknown:       c.unknown.Load(),
+		Superseded:    c.superseded.Load(),
+		Corrupt:       c.corrupt.Load(),
+		Commits:       c.commits.Load(),
+		Conflicts:     c.conflicts.Load(),
+		Unavailable:   c.unavailable.Load(),
+		OutcomeLost:   c.outcome.Load(),
+		Late:          c.late.Load(),
+		Refused:       c.refused.Load(),
+		Invalidations: c.invalidations.Load(),
+		FreshFor:      -1,
+		Lock:          m.locker.Stats(),
+		Feed:          m.feed.Stats(),
+	}
+	if fresh := m.feed.FreshAsOf(); !fresh.IsZero() {
+		s.FreshFor = time.Since(fresh)
+	}
+	if m.copies != nil {
+		s.Cache = m.copies.cache.Stats()
+	}
+	return s
+}
