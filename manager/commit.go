@@ -16,14 +16,17 @@ type plan struct {
 	write  *store.Commit
 	token  token // the new one, if write brings one
 	lease  *lock.Lease
+	merged []merged
 	inject bool // the client is told the token and its time
 }
 
 // commit writes the changes of a session once. A second call returns nil.
-func (m *Manager) commit(ctx context.Context, s *Session) error {
+func (m *Manager) commit(ctx context.Context, s *request) error {
+	start := time.Now()
 	p, err := s.close()
-	if err != nil || p.remove == nil && p.write == nil {
+	if err != nil || p.remove == nil && p.write == nil && p.merged == nil {
 		m.release(p.lease)
+		m.settle(ctx, p.merged, false)
 		return err
 	}
 	// The change does not depend on the client's patience.
@@ -38,24 +41,59 @@ func (m *Manager) commit(ctx context.Context, s *Session) error {
 		s.result.remove = err == nil
 		s.mu.Unlock()
 	}
-	if err == nil && p.write != nil {
-		var c *store.Committed
-		c, err = m.send(ctx, p.write, p.lease)
-		if err == nil && p.inject {
-			s.mu.Lock()
-			s.result = result{inject: true, token: p.token.text, expires: m.expiry(p.write, c)}
-			s.mu.Unlock()
-		}
+	if err == nil {
+		err = m.write(ctx, s, p)
 	}
+	m.settle(ctx, p.merged, err == nil)
 	m.counts.committed(err)
 	if err != nil {
-		return fmt.Errorf("commit session: %w", err)
+		err = fmt.Errorf("commit session: %w", err)
 	}
-	return nil
+	if f := m.cfg.Hooks.Committed; f != nil {
+		f(ctx, p.event(s, time.Since(start), err))
+	}
+	return err
+}
+
+// event tells a hook about the commit.
+func (p *plan) event(s *request, took time.Duration, err error) CommitEvent {
+	e := CommitEvent{Mode: s.mode, Destroyed: p.remove != nil, Took: took, Err: err}
+	if p.remove != nil {
+		e.ID = p.remove.ID
+	}
+	if w := p.write; w != nil {
+		e.ID, e.Created, e.Rotated = w.ID, w.Mode == store.Create, w.Rotate != store.Stays
+		if w.User != nil {
+			e.User = *w.User
+		}
+	}
+	return e
+}
+
+// write makes the commit of a plan that stores something.
+func (m *Manager) write(ctx context.Context, s *request, p plan) error {
+	if p.write == nil {
+		m.release(p.lease)
+		return nil
+	}
+	if err := m.index(ctx, p.write); err != nil {
+		m.release(p.lease)
+		return err
+	}
+	c, err := m.send(ctx, p.write, p.lease)
+	if err != nil {
+		return err
+	}
+	if p.inject {
+		s.mu.Lock()
+		s.result = result{inject: true, token: p.token.text, expires: m.expiry(p.write, c)}
+		s.mu.Unlock()
+	}
+	return m.limit(ctx, p.write)
 }
 
 // close ends the changes of a session and returns what they amount to. After an error only the lease counts.
-func (s *Session) close() (plan, error) {
+func (s *request) close() (plan, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch s.state {
@@ -66,8 +104,8 @@ func (s *Session) close() (plan, error) {
 		return plan{}, nil
 	}
 	s.state = done
-	p := plan{lease: s.lease}
-	s.lease = nil
+	p := plan{lease: s.lease, merged: s.merged}
+	s.lease, s.merged = nil, nil
 	if s.err != nil {
 		return p, s.err
 	}
@@ -100,7 +138,7 @@ func (s *Session) close() (plan, error) {
 }
 
 // rotation says whether the token is to be replaced: because the handler said so, or because it is old enough.
-func (s *Session) rotation() store.Rule {
+func (s *request) rotation() store.Rule {
 	every := s.m.cfg.RotateEvery
 	switch {
 	case s.base == nil, s.superseded:
@@ -114,7 +152,7 @@ func (s *Session) rotation() store.Rule {
 }
 
 // writes turns the changes into a commit.
-func (s *Session) writes(rotate store.Rule) *store.Commit {
+func (s *request) writes(rotate store.Rule) *store.Commit {
 	cfg := &s.m.cfg
 	c := &store.Commit{
 		ID: s.id, Mode: store.Whole, Base: s.base, Rotate: rotate,
@@ -143,7 +181,10 @@ func (s *Session) writes(rotate store.Rule) *store.Commit {
 		if c.Idle == nil && cfg.IdleTimeout > 0 {
 			c.Idle = &cfg.IdleTimeout
 		}
-	case s.mode == Optimistic && !s.cleared:
+		if info := s.m.clientOf(s.http); info != "" {
+			c.Client = &info
+		}
+	case s.mode == Optimistic:
 		c.Mode, c.Checks, c.KeySet = store.Keys, s.reads, s.readKeys
 	}
 	for key, ch := range s.changes {
@@ -154,13 +195,13 @@ func (s *Session) writes(rotate store.Rule) *store.Commit {
 		if c.Set == nil {
 			c.Set = make(map[string]store.Write, len(s.changes))
 		}
-		c.Set[key] = store.Write{Data: ch.data, For: ch.ttl}
+		c.Set[key] = store.Write{Data: s.m.sealValue(s.id, key, ch.data), For: ch.ttl}
 	}
 	return c
 }
 
 // checkSize refuses a session that has grown too large, before anything is sent.
-func (s *Session) checkSize(c *store.Commit) error {
+func (s *request) checkSize(c *store.Commit) error {
 	limit := s.m.cfg.MaxSessionBytes
 	if limit <= 0 || len(c.Set) == 0 {
 		return nil
@@ -237,10 +278,11 @@ func (m *Manager) expiry(c *store.Commit, out *store.Committed) time.Time {
 }
 
 // discard ends a session without writing anything.
-func (m *Manager) discard(s *Session) {
+func (m *Manager) discard(s *request) {
 	s.mu.Lock()
-	lease := s.lease
-	s.lease, s.state = nil, done
+	lease, merged := s.lease, s.merged
+	s.lease, s.merged, s.state = nil, nil, done
 	s.mu.Unlock()
 	m.release(lease)
+	m.settle(s.ctx, merged, false)
 }

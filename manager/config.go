@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
@@ -36,6 +38,21 @@ const (
 	Exclusive
 )
 
+// DecodePolicy says what becomes of values that cannot be decoded. Each is reported to Hooks.Undecodable and logged.
+type DecodePolicy int
+
+// The policies.
+const (
+	// DropValue takes the value for absent, and removes it with the commit if the session may be changed.
+	DropValue DecodePolicy = iota
+
+	// DropSession destroys the session, so that the client begins anew.
+	DropSession
+
+	// FailRequest fails the commit with ErrDecode, and keeps everything as it is.
+	FailRequest
+)
+
 // Config is what New may be told. The zero value of a field means its default, a negative duration means off, and
 // every boolean defaults to false.
 type Config struct {
@@ -61,6 +78,11 @@ type Config struct {
 	//
 	// Defaults to 30 s.
 	RotateGrace time.Duration
+
+	// RotateThreshold is the age of a token from which Session.ShouldRotate says so.
+	//
+	// Defaults to 0, off.
+	RotateThreshold time.Duration
 
 	// Mode chooses the mode of each request that Handler serves, before anything is opened.
 	//
@@ -89,6 +111,19 @@ type Config struct {
 	//
 	// Defaults to none: tokens are random and are not signed.
 	TokenKeys [][]byte
+
+	// EncryptionKeys encrypt values, in Redis and in Sealed cookies, with AES-256-GCM: the first encrypts, all decrypt,
+	// so a new one goes in front and an old one goes once no session is left from its time. A value is bound to its
+	// session and key. Each has at least 32 bytes.
+	//
+	// Defaults to none: values are stored as the Codec encodes them, and Sealed is not available.
+	EncryptionKeys [][]byte
+
+	// Undecodable says what becomes of values that cannot be decoded or decrypted: after a change of their type, of the
+	// Codec, or of keys.
+	//
+	// Defaults to DropValue.
+	Undecodable DecodePolicy
 
 	// LockTTL is how long the lock of a process that died keeps others waiting. A living one renews it. At least 30 ms.
 	//
@@ -136,10 +171,37 @@ type Config struct {
 	// Defaults to 1 MiB.
 	MaxSessionBytes int
 
+	// MaxUserSessions bounds how many sessions may be bound to one user (OWASP ASVS 5.0, 7.1.2). A login beyond it ends
+	// the one that was bound first; with RefuseUserSessions the login's commit fails with ErrTooManySessions.
+	//
+	// Defaults to 0, no bound.
+	MaxUserSessions int
+
+	// RefuseUserSessions refuses a login beyond MaxUserSessions instead of ending an older session.
+	//
+	// Defaults to false.
+	RefuseUserSessions bool
+
+	// TrustedProxies are the networks of the application's own proxies. Only from them is X-Forwarded-For believed, from
+	// right to left, up to the first address that is not one of them.
+	//
+	// Defaults to none: the address of a client is that of its connection.
+	TrustedProxies []netip.Prefix
+
+	// NoClientInfo leaves user agent and address of the client out of the session.
+	//
+	// Defaults to false.
+	NoClientInfo bool
+
 	// Timeout bounds each call to Redis, whatever the client's own timeouts are.
 	//
 	// Defaults to 3 s, or LockTTL if that is shorter.
 	Timeout time.Duration
+
+	// Hooks are told what happens to sessions.
+	//
+	// Defaults to none.
+	Hooks Hooks
 
 	// ErrorHandler answers a request whose session could not be opened or committed. Nothing of the handler's own
 	// response was sent, and its header is gone.
@@ -185,7 +247,9 @@ func (c *Config) withDefaults() Config {
 	if cfg.ErrorHandler == nil {
 		cfg.ErrorHandler = DefaultErrorHandler
 	}
-	cfg.TokenKeys = append([][]byte(nil), cfg.TokenKeys...)
+	cfg.EncryptionKeys = slices.Clone(cfg.EncryptionKeys)
+	cfg.TokenKeys = slices.Clone(cfg.TokenKeys)
+	cfg.TrustedProxies = slices.Clone(cfg.TrustedProxies)
 	return cfg
 }
 
@@ -216,6 +280,11 @@ func (c *Config) validate() error {
 	for i, key := range c.TokenKeys {
 		if len(key) < 32 {
 			return fmt.Errorf("TokenKeys[%d] has %d bytes: give each at least 32, from crypto/rand", i, len(key))
+		}
+	}
+	for i, key := range c.EncryptionKeys {
+		if len(key) < 32 {
+			return fmt.Errorf("EncryptionKeys[%d] has %d bytes: give each at least 32, from crypto/rand", i, len(key))
 		}
 	}
 	if p, ok := c.Propagator.(checker); ok {

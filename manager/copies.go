@@ -134,6 +134,9 @@ func (cs *copies) forget() { cs.cache.Purge() }
 // uses takes the copies of whose use Redis should be told now. Those whose idle timeout began anew a short while ago
 // wait for a later time: the use is counted from when it happened.
 func (cs *copies) uses(all bool) (due []*localCopy) {
+	if cs == nil {
+		return nil
+	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	now := cs.since(time.Now())

@@ -41,6 +41,9 @@ var (
 	// ErrTooLarge: the session would grow beyond Config.MaxSessionBytes, or a cookie beyond what browsers take.
 	ErrTooLarge = errors.New("session is too large")
 
+	// ErrTooManySessions: the user has as many sessions as Config.MaxUserSessions allows.
+	ErrTooManySessions = errors.New("user has too many sessions")
+
 	// ErrReadOnly: a session that was opened read-only was to be changed.
 	ErrReadOnly = errors.New("session was opened read-only")
 
@@ -58,6 +61,9 @@ var (
 	ErrClosed = lock.ErrClosed
 )
 
+// errNeverEnds refuses a session that nothing would ever end.
+var errNeverEnds = errors.New("neither a deadline nor an idle timeout would end it; set one of them")
+
 // answer says what the default ErrorHandler tells the client.
 type answer struct {
 	status int
@@ -71,6 +77,8 @@ func answerTo(err error) answer {
 	// What may have happened comes first: nobody may be told to simply repeat it.
 	case errors.Is(err, ErrOutcomeUnknown):
 		return answer{http.StatusServiceUnavailable, false, "It is not known whether your change was saved. Please check before you try again."}
+	case errors.Is(err, ErrTooManySessions):
+		return answer{http.StatusConflict, false, "You are logged in too many times. Please log out elsewhere first."}
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrRemoved), errors.Is(err, ErrLockLost):
 		return answer{http.StatusConflict, false, "Another request was faster. Your change was not saved; please try again."}
 	case errors.Is(err, ErrLockTimeout), errors.Is(err, ErrTooManyWaiters):

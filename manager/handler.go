@@ -47,7 +47,7 @@ func (m *Manager) Lookup(ctx context.Context) (*Session, bool) {
 // Open opens a lazy session now and returns it, or why that failed. Any other session is open already.
 func (m *Manager) Open(ctx context.Context) (*Session, error) {
 	s := m.Session(ctx)
-	if err := m.open(s.ctx, s); err != nil {
+	if err := m.open(s.ctx, s.request); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -61,7 +61,11 @@ func (m *Manager) serve(mode Mode, next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		shown, _ := m.cfg.Propagator.Extract(r)
+		carrier := m.cfg.Propagator
+		if c, ok := carrier.(Chain); ok {
+			carrier = c.of(r)
+		}
+		shown, _ := carrier.Extract(r)
 		ctx := r.Context()
 		var cancel context.CancelCauseFunc
 		if mode == Lazy {
@@ -69,9 +73,9 @@ func (m *Manager) serve(mode Mode, next http.Handler) http.Handler {
 			defer cancel(nil)
 		}
 		s := m.newSession(ctx, mode, shown)
-		s.cancel = cancel
+		s.cancel, s.http, s.carrier = cancel, r, carrier
 		if mode != Lazy {
-			if err := m.open(ctx, s); err != nil {
+			if err := m.open(ctx, s.request); err != nil {
 				m.refuse(w, r, err)
 				return
 			}
@@ -98,19 +102,19 @@ func (m *Manager) run(w http.ResponseWriter, r *http.Request, s *Session, next h
 	before := headerOf(w)
 	ww := &writer{below: w}
 	ww.commit = func() error {
-		err := m.commit(r.Context(), s)
+		err := m.commit(r.Context(), s.request)
 		if err != nil {
 			before.restore(w)
 			m.refuse(w, r, err)
 			return err
 		}
-		m.tellClient(w, s)
+		m.tellClient(w, s.request)
 		return nil
 	}
 	returned := false
 	defer func() {
 		if !returned {
-			m.discard(s) // a panic goes on by itself
+			m.discard(s.request) // a panic goes on by itself
 		}
 	}()
 	next.ServeHTTP(ww, r)
@@ -123,19 +127,22 @@ func (m *Manager) run(w http.ResponseWriter, r *http.Request, s *Session, next h
 		m.counts.late.Add(1)
 		m.cfg.Logger.Error("holdfast: a change of the session came after it was committed, and is lost; change it before the first byte of the response",
 			"method", r.Method, "pattern", r.Pattern, "error", late)
+		if f := m.cfg.Hooks.Late; f != nil {
+			f(r.Context(), s.ID())
+		}
 	}
 }
 
 // tellClient puts the outcome of a commit into the header of the response.
-func (m *Manager) tellClient(w http.ResponseWriter, s *Session) {
+func (m *Manager) tellClient(w http.ResponseWriter, s *request) {
 	s.mu.Lock()
 	res := s.result
 	s.mu.Unlock()
 	switch {
 	case res.inject:
-		m.cfg.Propagator.Inject(w, res.token, res.expires)
+		s.carrier.Inject(w, res.token, res.expires)
 	case res.remove:
-		m.cfg.Propagator.Remove(w)
+		s.carrier.Remove(w)
 	}
 }
 
@@ -168,7 +175,7 @@ func (h header) restore(w http.ResponseWriter) {
 }
 
 // heed cancels the context of a lazy request when its lease is lost.
-func (s *Session) heed(lease *lock.Lease) {
+func (s *request) heed(lease *lock.Lease) {
 	if lease == nil || s.cancel == nil {
 		return
 	}

@@ -2,6 +2,8 @@ package manager
 
 import (
 	"fmt"
+	"strings"
+	"time"
 	"unsafe"
 )
 
@@ -23,30 +25,65 @@ func (k Key[T]) Get(s *Session) T {
 // that is no T. It returns a copy: changing it changes nothing until it is Set.
 func (k Key[T]) Lookup(s *Session) (v T, ok bool, err error) {
 	leave := s.enter()
-	data, ok := s.value(string(k))
+	data, ok, err := s.value(s.branch + string(k))
 	leave()
 	if !ok {
 		return v, false, nil
 	}
-	if err := s.m.decode(data, &v); err != nil {
+	if err == nil {
+		err = s.m.decode(data, &v)
+	}
+	if err != nil {
 		var zero T
-		return zero, true, fmt.Errorf("%w as %T: %w", ErrDecode, zero, err)
+		err = fmt.Errorf("%w as %T: %w", ErrDecode, zero, err)
+		s.undecodable(s.branch+string(k), err)
+		return zero, true, err
 	}
 	return v, true, nil
 }
 
 // Set stores a value with the commit. It is encoded now, so later changes of v are not seen. If that fails the commit
 // fails with ErrEncode. Setting the value that is there already modifies nothing.
-func (k Key[T]) Set(s *Session, v T) {
+func (k Key[T]) Set(s *Session, v T) { k.put(s, v, 0) }
+
+// SetFor is Set for a value that expires by itself after d, by the Redis server's clock, counted from the commit; and
+// with its session if that ends sooner. A d of zero or less deletes the value.
+func (k Key[T]) SetFor(s *Session, v T, d time.Duration) {
+	if d <= 0 {
+		k.Delete(s)
+		return
+	}
+	k.put(s, v, d)
+}
+
+// ExpiresIn returns how long the value lives if it was stored with SetFor, or the session does if it ends sooner. It
+// reports false if the value does not expire by itself, or if there is none.
+func (k Key[T]) ExpiresIn(s *Session) (d time.Duration, ok bool) {
+	defer s.enter()()
+	name := s.branch + string(k)
+	if c, changed := s.changes[name]; changed {
+		d, ok = c.ttl, c.ttl > 0
+	} else if v, there, _ := s.stored(name); there && !v.Expires.IsZero() {
+		d, ok = v.Expires.Sub(s.clock.now()), true
+	}
+	if life := s.lifetime(); ok && life > 0 {
+		d = min(d, life)
+	}
+	return d, ok
+}
+
+func (k Key[T]) put(s *Session, v T, ttl time.Duration) {
 	data, err := s.m.cfg.Codec.Marshal(v)
 	leave, ok := s.change()
 	defer leave()
 	switch {
 	case !ok:
+	case strings.HasPrefix(string(k), childMark):
+		s.fail(fmt.Errorf("%w: the key begins with a control character", ErrEncode))
 	case err != nil:
 		s.fail(fmt.Errorf("%w: %T: %w", ErrEncode, v, err))
 	default:
-		s.set(string(k), change{data: string(data)})
+		s.set(s.branch+string(k), change{data: string(data), ttl: ttl})
 	}
 }
 
@@ -59,6 +96,33 @@ func (k Key[T]) Pop(s *Session) T {
 
 // Delete removes the value.
 func (k Key[T]) Delete(s *Session) { s.Delete(string(k)) }
+
+// undecodable does with a value that cannot be read what Config.Undecodable says.
+func (s *Session) undecodable(name string, err error) {
+	s.m.counts.undecodable.Add(1)
+	s.m.cfg.Logger.Warn("holdfast: a session value cannot be decoded", "id", s.ID(), "error", err)
+	if f := s.m.cfg.Hooks.Undecodable; f != nil {
+		f(s.ctx, s.ID(), err)
+	}
+	if s.mode == ReadOnly {
+		return
+	}
+	switch s.m.cfg.Undecodable {
+	case DropValue:
+		if leave, ok := s.change(); ok {
+			s.set(name, change{deleted: true})
+			leave()
+		} else {
+			leave()
+		}
+	case DropSession:
+		(&Session{request: s.request}).Destroy()
+	case FailRequest:
+		leave := s.enter()
+		s.fail(err)
+		leave()
+	}
+}
 
 // decode reads an encoded value. The codec gets the bytes of the snapshot themselves, which all requests share: a
 // Codec must not change or keep what it decodes.

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"fmt"
 	"time"
 )
 
@@ -18,11 +19,15 @@ func (s *Session) Rotate() {
 
 // Destroy ends the session with the commit, for everybody who holds its token, and tells the client to forget the
 // token, also if the session had ended already. It never comes back. What is stored afterwards in the same request
-// goes into a fresh session with an ID and a token of its own.
+// goes into a fresh session with an ID and a token of its own. A child session only loses its values.
 func (s *Session) Destroy() {
 	leave, ok := s.change()
 	defer leave()
 	if !ok {
+		return
+	}
+	if s.branch != "" {
+		s.clear()
 		return
 	}
 	if s.base != nil {
@@ -30,7 +35,7 @@ func (s *Session) Destroy() {
 	}
 	s.wiped = true
 	s.base, s.id, s.superseded, s.replaced = nil, "", false, false
-	s.changes, s.reads, s.meta, s.cleared, s.readKeys = nil, nil, metaChange{}, false, false
+	s.changes, s.reads, s.meta, s.readKeys = nil, nil, metaChange{}, false
 }
 
 // BindUser says whose session this is. An empty ID unbinds it. Together with Rotate it makes a login.
@@ -47,7 +52,7 @@ func (s *Session) BindUser(id string) {
 	s.wiped = s.wiped && id == ""
 }
 
-func (s *Session) storedUser() string {
+func (s *request) storedUser() string {
 	if s.base == nil {
 		return ""
 	}
@@ -66,19 +71,94 @@ func (s *Session) User() string {
 // Deadline returns when the session ends at the latest, and the zero time if only its idle timeout ends it.
 func (s *Session) Deadline() time.Time {
 	defer s.enter()()
-	now := time.Now()
-	life := s.m.cfg.Lifetime
-	switch {
-	case s.meta.lifetime != nil:
-		life = *s.meta.lifetime
-	case s.base != nil && !s.meta.rotate:
-		if s.base.Deadline.IsZero() {
-			return time.Time{}
-		}
-		life = s.base.Deadline.Sub(s.clock.now())
-	}
-	if life <= 0 {
+	life := s.lifetime()
+	if life == 0 {
 		return time.Time{}
 	}
-	return now.Add(life)
+	return time.Now().Add(life)
+}
+
+// SetDeadline ends the session at that time, instead of Config.Lifetime after its creation or last rotation. The Redis
+// server's clock decides, so only the distance from now counts. A time in the past ends it at once. The zero time takes
+// the deadline away; that needs an idle timeout, or the commit fails.
+func (s *Session) SetDeadline(t time.Time) {
+	leave, ok := s.change()
+	defer leave()
+	if !ok {
+		return
+	}
+	life := time.Until(t)
+	switch {
+	case t.IsZero():
+		life = 0
+		if s.idle() <= 0 {
+			s.fail(fmt.Errorf("session without a deadline: %w", errNeverEnds))
+		}
+	case life < time.Millisecond:
+		life = time.Millisecond
+	}
+	s.meta.lifetime = &life
+}
+
+// SetIdleTimeout ends this session when it was not used for so long, instead of Config.IdleTimeout. Zero or less turns
+// that off; it needs a deadline, or the commit fails.
+func (s *Session) SetIdleTimeout(d time.Duration) {
+	leave, ok := s.change()
+	defer leave()
+	if !ok {
+		return
+	}
+	d = max(d, 0)
+	if d == 0 && s.lifetime() == 0 {
+		s.fail(fmt.Errorf("session without an idle timeout: %w", errNeverEnds))
+	}
+	s.meta.idle = &d
+}
+
+// idle returns the idle timeout as this request leaves it, 0 for none. It is called with mu held.
+func (s *request) idle() time.Duration {
+	switch {
+	case s.meta.idle != nil:
+		return *s.meta.idle
+	case s.base != nil:
+		return s.base.Idle
+	}
+	return max(s.m.cfg.IdleTimeout, 0)
+}
+
+// lifetime returns the time to the deadline as this request leaves it, 0 for none. It is called with mu held.
+func (s *request) lifetime() time.Duration {
+	switch {
+	case s.meta.lifetime != nil:
+		return *s.meta.lifetime
+	case s.base == nil, s.meta.rotate:
+		return max(s.m.cfg.Lifetime, 0)
+	case s.base.Deadline.IsZero():
+		return 0
+	}
+	return s.base.Deadline.Sub(s.clock.now())
+}
+
+// Remember says whether the client keeps its token when it ends: "remember me". Without a call it does, for as long as
+// the session lives at most. With false the cookie ends with the browser, as far as browsers that restore their tabs
+// end at all; the session's own times decide.
+func (s *Session) Remember(on bool) {
+	leave, ok := s.change()
+	defer leave()
+	if !ok {
+		return
+	}
+	browser := !on
+	s.meta.browser = &browser
+	if s.base != nil && s.base.Browser == browser {
+		s.meta.browser = nil
+	}
+}
+
+// ShouldRotate reports whether the token is older than Config.RotateThreshold. It is advice: Rotate, or
+// Config.RotateEvery, acts on it.
+func (s *Session) ShouldRotate() bool {
+	defer s.enter()()
+	threshold := s.m.cfg.RotateThreshold
+	return threshold > 0 && s.base != nil && !s.meta.rotate && s.clock.now().Sub(s.base.Issued) >= threshold
 }

@@ -19,12 +19,14 @@ import (
 // Manager opens and commits the sessions of one application on one node. Make one per process and prefix. It is safe
 // for concurrent use.
 type Manager struct {
-	cfg    Config
-	tokens tokens
-	locker *lock.Locker
-	store  *store.Store
-	feed   *invalidate.Feed
-	copies *copies // nil: none are kept
+	cfg     Config
+	tokens  tokens
+	locker  *lock.Locker
+	store   *store.Store
+	feed    *invalidate.Feed
+	copies  *copies // nil: none are kept
+	vault   *vault  // of values in Redis; nil: they are not encrypted
+	cookies *vault  // of Sealed values
 
 	closed     atomic.Bool
 	stop       chan struct{}  // ends the toucher
@@ -44,11 +46,23 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}
-	m := &Manager{cfg: c, tokens: tokens{keys: c.TokenKeys}, stop: make(chan struct{})}
+	m := &Manager{cfg: c, tokens: newTokens(c.TokenKeys), stop: make(chan struct{})}
+	if err := m.keys(); err != nil {
+		return nil, fmt.Errorf("manager: Config.%w", err)
+	}
 	if err := m.build(client); err != nil {
 		return nil, fmt.Errorf("manager: %w", err)
 	}
 	return m, nil
+}
+
+// keys derives what encrypts.
+func (m *Manager) keys() (err error) {
+	if m.vault, err = newVault(m.cfg.EncryptionKeys, "values"); err != nil {
+		return err
+	}
+	m.cookies, err = newVault(m.cfg.EncryptionKeys, "cookies")
+	return err
 }
 
 // build makes the parts. The feed comes last, since it calls the others.
@@ -89,9 +103,7 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 	if err != nil {
 		return errors.Join(err, m.locker.Close(context.Background()))
 	}
-	if m.copies != nil {
-		m.background.Go(m.touch)
-	}
+	m.background.Go(m.touch)
 	return nil
 }
 

@@ -13,7 +13,7 @@ import (
 
 // newSession makes the session of a request that shows a token, or something else, or nothing.
 func (m *Manager) newSession(ctx context.Context, mode Mode, shown string) *Session {
-	s := &Session{m: m, mode: mode, ctx: ctx, shown: shown}
+	s := &Session{request: &request{m: m, mode: mode, ctx: ctx, shown: shown}}
 	if shown != "" {
 		if t, ok := m.tokens.parse(shown); ok {
 			s.token = t
@@ -25,7 +25,7 @@ func (m *Manager) newSession(ctx context.Context, mode Mode, shown string) *Sess
 }
 
 // open opens a session by its mode, once, however many goroutines ask. The error sticks to the session.
-func (m *Manager) open(ctx context.Context, s *Session) error {
+func (m *Manager) open(ctx context.Context, s *request) error {
 	s.mu.Lock()
 	switch s.state {
 	case unopened:
@@ -42,7 +42,11 @@ func (m *Manager) open(ctx context.Context, s *Session) error {
 	s.state, s.ready = opening, make(chan struct{})
 	s.mu.Unlock()
 
+	start := time.Now()
 	found, err := m.find(ctx, s)
+	if f := m.cfg.Hooks.Opened; f != nil {
+		f(ctx, found.event(s.mode, time.Since(start), err))
+	}
 	s.heed(found.lease)
 
 	s.mu.Lock()
@@ -63,9 +67,24 @@ type found struct {
 	clock      clock
 	replaced   bool
 	superseded bool
+	local      bool
 }
 
-func (s *Session) take(f found) {
+// event tells a hook about the open.
+func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
+	e := OpenEvent{Mode: mode, Took: took, Local: f.local}
+	switch {
+	case err != nil:
+		e.Outcome, e.Err = OpenFailed, err
+	case f.superseded:
+		e.Outcome = OpenedSuperseded
+	case f.rec != nil:
+		e.Outcome, e.ID = OpenedFound, f.rec.ID
+	}
+	return e
+}
+
+func (s *request) take(f found) {
 	s.lease, s.base, s.clock = f.lease, f.rec, f.clock
 	s.replaced, s.superseded = f.replaced, f.superseded
 	if f.rec != nil {
@@ -74,7 +93,7 @@ func (s *Session) take(f found) {
 }
 
 // find looks for the session of the token.
-func (m *Manager) find(ctx context.Context, s *Session) (found, error) {
+func (m *Manager) find(ctx context.Context, s *request) (found, error) {
 	if m.closed.Load() {
 		return found{}, ErrClosed
 	}
@@ -116,7 +135,7 @@ func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, e
 		// Secrets that periodic rotation has replaced are for Redis to judge.
 		if lc := m.copies.alive(t.id, at); lc != nil && sameHash(lc.rec.Hash, t.hash) {
 			m.counts.localHits.Add(1)
-			return found{rec: lc.rec, clock: lc.clock}, nil
+			return found{rec: lc.rec, clock: lc.clock, local: true}, nil
 		}
 	}
 	return m.ask(ctx, t)

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -17,6 +18,12 @@ import (
 //
 // Values are read and written through a [Key].
 type Session struct {
+	*request
+	branch string // what the keys of a child session begin with
+}
+
+// request is the state of one request's session, which a session and its children share.
+type request struct {
 	m    *Manager
 	mode Mode
 	ctx  context.Context //nolint:containedctx // of the request; a lazy session opens with it
@@ -38,7 +45,6 @@ type Session struct {
 	replaced   bool // opened with a token that periodic rotation has replaced
 
 	changes  map[string]change
-	cleared  bool              // Clear was called: every key counts as written
 	reads    map[string]string // optimistic: stamp of each key that was read or written, empty if absent
 	readKeys bool              // optimistic: the set of keys was read
 	meta     metaChange
@@ -48,6 +54,10 @@ type Session struct {
 	err    error // fails the commit
 	late   error // a change came after the commit
 	result result
+
+	http    *http.Request // nil without HTTP
+	carrier Propagator    // of the token, likewise
+	merged  []merged
 }
 
 // state is how far a session has come.
@@ -96,7 +106,7 @@ func (c clock) now() time.Time {
 }
 
 // enter makes the session ready for use, opening a lazy one, and holds mu until the returned function is called.
-func (s *Session) enter() (leave func()) {
+func (s *request) enter() (leave func()) {
 	s.mu.Lock()
 	if s.state == unopened || s.state == opening {
 		s.mu.Unlock()
@@ -107,7 +117,7 @@ func (s *Session) enter() (leave func()) {
 }
 
 // change is enter for those who want to change the session. It reports false if that is refused.
-func (s *Session) change() (leave func(), ok bool) {
+func (s *request) change() (leave func(), ok bool) {
 	leave = s.enter()
 	switch {
 	case s.state == done:
@@ -121,7 +131,7 @@ func (s *Session) change() (leave func(), ok bool) {
 }
 
 // fail makes the commit fail. The first reason counts.
-func (s *Session) fail(err error) {
+func (s *request) fail(err error) {
 	if s.err == nil {
 		s.err = err
 	}
@@ -149,6 +159,9 @@ func (s *Session) ID() string {
 // destroyed in this request.
 func (s *Session) IsNew() bool {
 	defer s.enter()()
+	if s.branch != "" {
+		return len(s.keys()) == 0
+	}
 	return s.base == nil
 }
 
@@ -160,22 +173,48 @@ func (s *Session) Superseded() bool {
 	return s.superseded
 }
 
-// stored returns the value of a key in Redis, as opened. It is called with mu held, and counts as a read.
-func (s *Session) stored(key string) (store.Value, bool) {
+// stored returns the value of a key in Redis, as opened and decrypted. It is called with mu held, and counts as a read.
+func (s *request) stored(key string) (v store.Value, ok bool, err error) {
+	v, ok = s.peek(key)
+	s.saw(key, s.stamp(key))
+	if ok {
+		v.Data, err = s.m.openValue(s.id, key, v.Data)
+	}
+	return v, ok, err
+}
+
+// peek is stored, but no read.
+func (s *request) peek(key string) (store.Value, bool) {
 	if s.base == nil {
 		return store.Value{}, false
 	}
 	v, ok := s.base.Values[key]
-	s.saw(key, v.Stamp)
 	if ok && !v.Expires.IsZero() && !s.clock.now().Before(v.Expires) {
 		return store.Value{}, false
 	}
 	return v, ok
 }
 
+// stamp returns the stamp of a key as opened, empty if it was absent.
+func (s *request) stamp(key string) string {
+	if s.base == nil {
+		return ""
+	}
+	return s.base.Values[key].Stamp
+}
+
+// present reports whether a key has a value in this request. It is called with mu held, and no read.
+func (s *request) present(key string) bool {
+	if c, ok := s.changes[key]; ok {
+		return !c.deleted
+	}
+	_, ok := s.peek(key)
+	return ok
+}
+
 // saw notes what the outcome of an optimistic request depends on.
-func (s *Session) saw(key, stamp string) {
-	if s.mode != Optimistic || s.base == nil {
+func (s *request) saw(key, stamp string) {
+	if s.mode != Optimistic {
 		return
 	}
 	if s.reads == nil {
@@ -185,18 +224,18 @@ func (s *Session) saw(key, stamp string) {
 }
 
 // value returns a key's encoded value as this request sees it. It is called with mu held.
-func (s *Session) value(key string) (string, bool) {
+func (s *request) value(key string) (data string, ok bool, err error) {
 	if c, ok := s.changes[key]; ok {
-		return c.data, !c.deleted
+		return c.data, !c.deleted, nil
 	}
-	v, ok := s.stored(key)
-	return v.Data, ok
+	v, ok, err := s.stored(key)
+	return v.Data, ok, err
 }
 
 // set changes a key. It is called with mu held.
-func (s *Session) set(key string, c change) {
-	v, there := s.stored(key)
-	same := there && !c.deleted && c.ttl == 0 && v.Expires.IsZero() && v.Data == c.data
+func (s *request) set(key string, c change) {
+	v, there, err := s.stored(key)
+	same := there && err == nil && !c.deleted && c.ttl == 0 && v.Expires.IsZero() && v.Data == c.data
 	if same || c.deleted && !there {
 		delete(s.changes, key) // back to what it was
 		return
@@ -213,26 +252,31 @@ func (s *Session) set(key string, c change) {
 // Has reports whether the key has a value.
 func (s *Session) Has(key string) bool {
 	defer s.enter()()
-	_, ok := s.value(key)
-	return ok
+	s.saw(s.branch+key, s.stamp(s.branch+key))
+	return s.present(s.branch + key)
 }
 
 // Keys returns the keys that have a value, sorted.
 func (s *Session) Keys() []string {
 	defer s.enter()()
+	return s.keys()
+}
+
+func (s *Session) keys() []string {
 	s.readKeys = true
 	var out []string
-	if s.base != nil {
-		for key := range s.base.Values {
-			if _, ok := s.value(key); ok {
-				out = append(out, key)
-			}
-		}
-	}
-	for key, c := range s.changes {
-		if !c.deleted {
+	add := func(name string) {
+		if key, ours := s.ours(name); ours && s.present(name) {
 			out = append(out, key)
 		}
+	}
+	if s.base != nil {
+		for name := range s.base.Values {
+			add(name)
+		}
+	}
+	for name := range s.changes {
+		add(name)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
@@ -243,23 +287,22 @@ func (s *Session) Delete(key string) {
 	leave, ok := s.change()
 	defer leave()
 	if ok {
-		s.set(key, change{deleted: true})
+		s.set(s.branch+key, change{deleted: true})
 	}
 }
 
-// Clear removes all values. The session itself, its user and its lifetime stay.
+// Clear removes all values. The session itself, its user, its lifetime and its children stay.
 func (s *Session) Clear() {
 	leave, ok := s.change()
 	defer leave()
-	if !ok {
-		return
+	if ok {
+		s.clear()
 	}
-	s.changes = nil
-	s.cleared = true
-	if s.base != nil {
-		for key := range s.base.Values {
-			s.set(key, change{deleted: true})
-		}
+}
+
+func (s *Session) clear() {
+	for _, key := range s.keys() {
+		s.set(s.branch+key, change{deleted: true})
 	}
 }
 
@@ -297,7 +340,7 @@ func (s *Session) Status() Status {
 }
 
 // modified reports whether there is something to write. It is called with mu held.
-func (s *Session) modified() bool {
+func (s *request) modified() bool {
 	if s.superseded {
 		return false
 	}
@@ -312,5 +355,5 @@ func (s *Session) modified() bool {
 // rest of the handler keeps nobody waiting. The session can be read but not changed after it. One round trip, none if
 // nothing changed. The token, if it changed, still goes out with the response's header.
 func (s *Session) Commit(ctx context.Context) error {
-	return s.m.commit(ctx, s)
+	return s.m.commit(ctx, s.request)
 }

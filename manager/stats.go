@@ -23,6 +23,7 @@ type Stats struct {
 	Conflicts     int64         // commits refused: the session had changed, was removed or the lock was lost
 	Unavailable   int64         // commits that Redis did not take
 	OutcomeLost   int64         // commits of which nobody knows
+	Undecodable   int64         // values that could not be decoded or decrypted
 	Late          int64         // requests that changed a session after its commit
 	Refused       int64         // requests answered by the ErrorHandler
 	Invalidations int64         // messages about sessions of which this node had a copy
@@ -34,10 +35,10 @@ type Stats struct {
 }
 
 type counts struct {
-	opens, localHits, waits                  atomic.Int64
-	malformed, unknown, superseded, corrupt  atomic.Int64
-	commits, conflicts, unavailable, outcome atomic.Int64
-	late, refused, invalidations             atomic.Int64
+	opens, localHits, waits                   atomic.Int64
+	malformed, unknown, superseded, corrupt   atomic.Int64
+	commits, conflicts, unavailable, outcome  atomic.Int64
+	undecodable, late, refused, invalidations atomic.Int64
 }
 
 func (c *counts) waited(d time.Duration) { c.waits.Add(int64(d)) }
@@ -71,6 +72,7 @@ func (m *Manager) Stats() Stats {
 		Conflicts:     c.conflicts.Load(),
 		Unavailable:   c.unavailable.Load(),
 		OutcomeLost:   c.outcome.Load(),
+		Undecodable:   c.undecodable.Load(),
 		Late:          c.late.Load(),
 		Refused:       c.refused.Load(),
 		Invalidations: c.invalidations.Load(),

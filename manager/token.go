@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"hash"
+	"slices"
+	"sync"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 )
@@ -17,7 +20,7 @@ const (
 	macLen                = 43
 )
 
-var b64 = base64.RawURLEncoding
+var b64 = base64.RawURLEncoding.Strict()
 
 // token is one that has the right form and, where that is asked for, a good signature.
 type token struct {
@@ -28,7 +31,15 @@ type token struct {
 
 // tokens makes tokens and reads those that clients send.
 type tokens struct {
-	keys [][]byte // the first signs, all verify; none: tokens are not signed
+	signers []*signer // the first signs, all verify; none: tokens are not signed
+}
+
+func newTokens(keys [][]byte) tokens {
+	var t tokens
+	for _, key := range keys {
+		t.signers = append(t.signers, newSigner(key))
+	}
+	return t
 }
 
 // newID returns the ID of a new session.
@@ -38,8 +49,8 @@ func newID() string { return keys.Random(idBits) }
 func (t *tokens) issue(id string) token {
 	secret := keys.Random(secretBits)
 	text := id + "." + secret
-	if len(t.keys) > 0 {
-		text += "." + sign(t.keys[0], text)
+	if len(t.signers) > 0 {
+		text += "." + t.signers[0].sign(text)
 	}
 	return token{id: id, hash: hashOf(secret), text: text}
 }
@@ -48,7 +59,7 @@ func (t *tokens) issue(id string) token {
 func (t *tokens) parse(text string) (token, bool) {
 	const plainLen = idLen + 1 + secretLen
 	length := plainLen
-	if len(t.keys) > 0 {
+	if len(t.signers) > 0 {
 		length += 1 + macLen
 	}
 	if len(text) != length || text[idLen] != '.' {
@@ -58,7 +69,7 @@ func (t *tokens) parse(text string) (token, bool) {
 	if !isBase64(id) || !isBase64(secret) {
 		return token{}, false
 	}
-	if len(t.keys) > 0 && (text[plainLen] != '.' || !t.verify(text[:plainLen], text[plainLen+1:])) {
+	if len(t.signers) > 0 && (text[plainLen] != '.' || !t.verify(text[:plainLen], text[plainLen+1:])) {
 		return token{}, false
 	}
 	return token{id: id, hash: hashOf(secret), text: text}, true
@@ -66,18 +77,54 @@ func (t *tokens) parse(text string) (token, bool) {
 
 // verify tries every key, so that keys can be rotated.
 func (t *tokens) verify(plain, mac string) bool {
-	good := 0
-	for _, key := range t.keys {
-		good |= subtle.ConstantTimeCompare([]byte(sign(key, plain)), []byte(mac))
+	var given [sha256.Size + 1]byte
+	n, err := b64.Decode(given[:], []byte(mac))
+	if err != nil || n != sha256.Size {
+		return false
 	}
-	return good == 1
+	for _, s := range t.signers {
+		if s.matches(plain, given[:n]) {
+			return true
+		}
+	}
+	return false
 }
 
-func sign(key []byte, plain string) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte("holdfast token\x00"))
-	mac.Write([]byte(plain))
-	return b64.EncodeToString(mac.Sum(nil))
+// signer makes MACs with one key. The states are kept, since setting one up costs more than using it.
+type signer struct{ states sync.Pool }
+
+// macState is one HMAC with the space it works in.
+type macState struct {
+	mac hash.Hash
+	buf []byte
+}
+
+func newSigner(key []byte) *signer {
+	key = slices.Clone(key)
+	return &signer{states: sync.Pool{New: func() any {
+		return &macState{mac: hmac.New(sha256.New, key), buf: make([]byte, 0, 128)}
+	}}}
+}
+
+// sum computes the MAC of a text into the state's space.
+func (s *signer) sum(st *macState, text string) []byte {
+	st.mac.Reset()
+	st.buf = append(append(st.buf[:0], "holdfast token\x00"...), text...)
+	st.mac.Write(st.buf)
+	st.buf = st.mac.Sum(st.buf[:0])
+	return st.buf
+}
+
+func (s *signer) sign(text string) string {
+	st := s.states.Get().(*macState) //nolint:forcetypeassert // the pool holds nothing else
+	defer s.states.Put(st)
+	return b64.EncodeToString(s.sum(st, text))
+}
+
+func (s *signer) matches(text string, mac []byte) bool {
+	st := s.states.Get().(*macState) //nolint:forcetypeassert // the pool holds nothing else
+	defer s.states.Put(st)
+	return hmac.Equal(s.sum(st, text), mac)
 }
 
 // hashOf is what Redis knows of a secret.

@@ -6,10 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/rdb"
@@ -29,6 +28,7 @@ const (
 	Whole  Mode = "whole"  // nothing was changed since the open
 	Keys   Mode = "keys"   // none of Commit.Checks was changed since the open
 	Remove Mode = "remove" // nothing; the session is removed
+	Take   Mode = "take"   // nothing was changed since the open; the session is removed
 )
 
 // Rule is what a replaced secret is still good for.
@@ -95,6 +95,7 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 	unknown := false // an earlier try may have been written
 	for try := range tries {
 		if unknown {
+			args = slices.Clone(args) // a call that ran out of time may still read the old ones
 			args[againArg] = "1"
 		}
 		sent := time.Now()
@@ -112,9 +113,7 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 			break
 		}
 	}
-	if redis.HasErrorPrefix(err, "WRONGTYPE") {
-		err = errors.Join(ErrCorrupt, err)
-	}
+	err = corrupt(err)
 	if unknown && !errors.Is(err, ErrOutcomeUnknown) {
 		err = errors.Join(ErrOutcomeUnknown, err)
 	}
@@ -176,7 +175,7 @@ func (s *Store) args(c *Commit, tag string) []any {
 		c.Token, flag(c.Keep), c.ID,
 		string(c.Mode), base.Version, tag, s.cfg.Node, "",
 		string(c.Rotate), c.Old.Milliseconds(), lifetime, flag(c.User != nil && *c.User != base.User), flag(c.changesKeys()),
-		epoch, keySet)
+		epoch, keySet, removalMark.Milliseconds())
 
 	metas := make([]any, 0, 10)
 	if c.Hash != "" {
@@ -225,7 +224,8 @@ func flag(on bool) string {
 // changesKeys reports whether the commit adds or removes a key.
 func (c *Commit) changesKeys() bool {
 	for key := range c.Set {
-		if _, there := c.value(key); !there {
+		// One that expires may have expired by now, and is new then.
+		if v, there := c.value(key); !there || !v.Expires.IsZero() {
 			return true
 		}
 	}
@@ -264,6 +264,8 @@ func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Co
 		return out, ErrLockLost
 	case "conflict":
 		return out, ErrConflict
+	case "corrupt":
+		return out, ErrCorrupt
 	case "unknown":
 		return out, ErrOutcomeUnknown
 	case "ok":
@@ -278,7 +280,14 @@ func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Co
 	expiry, _ := words[4].(int64)
 	whole, _ := words[5].(int64)
 	out.Now, out.Expiry = unixMilli(now), unixMilli(expiry)
-	if whole == 1 && c.Mode != Remove {
+	switch {
+	case whole != 1 || c.Mode == Remove || c.Mode == Take:
+	case len(words) > 6: // an earlier try has written it, at a time of its own
+		fields, _ := words[6].([]any)
+		if rec, err := parseRecord(c.ID, version, fields); err == nil {
+			out.Record = rec
+		}
+	default:
 		out.Record = c.apply(version, out.Now)
 	}
 	return out, nil
@@ -297,7 +306,10 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 		r.Created, r.Rotated, r.Issued = now, now, now
 	}
 	if c.Hash != "" {
-		r.Hash, r.Issued = c.Hash, now
+		r.Hash = c.Hash
+	}
+	if c.Rotate != Stays {
+		r.Issued = now
 	}
 	if c.Rotate == Privilege {
 		r.Rotated = now
@@ -329,15 +341,15 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 	if len(c.Set)+len(c.Delete) > 0 {
 		values := make(map[string]Value, len(r.Values)+len(c.Set))
 		maps.Copy(values, r.Values)
-		for _, key := range c.Delete {
-			delete(values, key)
-		}
 		for key, w := range c.Set {
 			v := Value{Stamp: stamp, Data: w.Data}
 			if w.For > 0 {
 				v.Expires = now.Add(max(time.Millisecond, w.For.Truncate(time.Millisecond)))
 			}
 			values[key] = v
+		}
+		for _, key := range c.Delete {
+			delete(values, key)
 		}
 		r.Values = values
 	}

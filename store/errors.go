@@ -2,6 +2,9 @@ package store
 
 import (
 	"errors"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
 	"github.com/holdfast-go/holdfast/internal/rdb"
@@ -36,3 +39,12 @@ var (
 	// ErrOutcomeUnknown: Redis was asked and did not answer; the change may or may not have been made.
 	ErrOutcomeUnknown = rdb.ErrUnknown
 )
+
+// corrupt marks the error of a script that met a key of another type, which old servers and miniredis wrap in words of
+// their own.
+func corrupt(err error) error {
+	if _, answer := errors.AsType[redis.Error](err); answer && strings.Contains(err.Error(), "WRONGTYPE") {
+		return errors.Join(ErrCorrupt, err)
+	}
+	return err
+}

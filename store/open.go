@@ -3,11 +3,8 @@ package store
 import (
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
 	"github.com/holdfast-go/holdfast/internal/rdb"
@@ -95,10 +92,7 @@ func (r *Ride) Step(ask queue.Ask) queue.Step {
 func (r *Ride) Answer(reply any, err error) (queue.Standing, error) {
 	r.opened, r.err = nil, nil
 	if err != nil {
-		if redis.HasErrorPrefix(err, "WRONGTYPE") {
-			err = errors.Join(ErrCorrupt, err)
-		}
-		return queue.Standing{}, err
+		return queue.Standing{}, corrupt(err)
 	}
 	words, _ := reply.([]any)
 	if len(words) < 3 {

@@ -15,7 +15,7 @@ local secret, known, node, grace = ARGV[7], ARGV[8], ARGV[9], tonumber(ARGV[10])
 local now = clock()
 
 local meta = redis.call('HMGET', record, 'v', 'h', 'i', 'x', 'n', 'p')
-local version, hash, idle, deadline = meta[1], meta[2], tonumber(meta[3] or 0), tonumber(meta[4] or 0)
+local version, hash, idle, deadline = meta[1], meta[2], tonumber(meta[3] or 0) or 0, tonumber(meta[4] or 0) or 0
 local copies, replaced = meta[5] or '', meta[6] or ''
 
 local function refuse(word)

@@ -25,6 +25,7 @@ type Record struct {
 	Epoch  string // stamp of the last Rotate or change of user
 	KeySet string // stamp of the last commit that added or removed a key
 
+	Left   time.Duration // Peek and Scan only: until it ends without further use; negative for ever
 	Values map[string]Value
 	size   int
 }

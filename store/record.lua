@@ -57,6 +57,22 @@ local function slide(record, now, idle, deadline)
   return expiry
 end
 
+-- bury deletes a record. A session that was created a moment ago, or is about to be, leaves a mark for that many ms,
+-- which keeps a creation that is sent (again) behind us from bringing it back.
+local function bury(record, created, now, mark_ms)
+  redis.call('DEL', record)
+  if now - (tonumber(created or 0) or 0) < tonumber(mark_ms) or not created then
+    redis.call('HSET', record, 'z', '1')
+    redis.call('PEXPIRE', record, mark_ms)
+  end
+end
+
+-- recent lists the tags of the three commits before one, from the tag that it replaces and those before that.
+local function recent(newest, tags)
+  if tags == '' then return newest end
+  return string.sub(newest .. ' ' .. tags, 1, 3 * (#newest + 1) - 1)
+end
+
 -- register puts a node into the directory of copies; without memory for that the node keeps no copy.
 local function register(record, copies, node)
   if copies == '*' or string.find(copies, node, 1, true) then return 1 end

@@ -7,6 +7,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/queue"
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
@@ -37,12 +38,7 @@ type Removed struct {
 func (s *Store) Remove(ctx context.Context, ids ...string) ([]Removed, error) {
 	steps := make([]queue.Step, len(ids))
 	for i, id := range ids {
-		k := s.space.Of(id)
-		steps[i] = queue.Step{
-			Script: removeScript,
-			Keys:   []string{k.Record, k.Lock, k.Queue},
-			Args:   []any{s.space.NodePrefix(), s.space.Nodes(), id, removalMark.Milliseconds()},
-		}
+		steps[i] = s.removal(id, "", false)
 	}
 	replies, err := s.runAll(ctx, steps)
 	var out []Removed
@@ -57,6 +53,19 @@ func (s *Store) Remove(ctx context.Context, ids ...string) ([]Removed, error) {
 		}
 	}
 	return out, err
+}
+
+// removal is one run of remove.lua. With a user it ends the session only if it is theirs; pending makes a commit fail
+// that may be about to make it so.
+func (s *Store) removal(id, user string, pending bool) queue.Step {
+	k := s.space.Of(id)
+	return queue.Step{
+		Script: removeScript,
+		Keys:   []string{k.Record, k.Lock, k.Queue},
+		Args: []any{
+			s.space.NodePrefix(), s.space.Nodes(), id, removalMark.Milliseconds(), user, flag(pending), keys.Random(64),
+		},
+	}
 }
 
 // Use is a use of a session that Redis was not told of yet.
@@ -114,29 +123,28 @@ func (s *Store) runAll(ctx context.Context, steps []queue.Step) ([]any, error) {
 	result := make(chan []any, 1)
 	err := s.db.Do(ctx, func(ctx context.Context) error {
 		cmds := make([]*redis.Cmd, len(steps))
-		send := func(inFull bool) error {
-			pipe := s.db.Client().Pipeline()
-			for i, st := range steps {
-				if inFull {
-					cmds[i] = pipe.Eval(ctx, st.Script.Source, st.Keys, st.Args...)
-				} else {
-					cmds[i] = pipe.EvalSha(ctx, st.Script.Hash(), st.Keys, st.Args...)
-				}
-			}
-			_, err := pipe.Exec(ctx)
-			return err
+		pipe := s.db.Client().Pipeline()
+		for i, st := range steps {
+			cmds[i] = pipe.EvalSha(ctx, st.Script.Hash(), st.Keys, st.Args...)
 		}
-		err := send(false)
-		for _, cmd := range cmds {
-			if rdb.Missing(cmd.Err()) {
-				err = send(true)
-				break
+		_, err := pipe.Exec(ctx)
+		// Only some of a cluster's masters may lack the script. What the others have done must not be done again: the
+		// answer would be another one.
+		pipe = s.db.Client().Pipeline()
+		for i, st := range steps {
+			if rdb.Missing(cmds[i].Err()) {
+				cmds[i] = pipe.Eval(ctx, st.Script.Source, st.Keys, st.Args...)
 			}
+		}
+		if pipe.Len() > 0 {
+			_, err = pipe.Exec(ctx)
 		}
 		replies := make([]any, len(cmds))
 		for i, cmd := range cmds {
-			if v, err := cmd.Result(); err == nil {
+			if v, failed := cmd.Result(); failed == nil {
 				replies[i] = v
+			} else if err == nil {
+				err = failed
 			}
 		}
 		result <- replies
@@ -144,7 +152,7 @@ func (s *Store) runAll(ctx context.Context, steps []queue.Step) ([]any, error) {
 	})
 	select {
 	case replies := <-result:
-		return replies, rdb.Sort(err)
+		return replies, corrupt(rdb.Sort(err))
 	default:
 		return nil, rdb.Sort(err)
 	}

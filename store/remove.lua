@@ -1,18 +1,28 @@
 -- remove.lua: end a session from outside of any request, whoever holds its lock. A commit that is on its way finds
--- nothing to write to. A session that was created a moment ago, or is about to be, leaves a mark that keeps a
--- creation that is sent (again) behind us from bringing it back.
+-- nothing to write to.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
--- ARGV[1] node_prefix   ARGV[2] channel of all nodes   ARGV[3] id   ARGV[4] life of the mark, ms
--- returns {1 removed | 0 there was none, user or ''}
-local meta = redis.call('HMGET', KEYS[1], 'v', 'n', 'c', 'u')
-local version = meta[1]
-redis.call('DEL', KEYS[1])
-if not version or clock() - tonumber(meta[3] or 0) < tonumber(ARGV[4]) then
-  redis.call('HSET', KEYS[1], 'z', '1')
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+-- ARGV[1] node_prefix   ARGV[2] channel of all nodes   ARGV[3] id   ARGV[4] life of the mark, ms: see bury in record.lua
+-- ARGV[5] user: end it only if it is theirs ('' = anybody's)   ARGV[6] ('1' = a commit that makes it theirs may be on
+--   its way)   ARGV[7] tag of a version that makes such a commit fail
+-- returns {1 removed | 0 there was none | 2 it is not the user's, user or ''}
+local record, id, user, pending = KEYS[1], ARGV[3], ARGV[5], ARGV[6] ~= ''
+local meta = redis.call('HMGET', record, 'v', 'n', 'c', 'u', 't')
+local version, copies, owner = meta[1], meta[2] or '', meta[4] or ''
+local function tell(counter) invalidate(copies, '', ARGV[1], ARGV[2], 'i' .. id .. ' ' .. counter) end
+
+if not version and user ~= '' and not pending then return {0, ''} end
+if version and user ~= '' and owner ~= user then
+  if pending then
+    local c, newest = string.match(version, '^(%d+)%.(.+)$')
+    local count = string.format('%.0f', tonumber(c or 0) + 1)
+    -- The stamp is for commits that compare no version, the tags for one that was written and is sent again.
+    redis.call('HSET', record, 'v', count .. '.' .. ARGV[7], 't', recent(newest or '', meta[5] or ''),
+      'e', count .. '.' .. string.sub(ARGV[7], 1, 4), 'n', '')
+    tell(count)
+  end
+  return {2, owner}
 end
-if version then
-  invalidate(meta[2] or '', '', ARGV[1], ARGV[2], 'i' .. ARGV[3] .. ' ' .. (string.match(version, '^%d+') or '0'))
-end
+bury(record, version and meta[3], clock(), ARGV[4])
+if version then tell(string.match(version, '^%d+') or '0') end
 wake(KEYS[2], KEYS[3], ARGV[1])
-return {version and 1 or 0, meta[4] or ''}
+return {version and 1 or 0, owner}

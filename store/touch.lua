@@ -5,9 +5,10 @@
 local meta = redis.call('HMGET', KEYS[1], 'v', 'i', 'x')
 local now = clock()
 if not meta[1] then return {now} end
-local idle, deadline = tonumber(meta[2] or 0), tonumber(meta[3] or 0)
+local idle, deadline = tonumber(meta[2] or 0) or 0, tonumber(meta[3] or 0) or 0
 local used = now - tonumber(ARGV[1])
 if idle > 0 and redis.call('PTTL', KEYS[1]) < used + idle - now then
   return {now, slide(KEYS[1], used, idle, deadline)}
 end
-return {now, now + redis.call('PTTL', KEYS[1])}
+local left = redis.call('PTTL', KEYS[1])
+return {now, left < 0 and 0 or now + left}

@@ -1,0 +1,30 @@
+package manager
+
+import (
+	"fmt"
+	"strings"
+)
+
+// childMark begins the names of values that belong to child sessions, which a key of the session itself cannot.
+const childMark = "\x1f"
+
+// Child returns the dependent session of that name, creating it with its first value: a set of values of its own under
+// this session's lock, token and lifetime. It is opened and committed with its parent, and it dies with it in the same
+// instant, also when the parent is revoked on another node: both are one record in Redis. What concerns a whole
+// session, such as Rotate, BindUser or SetDeadline, does the same on a child as on its parent; Destroy and Clear of a
+// child remove its own values only. Children may have children.
+//
+// The error is about the name: it must not be empty or contain control characters. No round trip.
+func (s *Session) Child(name string) (*Session, error) {
+	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) {
+		return nil, fmt.Errorf("child session: the name %q is empty or has control characters", name)
+	}
+	return &Session{request: s.request, branch: s.branch + childMark + name + childMark}, nil
+}
+
+// ours returns the key of a value as this session calls it, and false if the value is another one's: the parent's or a
+// child's.
+func (s *Session) ours(name string) (key string, ok bool) {
+	key, ok = strings.CutPrefix(name, s.branch)
+	return key, ok && !strings.HasPrefix(key, childMark)
+}

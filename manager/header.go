@@ -1,0 +1,110 @@
+package manager
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// Header carries the token in a header of request and response, for clients that are no browsers. The response has it
+// only when it changes: the client keeps what it got last, and forgets it when it gets an empty one.
+type Header struct {
+	// Name of the header. With "Authorization" the request's value begins with "Bearer ", and the response has the
+	// token in "X-Session-Token", since Authorization is a header of requests.
+	//
+	// Defaults to "X-Session-Token".
+	Name string
+}
+
+var _ Propagator = Header{}
+
+const tokenHeader = "X-Session-Token"
+
+func (h Header) name() string { return cmp.Or(h.Name, tokenHeader) }
+
+// Extract implements Propagator.
+func (h Header) Extract(r *http.Request) (string, bool) {
+	values := r.Header.Values(h.name())
+	if len(values) != 1 {
+		return "", false
+	}
+	token := values[0]
+	if strings.EqualFold(h.name(), "Authorization") {
+		scheme, rest, _ := strings.Cut(token, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return "", false
+		}
+		token = strings.TrimLeft(rest, " ")
+	}
+	return token, token != ""
+}
+
+// Inject implements Propagator. The time goes into the header "X-Session-Expires".
+func (h Header) Inject(w http.ResponseWriter, token string, expires time.Time) {
+	h.set(w, token)
+	if !expires.IsZero() {
+		w.Header().Set("X-Session-Expires", expires.UTC().Format(http.TimeFormat))
+	}
+}
+
+// Remove implements Propagator.
+func (h Header) Remove(w http.ResponseWriter) { h.set(w, "") }
+
+func (h Header) set(w http.ResponseWriter, token string) {
+	name := h.name()
+	if strings.EqualFold(name, "Authorization") {
+		name = tokenHeader
+	}
+	w.Header().Set(name, token)
+	w.Header().Add("Vary", h.name())
+	w.Header().Add("Cache-Control", "no-store")
+}
+
+// Chain takes the token from the first of several propagators that has one, and answers by the same way; a client that
+// sent none is answered by the first.
+type Chain []Propagator
+
+var (
+	_ Propagator = Chain{}
+	_ checker    = Chain{}
+)
+
+// Extract implements Propagator.
+func (c Chain) Extract(r *http.Request) (string, bool) { return c.of(r).Extract(r) }
+
+// of returns the propagator for a request and its response.
+func (c Chain) of(r *http.Request) Propagator {
+	for _, p := range c {
+		if _, ok := p.Extract(r); ok {
+			return p
+		}
+	}
+	return c[0]
+}
+
+// Inject implements Propagator, for the first of the chain.
+func (c Chain) Inject(w http.ResponseWriter, token string, expires time.Time) {
+	c[0].Inject(w, token, expires)
+}
+
+// Remove implements Propagator, for the first of the chain.
+func (c Chain) Remove(w http.ResponseWriter) { c[0].Remove(w) }
+
+func (c Chain) check() error {
+	if len(c) == 0 {
+		return errors.New("Chain is empty: give it at least one propagator")
+	}
+	for _, p := range c {
+		if p == nil {
+			return errors.New("Chain has a nil propagator: leave it out")
+		}
+		if p, ok := p.(checker); ok {
+			if err := p.check(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

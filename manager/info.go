@@ -1,0 +1,105 @@
+package manager
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/holdfast-go/holdfast/store"
+)
+
+// Info is what is known about a session beside its values, for a page that shows users where they are logged in. All
+// times are the Redis server's.
+type Info struct {
+	ID         string
+	User       string
+	Created    time.Time
+	Rotated    time.Time // the last Rotate; Created if there was none
+	LastSeen   time.Time // zero without an idle timeout, since nothing is written for a mere read then
+	Deadline   time.Time // zero if only the idle timeout ends it
+	UserAgent  string    // of the client that began the session, at most 256 bytes
+	RemoteAddr string    // likewise, see Config.TrustedProxies
+	Version    string    // changes with every commit
+}
+
+// client is how the metadata of a client is stored.
+type client struct {
+	UserAgent  string `json:"ua,omitempty"`
+	RemoteAddr string `json:"ip,omitempty"`
+}
+
+const maxUserAgent = 256
+
+// clientOf notes who begins a session.
+func (m *Manager) clientOf(r *http.Request) string {
+	if r == nil || m.cfg.NoClientInfo {
+		return ""
+	}
+	ua := r.UserAgent()
+	c := client{UserAgent: strings.ToValidUTF8(ua[:min(len(ua), maxUserAgent)], ""), RemoteAddr: m.remoteAddr(r)}
+	text, err := json.Marshal(c)
+	if err != nil || c == (client{}) {
+		return ""
+	}
+	return string(text)
+}
+
+// remoteAddr is the address of the client: of the peer, and while that is a trusted proxy, of whom it says it got the
+// request from. Everything further to the left in X-Forwarded-For may have been written by anybody.
+func (m *Manager) remoteAddr(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return ""
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && m.trusts(addr); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		addr = hop
+	}
+	return addr.Unmap().WithZone("").String()
+}
+
+func (m *Manager) trusts(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	for _, p := range m.cfg.TrustedProxies {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// infoOf tells about a record. What lives is the time it lives without further use, negative for ever.
+func infoOf(r *store.Record, now time.Time, lives time.Duration) Info {
+	i := Info{ID: r.ID, User: r.User, Created: r.Created, Rotated: r.Rotated, Deadline: r.Deadline, Version: r.Version}
+	if r.Idle > 0 && lives >= 0 {
+		i.LastSeen = now.Add(lives - r.Idle)
+	}
+	var c client
+	if json.Unmarshal([]byte(r.Client), &c) == nil {
+		i.UserAgent, i.RemoteAddr = c.UserAgent, c.RemoteAddr
+	}
+	return i
+}
+
+// Info tells about the session as it was opened. A new session has none but its ID and user.
+func (s *Session) Info() Info {
+	user, id := s.User(), s.ID()
+	defer s.enter()()
+	if s.base == nil {
+		return Info{ID: id, User: user}
+	}
+	i := infoOf(s.base, s.clock.server, s.base.Idle)
+	i.User = user
+	return i
+}

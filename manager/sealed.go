@@ -1,0 +1,93 @@
+package manager
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Sealed is a small value that lives in a cookie of its own on the client: encrypted and signed with
+// Config.EncryptionKeys, with an expiry that the server checks. It needs no session and no Redis. The client can keep
+// it, delete it and send an older one again, but not read or change it.
+//
+//	var Theme = manager.Sealed[string]("theme")
+//
+// Its methods are safe for concurrent use.
+type Sealed[T any] string
+
+// maxCookie is what browsers take of one cookie, its name and attributes included (RFC 6265bis, section 5.6).
+const maxCookie = 4096
+
+var errNoKeys = errors.New("Config.EncryptionKeys is empty: set a key of at least 32 bytes")
+
+// Set sends the value to the client, for d at most; zero means until the browser ends, and the server then takes it
+// for 400 days. It must be called before the first byte of the response. It returns ErrTooLarge if the cookie would
+// have more than 4,096 bytes, and ErrEncode.
+func (k Sealed[T]) Set(m *Manager, w http.ResponseWriter, v T, d time.Duration) error {
+	if m.cookies == nil {
+		return fmt.Errorf("seal cookie: %w", errNoKeys)
+	}
+	data, err := m.cfg.Codec.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("seal cookie: %w: %T: %w", ErrEncode, v, err)
+	}
+	if d <= 0 || d > maxCookieAge {
+		d = max(0, min(d, maxCookieAge))
+	}
+	life := d
+	if life == 0 {
+		life = maxCookieAge
+	}
+	text := binary.BigEndian.AppendUint64(nil, uint64(time.Now().Add(life).UnixMilli())) //nolint:gosec // after 1970
+	c := k.cookie(m)
+	value := b64.EncodeToString([]byte(m.cookies.seal(string(append(text, data...)), c.name())))
+	var expires time.Time
+	if d > 0 {
+		expires = time.Now().Add(d)
+	}
+	if n := len(c.cookie(value).String()); n > maxCookie-100 { // the dates come on top
+		return fmt.Errorf("seal cookie: %w: about %d bytes, and browsers take %d", ErrTooLarge, n+100, maxCookie)
+	}
+	c.Inject(w, value, expires)
+	return nil
+}
+
+// Get returns the value that the client sent, and false if it sent none, or one that has expired, was changed, or was
+// sealed with a key that is not there any more.
+func (k Sealed[T]) Get(m *Manager, r *http.Request) (v T, ok bool) {
+	c := k.cookie(m)
+	text, ok := c.Extract(r)
+	if !ok || m.cookies == nil || len(text) > maxCookie {
+		return v, false
+	}
+	sealed, err := b64.DecodeString(text)
+	if err != nil {
+		return v, false
+	}
+	plain, err := m.cookies.open(string(sealed), c.name())
+	if err != nil || len(plain) < 8 {
+		return v, false
+	}
+	ends := time.UnixMilli(int64(binary.BigEndian.Uint64([]byte(plain[:8])))) //nolint:gosec // we wrote it
+	if !time.Now().Before(ends) {
+		return v, false
+	}
+	if err := m.decode(plain[8:], &v); err != nil {
+		var zero T
+		return zero, false
+	}
+	return v, true
+}
+
+// Delete tells the client to forget the value.
+func (k Sealed[T]) Delete(m *Manager, w http.ResponseWriter) { k.cookie(m).Remove(w) }
+
+// cookie has the safest attributes that the Manager's own cookie allows.
+func (k Sealed[T]) cookie(m *Manager) Cookie {
+	if m.cfg.Insecure {
+		return Cookie{Name: string(k), Insecure: true}
+	}
+	return Cookie{Name: "__Host-" + string(k)}
+}

@@ -1,0 +1,301 @@
+package store
+
+import (
+	"context"
+	_ "embed"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
+)
+
+// The index of a user's sessions is a sorted set of IDs by the time at which they were entered. An entry is written
+// before the commit that binds its session, and again before one that lengthens the session's life. So it may be stale,
+// when that commit failed or the session has ended, and never lacks a session. Whoever reads it repairs it.
+
+//go:embed enlist.lua
+var enlistBody string
+
+var enlistScript = newScript(enlistBody)
+
+// settling is how long an entry is believed though its session is not there, or not the user's: the commit that will
+// make it so may be on its way. It is longer than any commit may take.
+const settling = removalMark
+
+// Enlist enters a session into the index of a user, before the commit that binds it, and returns how many entries that
+// makes. The index lives for as long as the session at least; a lifetime of 0 means for ever. One round trip.
+func (s *Store) Enlist(ctx context.Context, user, id string, lifetime time.Duration) (int, error) {
+	reply, err := s.run(ctx, queue.Step{
+		Script: enlistScript,
+		Keys:   []string{s.space.User(user)},
+		Args:   []any{id, lifetime.Milliseconds()},
+	})
+	n, _ := reply.(int64)
+	return int(n), err
+}
+
+// Delist takes sessions out of the index of a user. One round trip.
+func (s *Store) Delist(ctx context.Context, user string, ids ...string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return rdb.Sort(s.db.Do(ctx, func(ctx context.Context) error {
+		members := make([]any, len(ids))
+		for i, id := range ids {
+			members[i] = id
+		}
+		return s.db.Client().ZRem(ctx, s.space.User(user), members...).Err()
+	}))
+}
+
+// entry is one line of a user's index.
+type entry struct {
+	id      string
+	settled bool // old enough for its session to be there if it ever will
+}
+
+// entries reads the index of a user, oldest first, with the server's time. One round trip.
+func (s *Store) entries(ctx context.Context, user string) ([]entry, time.Time, error) {
+	type answer struct {
+		lines []redis.Z
+		now   time.Time
+	}
+	result := make(chan answer, 1)
+	err := s.db.Do(ctx, func(ctx context.Context) error {
+		pipe := s.db.Client().Pipeline()
+		lines := pipe.ZRangeWithScores(ctx, s.space.User(user), 0, -1)
+		now := pipe.Time(ctx)
+		_, err := pipe.Exec(ctx)
+		result <- answer{lines.Val(), now.Val()}
+		return err
+	})
+	if err != nil {
+		return nil, time.Time{}, rdb.Sort(err)
+	}
+	a := <-result
+	out := make([]entry, 0, len(a.lines))
+	for _, z := range a.lines {
+		id, _ := z.Member.(string)
+		out = append(out, entry{id: id, settled: a.now.Sub(time.UnixMilli(int64(z.Score))) > settling})
+	}
+	return out, a.now, nil
+}
+
+// UserSessions returns the sessions of a user, in the order in which they were bound, and takes what is stale out of
+// the index. Two round trips, three if something was stale.
+func (s *Store) UserSessions(ctx context.Context, user string) ([]*Record, error) {
+	entries, _, err := s.entries(ctx, user)
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	ids := make([]string, len(entries))
+	for i, e := range entries {
+		ids[i] = e.id
+	}
+	records, err := s.Peek(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	var out []*Record
+	var stale []string
+	for i, rec := range records {
+		switch {
+		case rec != nil && rec.User == user:
+			out = append(out, rec)
+		case entries[i].settled:
+			stale = append(stale, ids[i])
+		}
+	}
+	return out, s.Delist(ctx, user, stale...)
+}
+
+// Before counts the sessions of a user that entered the index before the one with that ID: those that are bound, and
+// those whose commit may be on its way. Two round trips, three if something was stale.
+func (s *Store) Before(ctx context.Context, user, id string) (int, error) {
+	entries, _, err := s.entries(ctx, user)
+	if err != nil {
+		return 0, err
+	}
+	ids := make([]string, 0, len(entries))
+	for _, e := range entries {
+		if e.id == id {
+			break
+		}
+		ids = append(ids, e.id)
+	}
+	records, err := s.Peek(ctx, ids...)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	var stale []string
+	for i, rec := range records {
+		switch bound := rec != nil && rec.User == user; {
+		case bound, !entries[i].settled:
+			n++
+		default:
+			stale = append(stale, ids[i])
+		}
+	}
+	return n, s.Delist(ctx, user, stale...)
+}
+
+// RemoveUser ends the sessions of a user, except some, and returns the IDs of those it ended. It ends every session
+// whose commit bound it to the user before the call, and makes every commit fail that entered the
+// index before it was read and is still on its way to bind one: with ErrConflict, or ErrRemoved if it is to create the
+// session. A login that begins later is not affected. Three round trips.
+func (s *Store) RemoveUser(ctx context.Context, user string, except ...string) ([]string, error) {
+	entries, _, err := s.entries(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	spared := make(map[string]bool, len(except))
+	for _, id := range except {
+		spared[id] = true
+	}
+	var steps []queue.Step
+	var ids []string
+	for _, e := range entries {
+		if spared[e.id] {
+			continue
+		}
+		ids = append(ids, e.id)
+		steps = append(steps, s.removal(e.id, user, !e.settled))
+	}
+	replies, err := s.runAll(ctx, steps)
+	if err != nil {
+		return nil, err
+	}
+	var ended []string
+	for i, reply := range replies {
+		if words, _ := reply.([]any); len(words) > 0 && words[0] == int64(1) {
+			ended = append(ended, ids[i])
+		}
+	}
+	return ended, s.Delist(ctx, user, ids...)
+}
+
+// peeked are the meta fields that Peek reads, in the order of Record.setMeta's names.
+var peeked = []string{"v", "c", "x", "i", "h", "r", "s", "u", "m", "b"}
+
+// Peek reads sessions without their values, in one round trip, and does not count as use. A record is nil if there is
+// none, or if it cannot be read.
+func (s *Store) Peek(ctx context.Context, ids ...string) ([]*Record, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	type answer struct {
+		meta *redis.SliceCmd
+		left *redis.DurationCmd
+	}
+	result := make(chan []answer, 1)
+	err := s.db.Do(ctx, func(ctx context.Context) error {
+		pipe := s.db.Client().Pipeline()
+		answers := make([]answer, len(ids))
+		for i, id := range ids {
+			key := s.space.Of(id).Record
+			answers[i] = answer{pipe.HMGet(ctx, key, peeked...), pipe.PTTL(ctx, key)}
+		}
+		_, err := pipe.Exec(ctx)
+		if redis.HasErrorPrefix(err, "WRONGTYPE") {
+			err = nil
+		}
+		result <- answers
+		return err
+	})
+	if err != nil {
+		return nil, rdb.Sort(err)
+	}
+	out := make([]*Record, len(ids))
+	for i, a := range <-result {
+		out[i] = peek(ids[i], a.meta.Val(), a.left.Val())
+	}
+	return out, nil
+}
+
+func peek(id string, meta []any, left time.Duration) *Record {
+	if len(meta) != len(peeked) {
+		return nil
+	}
+	r := &Record{ID: id, Left: left}
+	for i, name := range peeked {
+		text, ok := meta[i].(string)
+		switch {
+		case !ok:
+		case name == "v":
+			r.Version = text
+		default:
+			if r.setMeta(name, text) != nil {
+				return nil
+			}
+		}
+	}
+	if r.Version == "" || counterOf(r.Version) == 0 {
+		return nil
+	}
+	return r
+}
+
+// Scan lists all sessions, without their values, as Peek does. It asks each master for a few hundred keys at a time,
+// so it holds little memory and blocks no server. Sessions that come or go meanwhile may be missing; one that is moved
+// to another master by a resharding may come twice.
+func (s *Store) Scan(ctx context.Context, each func(*Record) bool) error {
+	scan := func(ctx context.Context, node redis.Cmdable) (more bool, err error) {
+		for cursor := uint64(0); ; {
+			keys, next, err := node.Scan(ctx, cursor, s.space.RecordPattern(), scanCount).Result()
+			if err != nil {
+				return false, rdb.Sort(err)
+			}
+			var ids []string
+			for _, key := range keys {
+				if id, ok := s.space.RecordID(key); ok {
+					ids = append(ids, id)
+				}
+			}
+			records, err := s.Peek(ctx, ids...)
+			if err != nil {
+				return false, err
+			}
+			for _, r := range records {
+				if r != nil && !each(r) {
+					return false, nil
+				}
+			}
+			if cursor = next; cursor == 0 {
+				return true, nil
+			}
+		}
+	}
+	return s.eachMaster(ctx, scan)
+}
+
+// scanCount is how many keys one step of Scan looks at.
+const scanCount = 500
+
+// eachMaster calls visit for one master after the other, until it wants no more.
+func (s *Store) eachMaster(ctx context.Context, visit func(context.Context, redis.Cmdable) (more bool, err error)) error {
+	cluster, ok := s.db.Client().(interface {
+		ForEachMaster(ctx context.Context, fn func(ctx context.Context, client *redis.Client) error) error
+	})
+	if !ok {
+		_, err := visit(ctx, s.db.Client())
+		return err
+	}
+	masters := make(chan *redis.Client, 1024)
+	err := cluster.ForEachMaster(ctx, func(_ context.Context, c *redis.Client) error {
+		masters <- c
+		return nil
+	})
+	if err != nil {
+		return rdb.Sort(err)
+	}
+	close(masters)
+	for c := range masters {
+		if more, err := visit(ctx, c); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
