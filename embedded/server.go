@@ -1,0 +1,142 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// poolSize is the number of connections a client may open before its commands queue for one. It is far above what a
+// test uses at once, for a reason: go-redis takes the timer of a queueing command from a pool that the whole process
+// shares, and a timer that was made in one synctest bubble must not be used in another.
+const poolSize = 1024
+
+// errClosed is what a client reports that dials after Close.
+var errClosed = errors.New("embedded: server is closed")
+
+// Server is a Redis inside this process. It is safe for concurrent use. Whoever started it closes it.
+type Server struct {
+	mini   *miniredis.Miniredis
+	addr   string // empty without a listener
+	client *redis.Client
+	relays sync.WaitGroup // the goroutines of the connections in memory
+	done   chan struct{}  // closed when Close has finished
+
+	mu      sync.Mutex // guards what follows
+	closed  bool
+	clients []*redis.Client
+}
+
+// Start starts a server on a free port of 127.0.0.1. It fails if there is none.
+func Start() (*Server, error) {
+	mini := newMini()
+	if err := mini.Start(); err != nil {
+		return nil, fmt.Errorf("start embedded redis: %w", err)
+	}
+	return newServer(mini, mini.Addr()), nil
+}
+
+// InMemory makes a server that has no socket: only the clients of [Server.Client] and [Server.NewClient] reach it, and
+// [Server.Addr] is empty. Called inside a testing/synctest bubble, server and clients live on the bubble's clock; they
+// must then be closed inside the bubble. It does not fail today; the error is there for the day it can.
+func InMemory() (*Server, error) {
+	return newServer(newMini(), ""), nil
+}
+
+func newMini() *miniredis.Miniredis {
+	mini := miniredis.NewMiniRedis()
+	mini.ClockTTL(true) // without it keys would expire only when told to
+	return mini
+}
+
+func newServer(mini *miniredis.Miniredis, addr string) *Server {
+	s := &Server{mini: mini, addr: addr, done: make(chan struct{})}
+	s.client = s.NewClient()
+	return s
+}
+
+// Addr returns the server's "host:port", or "" for one made by [InMemory]. It stays the same after Close.
+func (s *Server) Addr() string { return s.addr }
+
+// Client returns a client of this server, the same one at each call. The server owns it: do not close it.
+func (s *Server) Client() *redis.Client { return s.client }
+
+// NewClient returns a further client with connections of its own, as each replica of an application has. The server
+// closes it with itself; closing it earlier is allowed. After Close it returns a closed client.
+func (s *Server) NewClient() *redis.Client {
+	c := redis.NewClient(s.options())
+	s.mu.Lock()
+	closed := s.closed
+	if !closed {
+		s.clients = append(s.clients, c)
+	}
+	s.mu.Unlock()
+	if closed {
+		_ = c.Close() // it has no connections yet
+	}
+	return c
+}
+
+// options sends nothing that was not asked for, save the one HELLO with which every connection begins.
+func (s *Server) options() *redis.Options {
+	opt := &redis.Options{
+		Addr:                     s.addr,
+		PoolSize:                 poolSize,
+		PipelinePoolSize:         -1, // pipelines share these connections instead of opening ten with larger buffers
+		ConnMaxIdleTime:          -1, // hours pass quickly in a bubble; reconnecting would only add noise
+		DisableIdentity:          true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if s.addr == "" {
+		opt.Addr = "in-memory" // shown in the client's messages, never dialled
+		opt.Dialer = func(context.Context, string, string) (net.Conn, error) { return s.dial() }
+	}
+	return opt
+}
+
+// dial opens a connection in memory. The check comes first because dialling a closed miniredis revives it.
+func (s *Server) dial() (net.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errClosed
+	}
+	conn, err := s.mini.Dial()
+	if err != nil {
+		return nil, fmt.Errorf("dial embedded redis: %w", err)
+	}
+	return buffered(conn, &s.relays), nil
+}
+
+// Close closes all clients, then the server, and waits until every goroutine of both has ended. Closing again waits
+// for the first call and returns nil.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	clients := s.clients
+	s.clients = nil
+	s.mu.Unlock()
+	if !first {
+		<-s.done
+		return nil
+	}
+	defer close(s.done)
+
+	// Clients go first: one that finds its server gone would dial again and log that it cannot.
+	var errs []error
+	for _, c := range clients {
+		if err := c.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
+			errs = append(errs, fmt.Errorf("close client: %w", err))
+		}
+	}
+	s.mini.Close()
+	s.relays.Wait() // each ends with its connection, of which both ends are closed by now
+	return errors.Join(errs...)
+}

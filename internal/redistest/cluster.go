@@ -1,0 +1,140 @@
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Cluster is a Redis Cluster of three masters with a replica each. A replica takes over when its master is gone for a
+// second.
+type Cluster struct {
+	Nodes []*Server // in no particular order
+}
+
+// StartCluster starts the six processes and waits until all slots are served and all replicas are in step, which takes
+// some seconds. They end with tb.
+func StartCluster(tb testing.TB) *Cluster {
+	tb.Helper()
+	require(tb, binary, cli)
+	c := &Cluster{}
+	args := []string{"--cluster", "create"}
+	for range 6 {
+		node := Start(tb,
+			"--cluster-enabled", "yes",
+			"--cluster-node-timeout", "1000",
+			"--cluster-replica-validity-factor", "0", // a replica may always take over
+			"--repl-ping-replica-period", "1",
+		)
+		c.Nodes = append(c.Nodes, node)
+		args = append(args, node.Addr())
+	}
+	args = append(args, "--cluster-replicas", "1", "--cluster-yes")
+	ctx, cancel := context.WithTimeout(context.Background(), healthyTimeout)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, cli, args...).CombinedOutput(); err != nil {
+		tb.Fatalf("create a cluster: %v\n%s", err, out)
+	}
+	c.AwaitHealthy(tb)
+	return c
+}
+
+// AwaitHealthy waits until every node agrees that all slots are served by three masters, and every replica is in step.
+// Nodes that were killed must have been restarted.
+func (c *Cluster) AwaitHealthy(tb testing.TB) {
+	tb.Helper()
+	await(tb, "a healthy cluster", func(ctx context.Context) error {
+		for _, node := range c.Nodes {
+			if err := healthyNode(ctx, node, len(c.Nodes)); err != nil {
+				return fmt.Errorf("node %s: %w", node.Addr(), err)
+			}
+		}
+		return nil
+	})
+}
+
+func healthyNode(ctx context.Context, node *Server, size int) error {
+	rdb := redis.NewClient(probeOptions(node.Addr()))
+	defer rdb.Close()
+	info, err := rdb.ClusterInfo(ctx).Result()
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_slots_ok:16384") {
+		return errors.New("not all slots are served")
+	}
+	list, err := rdb.ClusterNodes(ctx).Result()
+	if err != nil {
+		return err
+	}
+	masters, replicas := strings.Count(list, "master"), strings.Count(list, "slave")
+	if masters != size/2 || replicas != size/2 || strings.Contains(list, "fail") || strings.Contains(list, "disconnected") {
+		return fmt.Errorf("it sees\n%s", list)
+	}
+	role, err := rdb.Do(ctx, "ROLE").Slice()
+	if err != nil {
+		return err
+	}
+	if len(role) > 0 && role[0] == "slave" {
+		return linkUp(ctx, node)
+	}
+	return nil
+}
+
+// Client returns a new client of the cluster. It is closed with tb. It asks for the layout of the cluster every second:
+// go-redis goes on dialling a master that is gone until the next time it asks, by default after a minute
+// (github.com/redis/go-redis/issues/3979).
+func (c *Cluster) Client(tb testing.TB, tune ...func(*redis.ClusterOptions)) redis.UniversalClient {
+	tb.Helper()
+	opt := &redis.ClusterOptions{
+		ClusterStateReloadInterval: time.Second,
+		DisableIdentity:            true,
+		MaintNotificationsConfig:   clientOptions("").MaintNotificationsConfig,
+	}
+	for _, node := range c.Nodes {
+		opt.Addrs = append(opt.Addrs, node.Addr())
+	}
+	for _, fn := range tune {
+		fn(opt)
+	}
+	rdb := redis.NewClusterClient(opt)
+	tb.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+// MasterOf returns the node that serves the slot of key at the moment.
+func (c *Cluster) MasterOf(tb testing.TB, key string) *Server {
+	tb.Helper()
+	var master *Server
+	await(tb, "the master of "+key, func(ctx context.Context) error {
+		for _, node := range c.Nodes {
+			serves, err := servesKey(ctx, node, key)
+			if err == nil && serves {
+				master = node
+				return nil
+			}
+		}
+		return errors.New("no node serves it")
+	})
+	return master
+}
+
+// servesKey asks a node for the key itself: any other than the master answers with a redirection.
+func servesKey(ctx context.Context, node *Server, key string) (bool, error) {
+	rdb := redis.NewClient(probeOptions(node.Addr()))
+	defer rdb.Close()
+	err := rdb.Exists(ctx, key).Err()
+	if err == nil {
+		return true, nil
+	}
+	if _, moved := redis.IsMovedError(err); moved {
+		return false, nil
+	}
+	return false, err
+}

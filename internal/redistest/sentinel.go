@@ -1,0 +1,182 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// masterName is what the sentinels call the set that they watch.
+const masterName = "holdfast"
+
+// Sentinel is a primary with two replicas, and three sentinels that promote a replica when the primary is gone for half
+// a second.
+type Sentinel struct {
+	Servers   []*Server // the primary of the start, then its replicas
+	Sentinels []*Server
+}
+
+// StartSentinel starts the six processes and waits until the replicas are in step and the sentinels know each other,
+// which takes some seconds. They end with tb.
+func StartSentinel(tb testing.TB) *Sentinel {
+	tb.Helper()
+	require(tb, binary)
+	s := &Sentinel{Servers: []*Server{Start(tb)}}
+	primary := s.Servers[0]
+	for range 2 {
+		s.Servers = append(s.Servers, Start(tb, "--replicaof", "127.0.0.1 "+strconv.Itoa(primary.p.port)))
+	}
+	await(tb, "replicas in step", s.replicasInStep) // before the sentinels look: they look only every ten seconds
+	for range 3 {
+		s.Sentinels = append(s.Sentinels, startOneSentinel(tb, primary.p.port))
+	}
+	await(tb, "sentinels agree", s.sentinelsAgree)
+	return s
+}
+
+// startOneSentinel writes the file in which a sentinel also keeps what it learns, and starts it.
+func startOneSentinel(tb testing.TB, primaryPort int) *Server {
+	tb.Helper()
+	dir := tb.TempDir()
+	conf := filepath.Join(dir, "sentinel.conf")
+	p, err := launchOnFreePort(dir, func(port int) ([]string, error) {
+		lines := []string{
+			"port " + strconv.Itoa(port),
+			"bind 127.0.0.1",
+			"logfile " + strconv.Quote((&process{port: port, dir: dir}).logFile()),
+			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2", masterName, primaryPort),
+			fmt.Sprintf("sentinel down-after-milliseconds %s 500", masterName),
+			fmt.Sprintf("sentinel failover-timeout %s 3000", masterName),
+		}
+		err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600)
+		return []string{conf, "--sentinel"}, err
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(p.kill)
+	return &Server{p: p}
+}
+
+func (s *Sentinel) replicasInStep(ctx context.Context) error {
+	for _, replica := range s.Servers[1:] {
+		if err := linkUp(ctx, replica); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// linkUp is nil when the replica has the whole data set and an open connection to its primary.
+func linkUp(ctx context.Context, replica *Server) error {
+	rdb := redis.NewClient(probeOptions(replica.Addr()))
+	defer rdb.Close()
+	info, err := rdb.Info(ctx, "replication").Result()
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(info, "master_link_status:up") {
+		return fmt.Errorf("replica %s is not in step", replica.Addr())
+	}
+	return nil
+}
+
+func (s *Sentinel) sentinelsAgree(ctx context.Context) error {
+	for _, server := range s.Sentinels {
+		rdb := redis.NewSentinelClient(probeOptions(server.Addr()))
+		replicas, err := rdb.Replicas(ctx, masterName).Result()
+		peers, err2 := rdb.Sentinels(ctx, masterName).Result()
+		_ = rdb.Close()
+		switch {
+		case err != nil:
+			return err
+		case err2 != nil:
+			return err2
+		case len(replicas) != len(s.Servers)-1 || len(peers) != len(s.Sentinels)-1:
+			return fmt.Errorf("sentinel %s knows %d replicas and %d peers", server.Addr(), len(replicas), len(peers))
+		}
+	}
+	return nil
+}
+
+// Client returns a new client that follows the primary. It is closed with tb.
+func (s *Sentinel) Client(tb testing.TB, tune ...func(*redis.FailoverOptions)) redis.UniversalClient {
+	tb.Helper()
+	opt := &redis.FailoverOptions{
+		MasterName:      masterName,
+		DisableIdentity: true,
+	}
+	for _, server := range s.Sentinels {
+		opt.SentinelAddrs = append(opt.SentinelAddrs, server.Addr())
+	}
+	for _, fn := range tune {
+		fn(opt)
+	}
+	rdb := redis.NewFailoverClient(opt)
+	tb.Cleanup(func() { _ = rdb.Close() })
+	return rdb
+}
+
+// Primary returns the server that most sentinels take for the primary.
+func (s *Sentinel) Primary(tb testing.TB) *Server {
+	tb.Helper()
+	var primary *Server
+	await(tb, "a primary", func(ctx context.Context) error {
+		var err error
+		primary, err = s.primary(ctx)
+		return err
+	})
+	return primary
+}
+
+// AwaitPromotion waits until a server other than old is the primary, takes writes, and returns it.
+func (s *Sentinel) AwaitPromotion(tb testing.TB, old *Server) *Server {
+	tb.Helper()
+	var primary *Server
+	await(tb, "a promotion", func(ctx context.Context) error {
+		var err error
+		if primary, err = s.primary(ctx); err != nil {
+			return err
+		}
+		if primary == old {
+			return fmt.Errorf("%s is still the primary", old.Addr())
+		}
+		rdb := redis.NewClient(probeOptions(primary.Addr()))
+		defer rdb.Close()
+		role, err := rdb.Do(ctx, "ROLE").Slice()
+		if err != nil {
+			return err
+		}
+		if len(role) == 0 || role[0] != "master" {
+			return fmt.Errorf("%s is still a replica", primary.Addr())
+		}
+		return nil
+	})
+	return primary
+}
+
+// primary asks the sentinels and returns the server that more than half of them name.
+func (s *Sentinel) primary(ctx context.Context) (*Server, error) {
+	votes := map[string]int{}
+	for _, server := range s.Sentinels {
+		rdb := redis.NewSentinelClient(probeOptions(server.Addr()))
+		addr, err := rdb.GetMasterAddrByName(ctx, masterName).Result()
+		_ = rdb.Close()
+		if err == nil && len(addr) == 2 {
+			votes[net.JoinHostPort(addr[0], addr[1])]++
+		}
+	}
+	for _, server := range s.Servers {
+		if votes[server.Addr()] > len(s.Sentinels)/2 {
+			return server, nil
+		}
+	}
+	return nil, fmt.Errorf("no majority: %v", votes)
+}
