@@ -94,5 +94,6 @@ func (c *Config) margin() time.Duration { return c.TTL / 10 }
 // tick is how often leases are looked at.
 func (c *Config) tick() time.Duration { return c.TTL / 10 }
 
-// queueLife is how long a queue outlives its last newcomer: no waiter in it can wait for longer.
+// queueLife is how long a queue outlives the last question of somebody in it: much longer than a waiter that lives
+// lets pass between two.
 func (c *Config) queueLife() time.Duration { return max(c.Wait, 0) + 6*c.TTL }

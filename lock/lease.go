@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -21,7 +22,7 @@ type Lease struct {
 
 	// What follows is guarded by locker.mu.
 	trust leaseTrust
-	lost  bool // its context has ended, the holder has not ended it yet
+	lost  error // why it ended before the holder ended it
 	ended bool
 
 	outlived bool // its context goes on after the lease
@@ -39,14 +40,18 @@ func (l *Locker) trust(sent time.Time) leaseTrust {
 	return leaseTrust{since: sent, renewed: sent, until: sent.Add(l.cfg.TTL - l.cfg.margin())}
 }
 
-func (l *Locker) lease(ctx context.Context, key, token string, trust leaseTrust, state any, outlived bool) *Lease {
+// lease gives out a lease, unless Close has begun: it must find every lease there is.
+func (l *Locker) lease(ctx context.Context, key, token string, trust leaseTrust, state any, outlived bool) (*Lease, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closing {
+		return nil, ErrClosed
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	le := &Lease{locker: l, key: key, token: token, state: state, ctx: ctx, cancel: cancel, trust: trust, outlived: outlived}
-	l.mu.Lock()
 	l.leases[le] = struct{}{}
-	l.mu.Unlock()
 	l.stats.acquired.Add(1)
-	return le
+	return le, nil
 }
 
 // Context ends with [ErrLost] as its cause as soon as the lease can no longer be trusted. It is a child of the context
@@ -64,22 +69,23 @@ func (le *Lease) State() any { return le.state }
 func (le *Lease) Trusted() bool {
 	le.locker.mu.Lock()
 	defer le.locker.mu.Unlock()
-	return !le.ended && !le.lost && time.Now().Before(le.trust.until)
+	return !le.ended && le.lost == nil && time.Now().Before(le.trust.until)
 }
 
 // Release gives the lock back and passes it to whoever is next. If that is a request of this process the lock goes to
 // it in memory, without a round trip; else it costs one. It does its work even if ctx has ended, within
-// Config.Timeout. It returns [ErrLost] if the lock was not ours any more, and nil when called again. If Redis does
-// not answer the clean-up goes on in the background, and the error says so.
+// Config.Timeout. It returns [ErrLost] if the lock was not ours any more, or [ErrClosed] if Close took it away; called
+// again it changes nothing. If Redis does not answer the clean-up goes on in the background, and the error says so.
 func (le *Lease) Release(ctx context.Context) error {
-	if !le.end(nil) {
-		return nil
+	first, lost := le.end()
+	var err error
+	if first {
+		defer le.locker.left()
+		if !le.hand() {
+			err = le.giveBack(ctx)
+		}
 	}
-	defer le.locker.left()
-	if le.hand() {
-		return nil
-	}
-	if err := le.giveBack(ctx); err != nil {
+	if err = cmp.Or(lost, err); err != nil {
 		return fmt.Errorf("release lock: %w", err)
 	}
 	return nil
@@ -87,7 +93,7 @@ func (le *Lease) Release(ctx context.Context) error {
 
 // ReleaseSoon is Release in the background. What goes wrong is logged.
 func (le *Lease) ReleaseSoon() {
-	if !le.end(nil) {
+	if first, _ := le.end(); !first {
 		return
 	}
 	l := le.locker
@@ -116,19 +122,18 @@ func (le *Lease) hand() bool {
 }
 
 // giveBack releases the lock in Redis. The line stays as it is meanwhile: a request that arrives now waits until the
-// lock is free, instead of finding it taken.
+// lock is free, instead of finding it taken. If Redis does not answer they go on, and learn that for themselves.
 func (le *Lease) giveBack(ctx context.Context) error {
 	l := le.locker
 	held, err := l.leave(context.WithoutCancel(ctx), le.key, le.token)
 	if err != nil {
-		l.abandon(le.key, le.token, func() { l.pass(le.key, turn{}) })
-		return err
+		l.abandon(le.key, le.token)
 	}
 	l.pass(le.key, turn{})
-	if !held {
+	if err == nil && !held {
 		return ErrLost
 	}
-	return nil
+	return err
 }
 
 // Keep reports whether a script that ends the lease should keep the lock, if nobody waits for it in Redis, because a
@@ -144,7 +149,7 @@ func (le *Lease) Keep() bool {
 // was sent at that time, the next request of this process gets it together with the state: what the script has just
 // checked. Otherwise the lock is taken to be released, and the next one asks for itself.
 func (le *Lease) Done(kept bool, sent time.Time, state any) {
-	if !le.end(nil) {
+	if first, _ := le.end(); !first {
 		return
 	}
 	l := le.locker
@@ -159,24 +164,28 @@ func (le *Lease) Done(kept bool, sent time.Time, state any) {
 
 // Abandon ends a lease of which nobody knows whether Redis still has the lock. It is released in the background.
 func (le *Lease) Abandon() {
-	if le.end(nil) {
-		le.locker.abandon(le.key, le.token, func() { le.locker.pass(le.key, turn{}) })
-		le.locker.left()
+	if first, _ := le.end(); !first {
+		return
 	}
+	l := le.locker
+	defer l.left()
+	l.abandon(le.key, le.token)
+	l.pass(le.key, turn{})
 }
 
-// end takes the lease from the renewer. It reports false if that has happened before.
-func (le *Lease) end(cause error) bool {
+// end takes the lease from the renewer, for its holder. It reports false if it had been taken before, and returns why
+// it was lost, if it was.
+func (le *Lease) end() (first bool, lost error) {
 	l := le.locker
 	l.mu.Lock()
-	first := !le.ended
+	first, lost = !le.ended, le.lost
 	le.ended = true
 	delete(l.leases, le)
 	l.mu.Unlock()
-	if cause != nil || !le.outlived {
-		le.cancel(cause)
+	if !le.outlived {
+		le.cancel(nil)
 	}
-	return first
+	return first, lost
 }
 
 //go:embed leave.lua
@@ -184,56 +193,64 @@ var leaveBody string
 
 var leaveScript = queue.NewScript(leaveBody)
 
-// leave takes a token out of lock and queue and reports whether it held the lock. It may be repeated.
+// leave takes a token out of lock and queue and reports whether it held the lock. It may be repeated; but the client
+// must not do that unasked, because the second answer would be that the lock was not ours.
 func (l *Locker) leave(ctx context.Context, key, token string) (held bool, err error) {
 	k := l.space.Of(key)
-	result := make(chan int, 1)
+	ks, args := []string{k.Lock, k.Queue}, []any{l.settings.NodePrefix, token, l.settings.Grant.Milliseconds()}
+	result := make(chan bool, 1)
 	err = l.db.Do(ctx, func(ctx context.Context) error {
-		n, err := leaveScript.Run(ctx, l.db.Client(), []string{k.Lock, k.Queue},
-			l.settings.NodePrefix, token, l.settings.Grant.Milliseconds()).Int()
-		result <- n
+		cmd := rdb.EvalSha(ctx, leaveScript.Script, ks, args)
+		_ = l.db.Client().Process(ctx, cmd) // the command has the error too
+		if rdb.Missing(cmd.Err()) {
+			cmd = rdb.Eval(ctx, leaveScript.Source, ks, args)
+			_ = l.db.Client().Process(ctx, cmd)
+		}
+		n, err := cmd.Int()
+		result <- n == 1
 		return err
 	})
 	if err != nil {
 		return false, rdb.Sort(err)
 	}
-	return <-result == 1, nil
+	return <-result, nil
 }
 
-// abandon makes sure, in the background, that a token neither holds the lock nor waits for it, and then runs after.
-// It tries until the lock would have expired anyway.
-func (l *Locker) abandon(key, token string, after func()) {
-	l.cleanUps.Go(func() {
-		if !l.cleanUp(key, token) {
-			l.leftBehind.Add(1)
-			l.cfg.Logger.Warn("holdfast: a lock could not be released and ends with its TTL", "id", key, "ttl", l.cfg.TTL)
-		}
-		if after != nil {
-			after()
-		}
-	})
+// abandon makes sure, in the background, that a token neither holds the lock nor waits for it.
+func (l *Locker) abandon(key, token string) {
+	l.cleanUps.Go(func() { l.cleanUp(key, token) })
 }
 
 // abandonAsked is abandon for a token whose last request was not answered. The request may still reach Redis, behind
 // our clean-up; hence a second one, later.
 func (l *Locker) abandonAsked(key, token string) {
-	l.abandon(key, token, func() {
+	l.cleanUps.Go(func() {
+		if !l.cleanUp(key, token) {
+			return
+		}
 		select {
 		case <-time.After(l.cfg.TTL / 4):
 		case <-l.closed:
 		}
-		l.cleanUp(key, token)
+		_, _ = l.leave(context.WithoutCancel(l.stop), key, token)
 	})
 }
 
+// cleanUp tries until it succeeds, the lock must have expired, or the Locker stops.
 func (l *Locker) cleanUp(key, token string) (clean bool) {
-	deadline := time.Now().Add(l.cfg.TTL)
+	expired := time.Now().Add(l.cfg.TTL)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		_, err := l.leave(context.WithoutCancel(l.stop), key, token)
 		if err == nil {
 			return true
 		}
-		if l.stop.Err() != nil || time.Now().After(deadline) {
+		stopped := l.stop.Err() != nil
+		if stopped {
+			l.leftBehind.Add(1)
+		}
+		if stopped || time.Now().After(expired) {
+			l.cfg.Logger.Warn("holdfast: a lock could not be released and ends with its TTL", "id", key, "ttl", l.cfg.TTL,
+				"error", err)
 			return false
 		}
 		select {

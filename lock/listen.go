@@ -2,6 +2,8 @@ package lock
 
 import (
 	"context"
+	"errors"
+	"net"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,54 +15,66 @@ import (
 // connects anew.
 const silence = 10 * time.Second
 
+// reconnectPause is how long the listener waits before it connects anew.
+const reconnectPause = 100 * time.Millisecond
+
 // listen receives the grants for this node, when nobody else does. Messages that are lost cost the waiters time, not
 // safety, so the connection is only kept alive; package invalidate proves its own.
-func (l *Locker) listen(client redis.UniversalClient) {
-	for l.stop.Err() == nil {
-		err := l.hear(client)
+func (l *Locker) listen() {
+	for told := false; ; {
+		confirmed, err := l.hear()
 		if l.stop.Err() != nil {
 			return
 		}
-		l.cfg.Logger.Warn("holdfast: the connection for grants was lost; waiters ask again by themselves", "error", err)
+		if confirmed || !told { // once for each time that it is lost
+			l.cfg.Logger.Warn("holdfast: no connection for grants; those who wait ask again by themselves", "error", err)
+			told = true
+		}
 		select {
-		case <-time.After(jitter(time.Second)):
+		case <-time.After(reconnectPause + jitter(reconnectPause)):
 		case <-l.stop.Done():
 		}
 	}
 }
 
 // hear subscribes once and reads until the connection is lost.
-func (l *Locker) hear(client redis.UniversalClient) error {
-	sub := client.Subscribe(l.stop, l.space.Node(l.cfg.Node))
-	defer sub.Close() //nolint:errcheck // there is nobody to tell
+func (l *Locker) hear() (confirmed bool, err error) {
+	sub := l.db.Client().Subscribe(l.stop) // without a channel: nothing is sent yet
+	defer sub.Close()
 	release := context.AfterFunc(l.stop, func() { _ = sub.Close() })
 	defer release()
-	quiet := 0
+	ctx, cancel := context.WithTimeout(l.stop, l.db.Timeout())
+	defer cancel()
+	if err := sub.Subscribe(ctx, l.space.Node(l.cfg.Node)); err != nil {
+		return false, err
+	}
+
+	// After an error PubSub connects anew by itself before it returns the error, and for nothing but that it uses the
+	// context. A dead one keeps it from that.
+	dead, kill := context.WithCancel(l.stop)
+	kill()
+	asked := false
 	for {
-		msg, err := sub.ReceiveTimeout(l.stop, silence)
-		switch {
-		case err != nil && isTimeout(err) && quiet == 0:
-			quiet++
+		msg, err := sub.ReceiveTimeout(dead, silence)
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && !asked {
+			asked = true
 			if err := sub.Ping(l.stop); err != nil {
-				return err
+				return confirmed, err
 			}
 			continue
-		case err != nil:
-			return err
 		}
-		quiet = 0
+		if err != nil {
+			return confirmed, err
+		}
+		asked = false
 		switch m := msg.(type) {
 		case *redis.Subscription:
-			l.Recheck() // connected, perhaps again: what was sent before is lost
+			confirmed = true
+			l.Recheck() // what was sent before is lost
 		case *redis.Message:
 			if len(m.Payload) > 0 && m.Payload[0] == queue.GrantKind {
 				l.Granted(m.Payload[1:])
 			}
 		}
 	}
-}
-
-func isTimeout(err error) bool {
-	t, ok := err.(interface{ Timeout() bool }) //nolint:errorlint // net.Error by what it can do
-	return ok && t.Timeout()
 }

@@ -1,9 +1,12 @@
 package lock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,6 +61,9 @@ func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 	if client == nil {
 		return nil, errors.New("lock: the client is nil: pass the go-redis client of the application")
 	}
+	if _, ring := client.(*redis.Ring); ring {
+		return nil, errors.New("lock: a redis.Ring publishes grants where nobody listens: pass a single, failover or cluster client")
+	}
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("lock: Config.%w", err)
@@ -88,7 +94,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 	}
 	l.background.Go(l.renew)
 	if listen {
-		l.background.Go(func() { l.listen(client) })
+		l.background.Go(l.listen)
 	}
 	return l, nil
 }
@@ -115,16 +121,16 @@ func (l *Locker) Acquire(ctx context.Context, key string) (*Lease, error) {
 func (l *Locker) AcquireWith(ctx context.Context, key string, rider Rider) (*Lease, error) {
 	patience := patience{ctx: ctx, closed: l.closed, limit: l.cfg.Wait, start: time.Now()}
 	defer patience.end()
+	if err := patience.over(); err != nil {
+		return nil, l.count(err)
+	}
 
 	t, err := l.turn(key, &patience)
 	if err != nil {
 		l.left()
 		return nil, l.count(err)
 	}
-	if t.state != nil {
-		return l.lease(ctx, key, t.token, t.lease, t.state, !isPlain(rider)), nil
-	}
-	lease, err := l.contend(ctx, key, t.token, rider, &patience)
+	lease, err := l.contend(ctx, key, t, rider, &patience)
 	if err != nil {
 		l.pass(key, turn{})
 		l.left()
@@ -166,17 +172,24 @@ func (l *Locker) turn(key string, p *patience) (turn, error) {
 // is released.
 func (l *Locker) pass(key string, t turn) {
 	l.mu.Lock()
-	if t.token == "" || l.lines.anyone(key) {
-		l.lines.next(key, t)
-		l.mu.Unlock()
-		return
-	}
+	taken := l.lines.next(key, t)
 	l.mu.Unlock()
-	l.abandon(key, t.token, func() { l.pass(key, turn{}) })
+	if !taken && t.token != "" {
+		l.abandon(key, t.token)
+	}
 }
 
-// contend asks Redis until the lock is ours. A token that is not empty comes from the request before.
-func (l *Locker) contend(ctx context.Context, key, token string, rider Rider, p *patience) (*Lease, error) {
+// contend asks Redis until the lock is ours. A token that comes with the turn is asked for first; with a state as well
+// there is nothing to ask, unless the turn comes too late for that.
+func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p *patience) (*Lease, error) {
+	if t.state != nil && time.Now().Before(t.lease.until) {
+		lease, err := l.lease(ctx, key, t.token, t.lease, t.state, !isPlain(rider))
+		if err != nil {
+			l.abandon(key, t.token)
+		}
+		return lease, err
+	}
+	token := t.token
 	if token == "" {
 		token = keys.NewLockToken(l.cfg.Node)
 	}
@@ -189,11 +202,15 @@ func (l *Locker) contend(ctx context.Context, key, token string, rider Rider, p 
 		at, err := l.try(ctx, key, token, waited, rider)
 		if err != nil {
 			l.abandonAsked(key, token)
-			return nil, err
+			return nil, cmp.Or(p.over(), err) // a call that was cut short by the caller's context is no fault of Redis'
 		}
 		switch at.Place {
 		case queue.Held:
-			return l.lease(ctx, key, token, l.trust(sent), nil, !isPlain(rider)), nil
+			lease, err := l.lease(ctx, key, token, l.trust(sent), nil, !isPlain(rider))
+			if err != nil {
+				l.abandon(key, token)
+			}
+			return lease, err
 		case queue.Out:
 			return nil, ErrRefused
 		case queue.Full:
@@ -209,7 +226,7 @@ func (l *Locker) contend(ctx context.Context, key, token string, rider Rider, p 
 			err = p.pause(wake, at.Expiry+jitter(l.cfg.GrantTTL))
 		}
 		if err != nil {
-			l.abandon(key, token, nil)
+			l.abandon(key, token)
 			return nil, err
 		}
 	}
@@ -343,15 +360,16 @@ func (l *Locker) Close(ctx context.Context) error {
 // evict takes the leases from their holders.
 func (l *Locker) evict() {
 	l.mu.Lock()
-	var held []*Lease
-	for le := range l.leases {
-		held = append(held, le)
+	held := slices.Collect(maps.Keys(l.leases))
+	clear(l.leases)
+	for _, le := range held {
+		le.ended = true
+		le.lost = cmp.Or(le.lost, ErrClosed)
 	}
 	l.mu.Unlock()
 	for _, le := range held {
-		if le.end(ErrClosed) {
-			l.abandon(le.key, le.token, nil)
-			l.left()
-		}
+		le.cancel(ErrClosed)
+		l.abandon(le.key, le.token)
+		l.left()
 	}
 }

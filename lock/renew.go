@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -16,28 +17,38 @@ var renewSource string
 
 var renewScript = redis.NewScript(renewSource)
 
-// renew is the one goroutine that keeps the leases of this process alive. Every tick it prolongs those that are due,
-// in one pipeline, and ends those that cannot be trusted any longer.
+// renew is the one goroutine that keeps the leases of this process alive. Every tick it ends those that cannot be
+// trusted any longer, and has those that are due prolonged. It does not wait for that itself: while Redis is silent the
+// leases must still end in time.
 func (l *Locker) renew() {
 	tick := time.NewTicker(l.cfg.tick())
 	defer tick.Stop()
+	var busy chan struct{} // closed when the call under way has ended; nil without one
 	for {
 		select {
 		case <-l.stop.Done():
 			return
+		case <-busy:
+			busy = nil
+			continue
 		case <-tick.C:
 		}
 		due := l.due(time.Now())
-		if len(due) == 0 {
+		if busy != nil || len(due) == 0 {
 			continue
 		}
-		sent := time.Now()
-		answers, err := l.prolong(due)
-		if err != nil {
-			l.cfg.Logger.Warn("holdfast: locks could not be renewed; they are lost unless the next try succeeds",
-				"locks", len(due), "error", err)
-		}
-		l.settle(due, answers, sent)
+		done := make(chan struct{})
+		busy = done
+		l.background.Go(func() {
+			defer close(done)
+			sent := time.Now()
+			answers, err := l.prolong(due)
+			if err != nil && l.stop.Err() == nil {
+				l.cfg.Logger.Warn("holdfast: locks could not be renewed; they are lost unless the next try succeeds",
+					"locks", len(due), "error", err)
+			}
+			l.settle(due, answers, sent)
+		})
 	}
 }
 
@@ -48,7 +59,7 @@ func (l *Locker) due(now time.Time) []*Lease {
 	l.mu.Lock()
 	for le := range l.leases {
 		switch {
-		case le.lost:
+		case le.lost != nil:
 		case now.Add(l.cfg.tick()).After(le.trust.until):
 			lost = append(lost, le)
 		case l.cfg.MaxHold > 0 && now.Sub(le.trust.since) >= l.cfg.MaxHold:
@@ -67,10 +78,13 @@ func (l *Locker) due(now time.Time) []*Lease {
 	return due
 }
 
-// prolong asks Redis to renew leases, and returns what it says of each: true, false, or nil for no answer.
+// prolong asks Redis to renew leases, and returns what it says of each: true, false, or nil for no answer. It gives up
+// early enough for a second try to be of use.
 func (l *Locker) prolong(due []*Lease) ([]*bool, error) {
+	ctx, cancel := context.WithTimeout(l.stop, l.cfg.TTL/3)
+	defer cancel()
 	result := make(chan []*redis.Cmd, 1)
-	err := l.db.Do(l.stop, func(ctx context.Context) error {
+	err := l.db.Do(ctx, func(ctx context.Context) error {
 		cmds := make([]*redis.Cmd, len(due))
 		send := func(each func(redis.Pipeliner, []string, ...any) *redis.Cmd) error {
 			pipe := l.db.Client().Pipeline()
@@ -83,7 +97,8 @@ func (l *Locker) prolong(due []*Lease) ([]*bool, error) {
 		err := send(func(p redis.Pipeliner, k []string, args ...any) *redis.Cmd {
 			return renewScript.EvalSha(ctx, p, k, args...)
 		})
-		if rdb.Missing(err) {
+		missing := func(cmd *redis.Cmd) bool { return rdb.Missing(cmd.Err()) }
+		if slices.ContainsFunc(cmds, missing) { // err is only the first: another master may be down
 			err = send(func(p redis.Pipeliner, k []string, args ...any) *redis.Cmd {
 				return renewScript.Eval(ctx, p, k, args...)
 			})
@@ -116,7 +131,7 @@ func (l *Locker) settle(due []*Lease, answers []*bool, sent time.Time) {
 			le.trust.until = l.trust(sent).until
 			l.mu.Unlock()
 		default:
-			le.lose(fmt.Errorf("%w: Redis has given it to somebody else", ErrLost))
+			le.lose(fmt.Errorf("%w: it is not ours in Redis any more", ErrLost))
 		}
 	}
 }
@@ -125,8 +140,10 @@ func (l *Locker) settle(due []*Lease, answers []*bool, sent time.Time) {
 func (le *Lease) lose(cause error) {
 	l := le.locker
 	l.mu.Lock()
-	first := !le.lost && !le.ended
-	le.lost = true
+	first := le.lost == nil && !le.ended
+	if first {
+		le.lost = cause
+	}
 	l.mu.Unlock()
 	if first {
 		l.stats.lost.Add(1)

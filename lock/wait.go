@@ -36,13 +36,21 @@ func (p *patience) end() {
 	}
 }
 
+// over tells of a context that has ended; nil if it goes on.
+func (p *patience) over() error {
+	if p.ctx.Err() == nil {
+		return nil
+	}
+	return errors.Join(ErrTimeout, context.Cause(p.ctx))
+}
+
 // wait waits for a turn.
 func (p *patience) wait(c <-chan turn) error {
 	select {
 	case p.got = <-c:
 		return nil
 	case <-p.ctx.Done():
-		return errors.Join(ErrTimeout, context.Cause(p.ctx))
+		return p.over()
 	case <-p.until():
 		return ErrTimeout
 	case <-p.closed:
@@ -60,7 +68,7 @@ func (p *patience) pause(wake <-chan struct{}, d time.Duration) error {
 	case <-fallback.C:
 		return nil
 	case <-p.ctx.Done():
-		return errors.Join(ErrTimeout, context.Cause(p.ctx))
+		return p.over()
 	case <-p.until():
 		return ErrTimeout
 	case <-p.closed:

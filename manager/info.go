@@ -95,7 +95,8 @@ func infoOf(r *store.Record, now time.Time, lives time.Duration) Info {
 // Info tells about the session as it was opened. A new session has none but its ID and user.
 func (s *Session) Info() Info {
 	user, id := s.User(), s.ID()
-	defer s.enter()()
+	s.enter()
+	defer s.mu.Unlock()
 	if s.base == nil {
 		return Info{ID: id, User: user}
 	}

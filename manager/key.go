@@ -24,9 +24,9 @@ func (k Key[T]) Get(s *Session) T {
 // Lookup returns the value, whether there is one, and an error that matches ErrDecode if it was stored as something
 // that is no T. It returns a copy: changing it changes nothing until it is Set.
 func (k Key[T]) Lookup(s *Session) (v T, ok bool, err error) {
-	leave := s.enter()
+	s.enter()
 	data, ok, err := s.value(s.branch + string(k))
-	leave()
+	s.mu.Unlock()
 	if !ok {
 		return v, false, nil
 	}
@@ -59,7 +59,8 @@ func (k Key[T]) SetFor(s *Session, v T, d time.Duration) {
 // ExpiresIn returns how long the value lives if it was stored with SetFor, or the session does if it ends sooner. It
 // reports false if the value does not expire by itself, or if there is none.
 func (k Key[T]) ExpiresIn(s *Session) (d time.Duration, ok bool) {
-	defer s.enter()()
+	s.enter()
+	defer s.mu.Unlock()
 	name := s.branch + string(k)
 	if c, changed := s.changes[name]; changed {
 		d, ok = c.ttl, c.ttl > 0
@@ -74,8 +75,8 @@ func (k Key[T]) ExpiresIn(s *Session) (d time.Duration, ok bool) {
 
 func (k Key[T]) put(s *Session, v T, ttl time.Duration) {
 	data, err := s.m.cfg.Codec.Marshal(v)
-	leave, ok := s.change()
-	defer leave()
+	ok := s.change()
+	defer s.mu.Unlock()
 	switch {
 	case !ok:
 	case strings.HasPrefix(string(k), childMark):
@@ -109,18 +110,18 @@ func (s *Session) undecodable(name string, err error) {
 	}
 	switch s.m.cfg.Undecodable {
 	case DropValue:
-		if leave, ok := s.change(); ok {
+		if ok := s.change(); ok {
 			s.set(name, change{deleted: true})
-			leave()
+			s.mu.Unlock()
 		} else {
-			leave()
+			s.mu.Unlock()
 		}
 	case DropSession:
 		(&Session{request: s.request}).Destroy()
 	case FailRequest:
-		leave := s.enter()
+		s.enter()
 		s.fail(err)
-		leave()
+		s.mu.Unlock()
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 // for requests that are under way with it, and for Config.RotateGrace its bearers are neither let in nor logged out.
 // The lifetime starts anew.
 func (s *Session) Rotate() {
-	leave, ok := s.change()
-	defer leave()
+	ok := s.change()
+	defer s.mu.Unlock()
 	if ok {
 		s.meta.rotate = true
 	}
@@ -21,8 +21,8 @@ func (s *Session) Rotate() {
 // token, also if the session had ended already. It never comes back. What is stored afterwards in the same request
 // goes into a fresh session with an ID and a token of its own. A child session only loses its values.
 func (s *Session) Destroy() {
-	leave, ok := s.change()
-	defer leave()
+	ok := s.change()
+	defer s.mu.Unlock()
 	if !ok {
 		return
 	}
@@ -40,8 +40,8 @@ func (s *Session) Destroy() {
 
 // BindUser says whose session this is. An empty ID unbinds it. Together with Rotate it makes a login.
 func (s *Session) BindUser(id string) {
-	leave, ok := s.change()
-	defer leave()
+	ok := s.change()
+	defer s.mu.Unlock()
 	if !ok {
 		return
 	}
@@ -61,7 +61,8 @@ func (s *request) storedUser() string {
 
 // User returns whose session this is, and "" if nobody was bound to it.
 func (s *Session) User() string {
-	defer s.enter()()
+	s.enter()
+	defer s.mu.Unlock()
 	if s.meta.user != nil {
 		return *s.meta.user
 	}
@@ -70,7 +71,8 @@ func (s *Session) User() string {
 
 // Deadline returns when the session ends at the latest, and the zero time if only its idle timeout ends it.
 func (s *Session) Deadline() time.Time {
-	defer s.enter()()
+	s.enter()
+	defer s.mu.Unlock()
 	life := s.lifetime()
 	if life == 0 {
 		return time.Time{}
@@ -82,8 +84,8 @@ func (s *Session) Deadline() time.Time {
 // server's clock decides, so only the distance from now counts. A time in the past ends it at once. The zero time takes
 // the deadline away; that needs an idle timeout, or the commit fails.
 func (s *Session) SetDeadline(t time.Time) {
-	leave, ok := s.change()
-	defer leave()
+	ok := s.change()
+	defer s.mu.Unlock()
 	if !ok {
 		return
 	}
@@ -103,8 +105,8 @@ func (s *Session) SetDeadline(t time.Time) {
 // SetIdleTimeout ends this session when it was not used for so long, instead of Config.IdleTimeout. Zero or less turns
 // that off; it needs a deadline, or the commit fails.
 func (s *Session) SetIdleTimeout(d time.Duration) {
-	leave, ok := s.change()
-	defer leave()
+	ok := s.change()
+	defer s.mu.Unlock()
 	if !ok {
 		return
 	}
@@ -143,8 +145,8 @@ func (s *request) lifetime() time.Duration {
 // the session lives at most. With false the cookie ends with the browser, as far as browsers that restore their tabs
 // end at all; the session's own times decide.
 func (s *Session) Remember(on bool) {
-	leave, ok := s.change()
-	defer leave()
+	ok := s.change()
+	defer s.mu.Unlock()
 	if !ok {
 		return
 	}
@@ -158,7 +160,8 @@ func (s *Session) Remember(on bool) {
 // ShouldRotate reports whether the token is older than Config.RotateThreshold. It is advice: Rotate, or
 // Config.RotateEvery, acts on it.
 func (s *Session) ShouldRotate() bool {
-	defer s.enter()()
+	s.enter()
+	defer s.mu.Unlock()
 	threshold := s.m.cfg.RotateThreshold
 	return threshold > 0 && s.base != nil && !s.meta.rotate && s.clock.now().Sub(s.base.Issued) >= threshold
 }

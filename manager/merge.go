@@ -27,9 +27,9 @@ func (s *Session) Merge(ctx context.Context, text string) error {
 	if !ok {
 		return fmt.Errorf("merge session: %w", ErrNotFound)
 	}
-	leave, ok := s.change()
+	ok = s.change()
 	id, superseded, err := s.id, s.superseded, errors.Join(s.err, s.late)
-	leave()
+	s.mu.Unlock()
 	switch {
 	case !ok:
 		return fmt.Errorf("merge session: %w", err)

@@ -15,7 +15,8 @@ func (m *Manager) Require(next http.Handler) http.Handler {
 // longer ago than d (OWASP ASVS 5.0, 7.5). The application then asks for the password again and calls Rotate.
 func (m *Manager) RequireFresh(d time.Duration, next http.Handler) http.Handler {
 	return m.gate(next, func(s *Session) bool {
-		defer s.enter()()
+		s.enter()
+		defer s.mu.Unlock()
 		return s.base != nil && s.clock.now().Sub(s.base.Rotated) < d
 	})
 }

@@ -105,29 +105,28 @@ func (c clock) now() time.Time {
 	return c.server.Add(time.Since(c.local))
 }
 
-// enter makes the session ready for use, opening a lazy one, and holds mu until the returned function is called.
-func (s *request) enter() (leave func()) {
+// enter makes the session ready for use, opening a lazy one, and locks mu, which the caller unlocks.
+func (s *request) enter() {
 	s.mu.Lock()
 	if s.state == unopened || s.state == opening {
 		s.mu.Unlock()
 		_ = s.m.open(s.ctx, s) // a failure sticks, and fails the commit
 		s.mu.Lock()
 	}
-	return s.mu.Unlock
 }
 
 // change is enter for those who want to change the session. It reports false if that is refused.
-func (s *request) change() (leave func(), ok bool) {
-	leave = s.enter()
+func (s *request) change() (ok bool) {
+	s.enter()
 	switch {
 	case s.state == done:
 		s.late = ErrCommitted
 	case s.mode == ReadOnly:
 		s.fail(ErrReadOnly)
 	default:
-		return leave, true
+		return true
 	}
-	return leave, false
+	return false
 }
 
 // fail makes the commit fail. The first reason counts.
@@ -148,7 +147,8 @@ func (s *Session) Err() error {
 // ID returns the session's ID. It stays the same for the session's whole life, may be logged, and grants nothing: it
 // is not the token. A new session's ID means something only once it was committed.
 func (s *Session) ID() string {
-	defer s.enter()()
+	s.enter()
+	defer s.mu.Unlock()
 	if s.id == "" {
 		s.id = newID()
 	}
@@ -158,7 +158,8 @@ func (s *Session) ID() string {
 // IsNew reports whether there is no stored session yet: the client sent no token or an unknown one, or the session was
 // destroyed in this request.
 func (s *Session) IsNew() bool {
-	defer s.enter()()
+	s.enter()
+	defer s.mu.Unlock()
 	if s.branch != "" {
 		return len(s.keys()) == 0
 	}
@@ -169,7 +170,8 @@ func (s *Session) IsNew() bool {
 // started before a login and arrives after it. Such a session is empty, is not saved, and its response does not touch
 // the cookie. A handler that must not lose the request answers with 409 and lets the client try again.
 func (s *Session) Superseded() bool {
-	defer s.enter()()
+	s.enter()
+	defer s.mu.Unlock()
 	return s.superseded
 }
 
@@ -251,14 +253,16 @@ func (s *request) set(key string, c change) {
 
 // Has reports whether the key has a value.
 func (s *Session) Has(key string) bool {
-	defer s.enter()()
+	s.enter()
+	defer s.mu.Unlock()
 	s.saw(s.branch+key, s.stamp(s.branch+key))
 	return s.present(s.branch + key)
 }
 
 // Keys returns the keys that have a value, sorted.
 func (s *Session) Keys() []string {
-	defer s.enter()()
+	s.enter()
+	defer s.mu.Unlock()
 	return s.keys()
 }
 
@@ -284,8 +288,8 @@ func (s *Session) keys() []string {
 
 // Delete removes a key's value. Without one nothing happens.
 func (s *Session) Delete(key string) {
-	leave, ok := s.change()
-	defer leave()
+	ok := s.change()
+	defer s.mu.Unlock()
 	if ok {
 		s.set(s.branch+key, change{deleted: true})
 	}
@@ -293,8 +297,8 @@ func (s *Session) Delete(key string) {
 
 // Clear removes all values. The session itself, its user, its lifetime and its children stay.
 func (s *Session) Clear() {
-	leave, ok := s.change()
-	defer leave()
+	ok := s.change()
+	defer s.mu.Unlock()
 	if ok {
 		s.clear()
 	}
@@ -329,7 +333,8 @@ func (st Status) String() string {
 
 // Status tells what the commit will do as things stand. A value that was set to what it is already modifies nothing.
 func (s *Session) Status() Status {
-	defer s.enter()()
+	s.enter()
+	defer s.mu.Unlock()
 	switch {
 	case s.wiped:
 		return Destroyed

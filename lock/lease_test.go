@@ -1,0 +1,325 @@
+package lock_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/lock"
+)
+
+// between fails the test unless d lies within the bounds.
+func between(t *testing.T, what string, d, least, most time.Duration) {
+	t.Helper()
+	if d < least || d > most {
+		t.Errorf("%s after %v, want %v to %v", what, d, least, most)
+	}
+}
+
+const (
+	ttl    = 10 * time.Second // the default
+	grant  = 2 * time.Second  // the default
+	jitter = 110 * time.Millisecond
+)
+
+func TestLeaseIsRenewed(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		lease := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{MaxHold: -1}))
+		for end := time.Now().Add(time.Hour); time.Now().Before(end); time.Sleep(time.Second + time.Millisecond) {
+			if left := s.admin.PTTL(t.Context(), s.keys.Lock).Val(); left < ttl/2 {
+				t.Fatalf("the lock has only %v to live", left)
+			}
+			if !lease.Trusted() || lease.Context().Err() != nil {
+				t.Fatalf("not trusted: %v", context.Cause(lease.Context()))
+			}
+		}
+		mustRelease(t, lease)
+		mustMatch(t, context.Cause(lease.Context()), context.Canceled)
+		if lease.Trusted() {
+			t.Error("trusted after its release")
+		}
+	})
+}
+
+// A holder that died is forgotten with the TTL of its lock.
+func TestDeadHolderIsOutlived(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		s.admin.Set(t.Context(), s.keys.Lock, "dead.1", ttl)
+		out := make(chan acquired)
+		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Wait: -1}), "heir", out)
+		got := mustGet(t, out)
+		between(t, "took over", got.took, ttl, ttl+jitter)
+		mustRelease(t, got.lease)
+	})
+}
+
+// The lock passes to a waiter that has died: the next one waits for the end of the grant, not for that of a lease.
+func TestDeadWaiterIsOutlived(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		holder := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{}))
+		s.admin.RPush(t.Context(), s.keys.Queue, "dead.1")
+		out := make(chan acquired, 2)
+		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Wait: -1}), "1", out)
+		s.queued(2)
+		mustRelease(t, holder)
+		if got := s.admin.Get(t.Context(), s.keys.Lock).Val(); got != "dead.1" {
+			t.Fatalf("the lock went to %q", got)
+		}
+		// Whoever comes next is told of the grant, asks at its end, and passes the lock to the first in the queue.
+		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Wait: -1}), "2", out)
+		for _, name := range []string{"1", "2"} {
+			got := mustGet(t, out)
+			between(t, got.name+" went on", got.took, grant, grant+2*jitter)
+			if got.name != name {
+				t.Errorf("%s came before its turn", got.name)
+			}
+			mustRelease(t, got.lease)
+		}
+	})
+}
+
+// A grant that nobody hears of costs time and nothing else.
+func TestLostGrant(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		holder := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{}))
+		out := make(chan acquired)
+		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Node: "deaf", Wait: -1}), "deaf", out)
+		s.queued(1)
+		time.Sleep(time.Second)
+		mustRelease(t, holder)
+		got := mustGet(t, out)
+		between(t, "asked again", got.took, ttl, ttl+jitter)
+		mustRelease(t, got.lease)
+	})
+}
+
+// What Granted and Recheck promise to whoever listens itself.
+func TestSignalsOfAnotherListener(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		waiting := s.locker(srv.NewClient(), lock.Config{Node: "node", Wait: -1})
+		for name, tell := range map[string]func(token string){
+			"Granted": waiting.Granted,
+			"Recheck": func(string) { waiting.Recheck() },
+		} {
+			holder := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{}))
+			out := make(chan acquired)
+			background(t.Context(), waiting, name, out)
+			s.queued(1)
+			token := s.admin.LIndex(t.Context(), s.keys.Queue, 0).Val()
+			if !strings.HasPrefix(token, "node.") {
+				t.Errorf("the token %q does not name its node", token)
+			}
+			waiting.Granted("node.somebody else")
+			waiting.Granted(token) // too early: it asks in vain
+			mustRelease(t, holder)
+			start := time.Now()
+			tell(token)
+			mustRelease(t, mustGet(t, out).lease)
+			between(t, name, time.Since(start), 0, 0)
+		}
+	})
+}
+
+func TestMaxHold(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		start := time.Now()
+		stuck := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{MaxHold: time.Minute}))
+		out := make(chan acquired)
+		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Wait: -1}), "next", out)
+
+		<-stuck.Context().Done()
+		between(t, "lost", time.Since(start), time.Minute, time.Minute+ttl)
+		cause := context.Cause(stuck.Context())
+		mustMatch(t, cause, lock.ErrLost)
+		if !strings.Contains(cause.Error(), "MaxHold") {
+			t.Errorf("the cause is %q", cause)
+		}
+		if stuck.Trusted() {
+			t.Error("trusted")
+		}
+		next := mustGet(t, out)
+		between(t, "went on", time.Since(start), time.Minute, time.Minute+ttl+jitter)
+		mustMatch(t, stuck.Release(t.Context()), lock.ErrLost)
+		if !next.lease.Trusted() {
+			t.Error("releasing a lost lease took the lock from somebody else")
+		}
+		mustRelease(t, next.lease)
+	})
+}
+
+// Somebody else holds the lock: the next renewal finds out.
+func TestLockIsTakenAway(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		l := s.locker(srv.NewClient(), lock.Config{})
+		lease := mustAcquire(t, l)
+		start := time.Now()
+		s.admin.Set(t.Context(), s.keys.Lock, "thief.1", ttl)
+		<-lease.Context().Done()
+		between(t, "noticed", time.Since(start), 0, ttl/2)
+		mustMatch(t, context.Cause(lease.Context()), lock.ErrLost)
+		mustMatch(t, lease.Release(t.Context()), lock.ErrLost)
+		if got := s.admin.Get(t.Context(), s.keys.Lock).Val(); got != "thief.1" {
+			t.Errorf("the lock is %q", got)
+		}
+		if st := l.Stats(); st.Lost != 1 || st.Held != 0 {
+			t.Errorf("stats %+v", st)
+		}
+		s.admin.Del(t.Context(), s.keys.Lock)
+	})
+}
+
+// A lock that ended between two renewals is noticed by its release.
+func TestReleaseOfALockThatIsGone(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		lease := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{}))
+		s.admin.Del(t.Context(), s.keys.Lock)
+		mustMatch(t, lease.Release(t.Context()), lock.ErrLost)
+		if err := lease.Release(t.Context()); err != nil {
+			t.Errorf("the second release: %v", err)
+		}
+	})
+}
+
+// silence is a go-redis hook that keeps pipelines from Redis until their time is over.
+type silence struct{ on atomic.Bool }
+
+func (*silence) DialHook(next redis.DialHook) redis.DialHook          { return next }
+func (*silence) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+func (h *silence) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if !h.on.Load() {
+			return next(ctx, cmds)
+		}
+		<-ctx.Done()
+		for _, cmd := range cmds {
+			cmd.SetErr(ctx.Err())
+		}
+		return ctx.Err()
+	}
+}
+
+// While Redis does not answer, a lease still ends before anybody else can have the lock, whatever Timeout is.
+func TestLeaseEndsInTimeWhenRenewalsHang(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		hook := &silence{}
+		client := srv.NewClient()
+		client.AddHook(hook)
+		lease := mustAcquire(t, s.locker(client, lock.Config{Timeout: ttl}))
+		out := make(chan acquired)
+		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Wait: -1}), "next", out)
+		start := time.Now()
+		hook.on.Store(true)
+		<-lease.Context().Done()
+		between(t, "lost", time.Since(start), ttl/2, ttl*9/10)
+		mustMatch(t, context.Cause(lease.Context()), lock.ErrLost)
+		next := mustGet(t, out)
+		between(t, "went on", time.Since(start), ttl, ttl+jitter)
+		mustMatch(t, lease.Release(t.Context()), lock.ErrLost)
+		mustRelease(t, next.lease)
+		hook.on.Store(false)
+	})
+}
+
+// A renewal that fails is tried again while there is time.
+func TestRenewalIsTriedAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		hook := &silence{}
+		client := srv.NewClient()
+		client.AddHook(hook)
+		lease := mustAcquire(t, s.locker(client, lock.Config{Timeout: ttl}))
+		hook.on.Store(true)
+		time.Sleep(ttl / 2)
+		hook.on.Store(false)
+		time.Sleep(2 * ttl)
+		if !lease.Trusted() {
+			t.Errorf("lost: %v", context.Cause(lease.Context()))
+		}
+		mustRelease(t, lease)
+	})
+}
+
+// The lease's context is the caller's as well.
+func TestLeaseHeedsTheCallersContext(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		lease, err := s.locker(srv.NewClient(), lock.Config{}).Acquire(ctx, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cancel(errGone)
+		mustMatch(t, context.Cause(lease.Context()), errGone)
+		if err := lease.Release(ctx); err != nil { // a context that has ended must not leave a lock
+			t.Error(err)
+		}
+	})
+}
+
+// wire is a connection that can go silent without ending.
+type wire struct {
+	net.Conn
+	dead *atomic.Bool
+}
+
+func (w wire) Write(b []byte) (int, error) {
+	if w.dead.Load() {
+		return len(b), nil
+	}
+	return w.Conn.Write(b)
+}
+
+// The listener notices a link that has gone silent, and does not mistake a quiet night for one.
+func TestListenerNoticesADeadLink(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		dial := srv.NewClient().Options().Dialer
+		opt := *srv.NewClient().Options()
+		var last atomic.Pointer[atomic.Bool]
+		var dials atomic.Int64
+		opt.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			dials.Add(1)
+			last.Store(&atomic.Bool{})
+			return wire{conn, last.Load()}, err
+		}
+		client := redis.NewClient(&opt)
+		t.Cleanup(func() { client.Close() })
+		waiting := s.locker(client, lock.Config{Wait: -1})
+		synctest.Wait() // it listens: the only connection so far
+
+		time.Sleep(8 * time.Hour)
+		if dials.Load() != 1 {
+			t.Fatalf("in a quiet night it connected %d times, want once", dials.Load())
+		}
+
+		last.Load().Store(true)
+		time.Sleep(25 * time.Second)
+		if dials.Load() != 2 {
+			t.Fatalf("connected %d times, want a second time", dials.Load())
+		}
+		holder := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{}))
+		out := make(chan acquired)
+		background(t.Context(), waiting, "waiter", out)
+		s.queued(1)
+		start := time.Now()
+		mustRelease(t, holder)
+		mustRelease(t, mustGet(t, out).lease)
+		between(t, "the grant arrived", time.Since(start), 0, 0)
+	})
+}
+
+func TestKeyMustNotBeEmpty(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		lease, err := s.locker(srv.NewClient(), lock.Config{}).Acquire(t.Context(), "")
+		if err == nil || errors.Is(err, lock.ErrTimeout) {
+			t.Errorf("got %v, %v", lease, err)
+		}
+	})
+}

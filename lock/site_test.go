@@ -1,0 +1,193 @@
+package lock_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/lock"
+)
+
+const key = "invoice 42"
+
+// site is a Redis as one test sees it. When the test ends and all its lockers are closed, no key may be left there.
+type site struct {
+	t      testing.TB
+	admin  *redis.Client // for looks from outside
+	prefix string
+	space  keys.Space
+	keys   keys.Keys // of key
+}
+
+func newSite(tb testing.TB, admin *redis.Client, prefix string) *site {
+	tb.Helper()
+	s := &site{t: tb, admin: admin, prefix: prefix, space: keys.In(prefix), keys: keys.In(prefix).Of(key)}
+	tb.Cleanup(func() {
+		if left := s.left(); len(left) > 0 {
+			tb.Errorf("left in Redis: %q", left)
+		}
+	})
+	return s
+}
+
+// each runs a test on miniredis and on a real server, with a client of its own.
+func each(t *testing.T, fn func(t *testing.T, s *site, b redistest.Backend)) {
+	t.Helper()
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		fn(t, newSite(t, b.Client(t), b.Prefix), b)
+	})
+}
+
+// bubble runs a test in virtual time, on a server in memory.
+func bubble(t *testing.T, fn func(t *testing.T, s *site, srv *embedded.Server)) {
+	t.Helper()
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, err := embedded.InMemory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { srv.Close() })
+		fn(t, newSite(t, srv.NewClient(), "test"), srv)
+	})
+}
+
+// locker opens a locker on the client. It is closed with the test, which must have released all leases by then.
+func (s *site) locker(client redis.UniversalClient, cfg lock.Config) *lock.Locker {
+	s.t.Helper()
+	cfg.Prefix = s.prefix
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	l, err := lock.New(client, &cfg)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := l.Close(ctx); err != nil {
+			s.t.Errorf("close: %v", err)
+		}
+	})
+	return l
+}
+
+// left lists the keys of this test.
+func (s *site) left() []string {
+	s.t.Helper()
+	left, err := s.admin.Keys(context.Background(), s.prefix+"*").Result()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return left
+}
+
+// queued waits until n lock tokens wait in Redis.
+func (s *site) queued(n int64) {
+	s.t.Helper()
+	s.eventually("the queue in Redis has its length", func() bool {
+		return s.admin.LLen(context.Background(), s.keys.Queue).Val() == n
+	})
+}
+
+// listening waits until n lockers of this test hear of their grants.
+func (s *site) listening(n int) {
+	s.t.Helper()
+	s.eventually("they listen", func() bool {
+		return len(s.admin.PubSubChannels(context.Background(), s.space.Node("*")).Val()) == n
+	})
+}
+
+// eventually polls what no signal tells of.
+func (s *site) eventually(what string, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// acquired is what an Acquire in the background came to.
+type acquired struct {
+	name  string
+	lease *lock.Lease
+	err   error
+	took  time.Duration
+}
+
+// background acquires the lock in a goroutine and tells of the outcome on the channel.
+func background(ctx context.Context, l *lock.Locker, name string, out chan<- acquired) {
+	start := time.Now()
+	go func() {
+		lease, err := l.Acquire(ctx, key)
+		out <- acquired{name: name, lease: lease, err: err, took: time.Since(start)}
+	}()
+}
+
+func mustAcquire(tb testing.TB, l *lock.Locker) *lock.Lease {
+	tb.Helper()
+	lease, err := l.Acquire(context.Background(), key)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return lease
+}
+
+func mustRelease(tb testing.TB, lease *lock.Lease) {
+	tb.Helper()
+	if err := lease.Release(context.Background()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// mustGet takes an outcome that has to be a lease.
+func mustGet(tb testing.TB, out <-chan acquired) acquired {
+	tb.Helper()
+	got := receive(tb, out)
+	if got.err != nil {
+		tb.Fatalf("%s: %v", got.name, got.err)
+	}
+	return got
+}
+
+// receive fails the test instead of waiting for ever.
+func receive[T any](tb testing.TB, c <-chan T) T {
+	tb.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(time.Minute):
+		tb.Fatal("nothing came")
+		panic("unreachable")
+	}
+}
+
+func mustMatch(tb testing.TB, err error, targets ...error) {
+	tb.Helper()
+	for _, target := range targets {
+		if !errors.Is(err, target) {
+			tb.Fatalf("got %v, which is not %v", err, target)
+		}
+	}
+}
+
+func mustNotMatch(tb testing.TB, err error, targets ...error) {
+	tb.Helper()
+	for _, target := range targets {
+		if errors.Is(err, target) {
+			tb.Fatalf("got %v, which is %v", err, target)
+		}
+	}
+}

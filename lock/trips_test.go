@@ -1,0 +1,132 @@
+package lock_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/bsm/redislock"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/internal/wiretap"
+	"github.com/holdfast-go/holdfast/lock"
+)
+
+// tapped is a client behind a proxy that has counted nothing yet, with connections and scripts warm.
+func tapped(t *testing.T, s *site, b redistest.Backend, cfg lock.Config, tune ...func(*redis.Options)) (*lock.Locker, *wiretap.Proxy) {
+	t.Helper()
+	p := redistest.Tap(t, b.Addr)
+	l := s.locker(redistest.TapClient(t, p, tune...), cfg)
+	mustRelease(t, mustAcquire(t, l))
+	p.Reset()
+	return l, p
+}
+
+func mustTake(t *testing.T, p *wiretap.Proxy, trips int, what string) {
+	t.Helper()
+	if got := p.Trips(); got != trips {
+		t.Errorf("%s took %d round trips, want %d: %q", what, got, trips, p.Commands())
+	}
+	p.Reset()
+}
+
+func TestFreeLockTakesOneRoundTripEachWay(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l, p := tapped(t, s, b, lock.Config{})
+		lease := mustAcquire(t, l)
+		mustTake(t, p, 1, "acquiring")
+		mustRelease(t, lease)
+		mustTake(t, p, 1, "releasing")
+	})
+}
+
+// A release that finds the next request in its own process is free; that request asks once, as any other.
+func TestHandingOverInMemoryTakesNoRoundTrip(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l, p := tapped(t, s, b, lock.Config{})
+		lease := mustAcquire(t, l)
+		out := make(chan acquired)
+		const waiting = 3
+		for i := range waiting {
+			background(t.Context(), l, fmt.Sprint(i), out)
+			s.eventually("it waits", func() bool { return l.Stats().Waiting == i+1 })
+		}
+		mustTake(t, p, 1, "acquiring, with others in line")
+		for range waiting {
+			mustRelease(t, lease)
+			lease = mustGet(t, out).lease
+			mustTake(t, p, 1, "handing over")
+		}
+		mustRelease(t, lease)
+		mustTake(t, p, 1, "the last release")
+	})
+}
+
+// Waiting costs one round trip to enter the queue and one to answer the grant, however long it lasts.
+func TestWaitingTakesTwoRoundTrips(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
+		p := redistest.Tap(t, b.Addr)
+		l := s.locker(redistest.TapClient(t, p), lock.Config{})
+		s.listening(2)
+		out := make(chan acquired)
+		background(t.Context(), l, "waiter", out)
+		s.queued(1)
+		p.Reset()
+		mustRelease(t, holder)
+		lease := mustGet(t, out).lease
+		mustTake(t, p, 1, "answering the grant")
+		mustRelease(t, lease)
+	})
+}
+
+// A server that has lost its scripts costs a round trip, whichever it has lost, and no error.
+func TestScriptsAreLoadedOnDemand(t *testing.T) {
+	t.Parallel()
+	run := func(t *testing.T, addr string, client *redis.Client) { // no shared server: it is flushed
+		s := newSite(t, client, redistest.Prefix(t))
+		b := redistest.Backend{Addr: addr, Prefix: s.prefix}
+		l, p := tapped(t, s, b, lock.Config{})
+		flush := func() {
+			t.Helper()
+			if err := client.ScriptFlush(t.Context()).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		flush()
+		lease := mustAcquire(t, l)
+		mustTake(t, p, 2, "acquiring without any script")
+		flush()
+		mustRelease(t, lease)
+		mustTake(t, p, 2, "releasing without any script")
+
+		flush()
+		other, err := redislock.Obtain(t.Context(), client, "other", time.Minute, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease = mustAcquire(t, l)
+		mustTake(t, p, 2, "acquiring with redislock's script alone")
+		if err := other.Release(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		mustRelease(t, lease)
+	}
+	t.Run("miniredis", func(t *testing.T) {
+		t.Parallel()
+		srv, err := embedded.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { srv.Close() })
+		run(t, srv.Addr(), srv.NewClient())
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		srv := redistest.Start(t)
+		run(t, srv.Addr(), srv.Client(t))
+	})
+}

@@ -1,0 +1,453 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/store"
+)
+
+func TestCreateThenOpen(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		c := creation("cart", "2 apples", "", "a key may be empty", "binary", "\x00:\xff:")
+		c.Idle, c.User, c.Client, c.Browser = new(10*time.Minute), new("alice"), new("a browser"), new(true)
+		out, err := e.Commit(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := e.Open(t.Context(), store.Query{ID: c.ID, Secret: "first"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec := o.Record
+		wantValues(t, rec, "cart", "2 apples", "", "a key may be empty", "binary", "\x00:\xff:")
+		if rec.User != "alice" || rec.Client != "a browser" || !rec.Browser || rec.Hash != "first" {
+			t.Errorf("opened %+v", rec)
+		}
+		if rec.Created != out.Now || rec.Rotated != out.Now || rec.Issued != out.Now {
+			t.Errorf("created %v, rotated %v, issued %v, want all %v", rec.Created, rec.Rotated, rec.Issued, out.Now)
+		}
+		if want := out.Now.Add(time.Hour); rec.Deadline != want || rec.Idle != 10*time.Minute {
+			t.Errorf("deadline %v, idle timeout %v; want %v and 10m", rec.Deadline, rec.Idle, want)
+		}
+		if lives, ends := o.Lives(); lives != 10*time.Minute || !ends {
+			t.Errorf("it lives %v, %v", lives, ends)
+		}
+		if o.Replaced || !o.Copy {
+			t.Errorf("opened %+v, by the current secret and with a copy", o)
+		}
+	})
+}
+
+// Every word that commit.lua refuses a commit with: nothing is written, and the error says why.
+func TestRefusedCommitWritesNothing(t *testing.T) {
+	t.Parallel()
+	// before prepares the session after the request has opened it; the commit sets a.
+	tests := map[string]struct {
+		mode   store.Mode
+		before func(t *testing.T, e *env, base *store.Record)
+		token  string
+		want   error
+	}{
+		"changed": {mode: store.Whole, want: store.ErrConflict, before: func(t *testing.T, e *env, base *store.Record) {
+			e.commit(t, change(base, "b", "theirs"))
+		}},
+		"lock held by another": {mode: store.Whole, token: "me.1", want: store.ErrLockLost, before: func(t *testing.T, e *env, base *store.Record) {
+			e.hold(t, base.ID, "you.1", lockTTL)
+		}},
+		"lock held by another, optimistic": {mode: store.Keys, token: "me.1", want: store.ErrLockLost, before: func(t *testing.T, e *env, base *store.Record) {
+			e.hold(t, base.ID, "you.1", lockTTL)
+		}},
+		"lock free, but changed": {mode: store.Whole, token: "me.1", want: store.ErrConflict, before: func(t *testing.T, e *env, base *store.Record) {
+			e.commit(t, change(base, "b", "theirs"))
+		}},
+		"removed": {mode: store.Whole, want: store.ErrRemoved, before: func(t *testing.T, e *env, base *store.Record) {
+			e.remove(t, base.ID)
+		}},
+		"removed, optimistic": {mode: store.Keys, want: store.ErrRemoved, before: func(t *testing.T, e *env, base *store.Record) {
+			e.remove(t, base.ID)
+		}},
+		"created already": {mode: store.Create, want: store.ErrExists, before: func(*testing.T, *env, *store.Record) {}},
+		"create what was removed": {mode: store.Create, want: store.ErrRemoved, before: func(t *testing.T, e *env, base *store.Record) {
+			e.remove(t, base.ID)
+		}},
+		"create what its own request has removed": {mode: store.Create, want: store.ErrRemoved, before: func(t *testing.T, e *env, base *store.Record) {
+			e.commit(t, &store.Commit{ID: base.ID, Mode: store.Remove, Base: base})
+		}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(t *testing.T, e *env) {
+				base := e.create(t, "a", "1")
+				tt.before(t, e, base)
+				before := e.hash(t, base.ID)
+				c := optimistic(base, nil, "a", "mine")
+				c.Mode, c.Token = tt.mode, tt.token
+				if c.Mode == store.Create {
+					c.Base, c.Hash = nil, "first"
+				}
+				out, err := e.Commit(t.Context(), c)
+				wantErr(t, err, tt.want)
+				if out == nil || out.Record != nil {
+					t.Errorf("committed %+v, want an answer without a record", out)
+				}
+				if after := e.hash(t, base.ID); fmt.Sprint(after) != fmt.Sprint(before) {
+					t.Errorf("the record was %v and is %v", before, after)
+				}
+			})
+		})
+	}
+}
+
+// What an optimistic commit is refused for, and what not.
+func TestOptimisticCommit(t *testing.T) {
+	t.Parallel()
+	type step = func(t *testing.T, e *env, base *store.Record) *store.Commit
+	mine := func(c func(base *store.Record) *store.Commit) step {
+		return func(_ *testing.T, _ *env, base *store.Record) *store.Commit { return c(base) }
+	}
+	// The session has a, b and c. theirs is committed first, then mine.
+	tests := map[string]struct {
+		theirs, mine step
+		conflict     bool
+	}{
+		"another key": {
+			theirs: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "b", "2") }),
+			mine:   mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+		},
+		"the same key": {
+			theirs:   mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "1") }),
+			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+			conflict: true,
+		},
+		"a key that was read": {
+			theirs:   mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "b", "2") }),
+			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, []string{"b"}, "a", "2") }),
+			conflict: true,
+		},
+		"a key that was read and is gone": {
+			theirs: mine(func(r *store.Record) *store.Commit {
+				c := optimistic(r, nil)
+				c.Delete = []string{"b"}
+				return c
+			}),
+			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, []string{"b"}, "a", "2") }),
+			conflict: true,
+		},
+		"a key that was absent and is there": {
+			theirs:   mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "new", "1") }),
+			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, []string{"new"}, "a", "2") }),
+			conflict: true,
+		},
+		"a key that is absent as before": {
+			theirs: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "new", "1") }),
+			mine:   mine(func(r *store.Record) *store.Commit { return optimistic(r, []string{"other"}, "a", "2") }),
+		},
+		"the list of keys, when one was added": {
+			theirs: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "new", "1") }),
+			mine: mine(func(r *store.Record) *store.Commit {
+				c := optimistic(r, nil, "a", "2")
+				c.KeySet = true
+				return c
+			}),
+			conflict: true,
+		},
+		"the list of keys, when one was deleted": {
+			theirs: mine(func(r *store.Record) *store.Commit {
+				c := optimistic(r, nil)
+				c.Delete = []string{"b"}
+				return c
+			}),
+			mine: mine(func(r *store.Record) *store.Commit {
+				c := optimistic(r, nil, "a", "2")
+				c.KeySet = true
+				return c
+			}),
+			conflict: true,
+		},
+		"the list of keys, when one that expires was set": {
+			theirs: func(t *testing.T, e *env, r *store.Record) *store.Commit {
+				c := optimistic(r, nil)
+				c.Set = map[string]store.Write{"passing": {Data: "2"}}
+				return c
+			},
+			mine: mine(func(r *store.Record) *store.Commit {
+				c := optimistic(r, nil, "a", "2")
+				c.KeySet = true
+				return c
+			}),
+			conflict: true,
+		},
+		"the list of keys, when a value changed": {
+			theirs: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "b", "2") }),
+			mine: mine(func(r *store.Record) *store.Commit {
+				c := optimistic(r, nil, "a", "2")
+				c.KeySet = true
+				return c
+			}),
+		},
+		"rotated": {
+			theirs:   mine(func(r *store.Record) *store.Commit { return rotation(r, store.Privilege, "second", time.Minute) }),
+			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+			conflict: true,
+		},
+		"rotated by time": {
+			theirs: mine(func(r *store.Record) *store.Commit { return rotation(r, store.Periodic, "second", time.Minute) }),
+			mine:   mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+		},
+		"another user": {
+			theirs: mine(func(r *store.Record) *store.Commit {
+				c := change(r)
+				c.User = new("mallory")
+				return c
+			}),
+			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+			conflict: true,
+		},
+		"the same user again": {
+			theirs: mine(func(r *store.Record) *store.Commit {
+				c := change(r)
+				c.User = new("")
+				return c
+			}),
+			mine: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+		},
+		"removal, rotated": {
+			theirs:   mine(func(r *store.Record) *store.Commit { return rotation(r, store.Privilege, "second", time.Minute) }),
+			mine:     mine(func(r *store.Record) *store.Commit { return &store.Commit{ID: r.ID, Mode: store.Remove, Base: r} }),
+			conflict: true,
+		},
+		"removal, changed": {
+			theirs: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "b", "2") }),
+			mine:   mine(func(r *store.Record) *store.Commit { return &store.Commit{ID: r.ID, Mode: store.Remove, Base: r} }),
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(t *testing.T, e *env) {
+				first := creation("a", "1", "b", "1", "c", "1")
+				first.Set["passing"] = store.Write{Data: "1", For: time.Hour}
+				base := e.commit(t, first)
+				e.commit(t, tt.theirs(t, e, base))
+				c := tt.mine(t, e, base)
+				theirs := e.hash(t, base.ID)
+				out, err := e.Commit(t.Context(), c)
+				if tt.conflict {
+					wantErr(t, err, store.ErrConflict)
+					if now := e.hash(t, base.ID); fmt.Sprint(now) != fmt.Sprint(theirs) {
+						t.Errorf("the record was %v and is %v", theirs, now)
+					}
+					return
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if out.Record != nil {
+					t.Error("a record although others have written too")
+				}
+				if c.Mode == store.Remove {
+					if v := e.field(t, base.ID, "v"); v != "" {
+						t.Errorf("version %q of a removed session", v)
+					}
+					return
+				}
+				rec := e.open(t, base.ID)
+				if rec.Values["a"].Data != "2" || rec.Values["c"].Data != "1" || rec.Counter() != 3 {
+					t.Errorf("the session is %+v", rec)
+				}
+				if e.field(t, base.ID, "n") != "" {
+					t.Error("the committer is said to have a copy of a record it does not know")
+				}
+			})
+		})
+	}
+}
+
+// Two commits on keys of their own may race for ever, and none is lost.
+func TestNoUpdateIsLost(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		const workers, rounds = 4, 15
+		id := e.create(t, "n", "").ID
+		errs := make(chan error, workers)
+		for range workers {
+			go func() {
+				errs <- func() error {
+					for range rounds {
+						for {
+							o, err := e.Open(t.Context(), store.Query{ID: id})
+							if err != nil {
+								return err
+							}
+							_, err = e.Commit(t.Context(), change(o.Record, "n", o.Record.Values["n"].Data+"x"))
+							if err == nil {
+								break
+							}
+							if !errors.Is(err, store.ErrConflict) {
+								return err
+							}
+						}
+					}
+					return nil
+				}()
+			}()
+		}
+		for range workers {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		e.want(t, id, "n", strings.Repeat("x", workers*rounds))
+	})
+}
+
+func TestManyKeysInOneCommit(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		const n = 5000 // Lua's unpack ends at 8,000 values, less what is on its stack
+		c := creation()
+		for i := range n {
+			c.Set[fmt.Sprint(i)] = store.Write{Data: "1"}
+		}
+		rec := e.commit(t, c)
+		sameRecord(t, rec, e.open(t, c.ID))
+
+		next := optimistic(rec, nil)
+		for i := range n - 1 {
+			key := fmt.Sprint(i)
+			next.Checks[key] = rec.Values[key].Stamp
+			next.Delete = append(next.Delete, key)
+		}
+		e.commit(t, change(rec, "other", "2")) // so that all of them are checked
+		e.commit(t, next)
+		e.want(t, c.ID, fmt.Sprint(n-1), "1", "other", "2")
+	})
+}
+
+// A failover to a replica that was behind takes the counter back. The version is still another one.
+func TestVersionAfterTheCounterWentBack(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		ctx := t.Context()
+		first := e.create(t, "a", "1")
+		behind := e.hash(t, first.ID)
+		lost := e.commit(t, change(first, "a", "lost"))
+		if err := e.rdb.HSet(ctx, e.space.Of(first.ID).Record, behind).Err(); err != nil {
+			t.Fatal(err)
+		}
+		won := e.commit(t, change(first, "a", "won"))
+		if won.Counter() != lost.Counter() {
+			t.Fatalf("counters %d and %d, want the same", won.Counter(), lost.Counter())
+		}
+		o, err := e.Open(ctx, store.Query{ID: first.ID, Known: func() *store.Record { return lost }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantValues(t, o.Record, "a", "won")
+		_, err = e.Commit(ctx, change(lost, "b", "2"))
+		wantErr(t, err, store.ErrConflict)
+		_, err = e.Commit(ctx, optimistic(lost, nil, "a", "2"))
+		wantErr(t, err, store.ErrConflict)
+		e.want(t, first.ID, "a", "won")
+	})
+}
+
+// A counter beyond what Lua prints by itself without an exponent stays a number.
+func TestLargeCounter(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		rec := e.create(t, "a", "1")
+		set := []any{"v", "123456789012345.abcdefghijk"}
+		if err := e.rdb.HSet(t.Context(), e.space.Of(rec.ID).Record, set...).Err(); err != nil {
+			t.Fatal(err)
+		}
+		got := e.messages(t)
+		o, err := e.other(t).Open(t.Context(), store.Query{ID: rec.ID})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.commit(t, change(o.Record, "a", "2"))
+		next := e.open(t, rec.ID)
+		if next.Counter() != 123456789012346 || !strings.HasPrefix(next.Values["a"].Stamp, "123456789012346.") {
+			t.Errorf("the session is %+v", next)
+		}
+		if m := got(); len(m) != 1 || !strings.HasSuffix(m[0], " i"+rec.ID+" 123456789012346") {
+			t.Errorf("published %q", m)
+		}
+	})
+}
+
+func TestTake(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		rec := e.create(t, "a", "1")
+		take := &store.Commit{ID: rec.ID, Mode: store.Take, Base: rec}
+		e.commit(t, change(rec, "a", "2"))
+		_, err := e.Commit(t.Context(), take)
+		wantErr(t, err, store.ErrConflict)
+		e.want(t, rec.ID, "a", "2")
+		take.Base = e.open(t, rec.ID)
+		if out, err := e.Commit(t.Context(), take); err != nil || out.Record != nil {
+			t.Errorf("committed %+v, %v", out, err)
+		}
+		_, err = e.Open(t.Context(), store.Query{ID: rec.ID})
+		wantErr(t, err, store.ErrNotFound)
+	})
+}
+
+// Nobody learns a secret, a user or a value from a list of keys or channels.
+func TestNamesTellNothing(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		ctx := t.Context()
+		published := e.messages(t)
+		c := creation("KEY-NAME", "DATA")
+		c.Hash, c.User, c.Client = "HASH", new("USER"), new("CLIENT")
+		rec := e.commit(t, c)
+		if _, err := e.other(t).Open(ctx, store.Query{ID: c.ID, Secret: "HASH"}); err != nil {
+			t.Fatal(err)
+		}
+		e.hold(t, c.ID, "me.1", lockTTL)
+		e.enqueue(t, c.ID, "you.1")
+		r := rotation(rec, store.Privilege, "HASH2", time.Hour)
+		r.Token = "me.1"
+		e.commit(t, r)
+		names, err := e.rdb.Keys(ctx, e.prefix+"*").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, published()...)
+		if len(names) < 4 {
+			t.Fatalf("only %q", names)
+		}
+		for _, name := range names {
+			for _, secret := range []string{"KEY-NAME", "DATA", "HASH", "USER", "CLIENT"} {
+				if strings.Contains(name, secret) {
+					t.Errorf("%q tells %q", name, secret)
+				}
+			}
+		}
+	})
+}
+
+func TestNewNeedsAClient(t *testing.T) {
+	t.Parallel()
+	if _, err := store.New(nil, store.Config{}); err == nil {
+		t.Error("New took no client")
+	}
+}
+
+// remove ends a session that must be there.
+func (e *env) remove(t testing.TB, id string) {
+	t.Helper()
+	removed, err := e.Remove(t.Context(), id)
+	if err != nil || len(removed) != 1 || removed[0].ID != id {
+		t.Fatalf("removed %v, %v", removed, err)
+	}
+}
