@@ -1,0 +1,586 @@
+package manager_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+// replicas starts several on one backend.
+func replicas(t *testing.T, b redistest.Backend, n int, change ...func(*manager.Config)) []*node {
+	t.Helper()
+	nodes := make([]*node, n)
+	for i := range nodes {
+		nodes[i] = serve(t, on(t, b, change...), shop)
+	}
+	return nodes
+}
+
+func TestR4NoLostUpdate(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		nodes := replicas(t, b, 4)
+		browser := newBrowser(t)
+		browser.get(nodes[0], "/add")
+		const tabs, adds = 8, 20
+		var seen sync.Map
+		var wg sync.WaitGroup
+		for tab := range tabs {
+			wg.Go(func() {
+				for i := range adds {
+					r, err := browser.try(context.Background(), nodes[(tab+i)%len(nodes)], "/add")
+					if err != nil || r.StatusCode != http.StatusOK {
+						t.Errorf("tab %d: %v %v", tab, r, err)
+						return
+					}
+					if _, twice := seen.LoadOrStore(r.body, true); twice {
+						t.Errorf("two adds were told %q: one of them is lost", r.body)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if r := browser.get(nodes[1], "/look"); r.body != strconv.Itoa(tabs*adds+1) {
+			t.Errorf("found %s, want %d", r.body, tabs*adds+1)
+		}
+		unlocked(t, b.Client(t), b.Prefix)
+	})
+}
+
+func TestR1FirstComeFirstServed(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		nodes := replicas(t, b, 5)
+		browser := newBrowser(t)
+		browser.get(nodes[0], "/add")
+		hold, held := make(chan struct{}), make(chan struct{})
+		nodes[0].handle = func(http.ResponseWriter, *http.Request, *manager.Session) {
+			close(held)
+			<-hold
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { browser.get(nodes[0], "/") })
+		<-held
+		var order []int
+		var mu sync.Mutex
+		client := b.Client(t)
+		queue := fmt.Sprintf("%s:{%s}:queue", b.Prefix, idOf(browser.token(nodes[0])))
+		for i := 1; i < len(nodes); i++ {
+			nodes[i].handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
+				mu.Lock()
+				defer mu.Unlock()
+				order = append(order, i)
+			}
+			wg.Go(func() { browser.get(nodes[i], "/") })
+			eventually(t, "the waiter is in the queue", func() bool { return client.LLen(context.Background(), queue).Val() == int64(i) })
+		}
+		close(hold)
+		wg.Wait()
+		if got := fmt.Sprint(order); got != "[1 2 3 4]" {
+			t.Errorf("served in order %s", got)
+		}
+	})
+}
+
+func TestR5NoResurrection(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		nodes := replicas(t, b, 2, func(c *manager.Config) { c.IdleTimeout = time.Hour })
+		for _, how := range []string{"revoked", "revoked for the user"} {
+			for _, mode := range []string{"/", "/opt/"} {
+				browser := newBrowser(t)
+				nodes[0].handle = shop
+				browser.get(nodes[0], "/add")
+				browser.get(nodes[0], "/login")
+				browser.get(nodes[1], "/ro/look") // a copy on the other node, whose use is to be told
+				token := browser.token(nodes[0])
+				id := idOf(token)
+				nodes[0].handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
+					count.Set(s, count.Get(s)+1)
+					var n int
+					var err error
+					if how == "revoked" {
+						n, err = nodes[1].Revoke(context.Background(), id)
+					} else {
+						n, err = nodes[1].RevokeUser(context.Background(), "u1")
+					}
+					if n != 1 || err != nil {
+						t.Errorf("%s: %d, %v", how, n, err)
+					}
+				}
+				if r := browser.get(nodes[0], mode); r.StatusCode != http.StatusConflict {
+					t.Errorf("%s in %s while open: %d, want 409", how, mode, r.StatusCode)
+				}
+				browser.show(nodes[0], token)
+				nodes[0].handle = shop
+				for _, n := range nodes {
+					for _, path := range []string{"/look", "/ro/look", "/opt/look"} {
+						if r := browser.get(n, path); r.body != "0" {
+							t.Errorf("%s: %s answers %q: it came back", how, path, r.body)
+						}
+					}
+				}
+				if ids := sessionsOf(t, nodes[0].Manager); len(ids) != 0 {
+					t.Errorf("%s: still there: %q", how, ids)
+				}
+			}
+		}
+	})
+}
+
+func TestR5WaitersOfADestroyedSession(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		nodes := replicas(t, b, 3)
+		browser := newBrowser(t)
+		browser.get(nodes[0], "/add")
+		token := browser.token(nodes[0])
+		waiting := make(chan struct{})
+		nodes[0].handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
+			<-waiting
+			s.Destroy()
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { browser.get(nodes[0], "/") })
+		eventually(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
+		for i := range 6 {
+			wg.Go(func() {
+				thief := newBrowser(t)
+				thief.show(nodes[1+i%2], token)
+				if r := thief.get(nodes[1+i%2], "/look"); r.body != "0" {
+					t.Errorf("a waiter found %q in the destroyed session", r.body)
+				}
+			})
+		}
+		eventually(t, "the others wait", func() bool { return nodes[1].Stats().Lock.Waiting+nodes[2].Stats().Lock.Waiting == 6 })
+		close(waiting)
+		wg.Wait()
+		unlocked(t, b.Client(t), b.Prefix)
+	})
+}
+
+// Tabs go on adding while one logs in. Every add that was acknowledged to the session is there; those that came with
+// the old token were told so.
+func TestR6RotationUnderParallelRequests(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		nodes := replicas(t, b, 3)
+		for _, n := range nodes {
+			n.handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
+				if s.Superseded() {
+					http.Error(w, "again", http.StatusConflict)
+					return
+				}
+				shop(w, r, s)
+			}
+		}
+		browser := newBrowser(t)
+		browser.get(nodes[0], "/add")
+		id := idOf(browser.token(nodes[0]))
+		var acknowledged atomic.Int64
+		var wg sync.WaitGroup
+		for tab := range 6 {
+			wg.Go(func() {
+				for i := range 15 {
+					n := nodes[(tab+i)%3]
+					if tab == 0 && i%3 == 0 {
+						browser.get(n, "/login")
+						continue
+					}
+					if r := browser.get(n, "/add"); r.StatusCode == http.StatusOK {
+						acknowledged.Add(1)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		if got := idOf(browser.token(nodes[0])); got != id {
+			t.Errorf("the browser ended in session %q, and began in %q: a tab logged it out", got, id)
+		}
+		if r := browser.get(nodes[1], "/look"); r.body != strconv.FormatInt(acknowledged.Load()+1, 10) {
+			t.Errorf("found %s, acknowledged %d and one", r.body, acknowledged.Load())
+		}
+	})
+}
+
+func TestR3OptimisticConflicts(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		a, z := manager.Key[int]("a"), manager.Key[int]("z")
+		type step = func(*manager.Session)
+		for _, c := range []struct {
+			what        string
+			first, then step // first opens before and commits after then
+			conflict    bool
+		}{
+			{"different keys", func(s *manager.Session) { a.Set(s, 5) }, func(s *manager.Session) { z.Set(s, 5) }, false},
+			{"the same key, written", func(s *manager.Session) { a.Set(s, 5) }, func(s *manager.Session) { a.Set(s, 6) }, true},
+			{"read and modify", func(s *manager.Session) { a.Set(s, a.Get(s)+1) }, func(s *manager.Session) { a.Set(s, a.Get(s)+1) }, true},
+			{"a key that was read", func(s *manager.Session) { a.Get(s); z.Set(s, 5) }, func(s *manager.Session) { a.Set(s, 6) }, true},
+			{"a key that was read and is deleted", func(s *manager.Session) { a.Get(s); z.Set(s, 5) }, func(s *manager.Session) { a.Delete(s) }, true},
+			{"an absent key that was read and is added", func(s *manager.Session) { s.Has("new"); z.Set(s, 5) }, func(s *manager.Session) { name.Set(s, "x"); s.Delete("a"); manager.Key[int]("new").Set(s, 1) }, true},
+			{"Keys and a new key", func(s *manager.Session) { s.Keys(); z.Set(s, 5) }, func(s *manager.Session) { name.Set(s, "x") }, true},
+			{"Keys and a changed value", func(s *manager.Session) { s.Keys(); z.Set(s, 5) }, func(s *manager.Session) { a.Set(s, 7) }, false},
+			{"Clear and a changed value", func(s *manager.Session) { s.Clear() }, func(s *manager.Session) { a.Set(s, 7) }, true},
+			{"Clear and a new key", func(s *manager.Session) { s.Clear() }, func(s *manager.Session) { name.Set(s, "x") }, true},
+			{"rotated by another", func(s *manager.Session) { a.Set(s, 5) }, func(s *manager.Session) { s.Rotate() }, true},
+			{"bound by another", func(s *manager.Session) { a.Set(s, 5) }, func(s *manager.Session) { s.BindUser("u2") }, true},
+			{"reads only", func(s *manager.Session) { a.Get(s) }, func(s *manager.Session) { a.Set(s, 6) }, false},
+		} {
+			nodes := replicas(t, b, 2)
+			browser := newBrowser(t)
+			nodes[0].handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) { a.Set(s, 1); z.Set(s, 1) }
+			browser.get(nodes[0], "/")
+			nodes[1].handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) { c.then(s) }
+			nodes[0].handle = func(_ http.ResponseWriter, r *http.Request, s *manager.Session) {
+				c.first(s)
+				other := newBrowser(t)
+				other.show(nodes[1], browser.token(nodes[0]))
+				if r := other.get(nodes[1], "/opt/"); r.StatusCode != http.StatusOK {
+					t.Errorf("%s: the other: %d", c.what, r.StatusCode)
+				}
+			}
+			want := http.StatusOK
+			if c.conflict {
+				want = http.StatusConflict
+			}
+			if r := browser.get(nodes[0], "/opt/"); r.StatusCode != want {
+				t.Errorf("%s: %d, want %d", c.what, r.StatusCode, want)
+			}
+		}
+	})
+}
+
+func TestR8WaitingIsBounded(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		nodes := replicas(t, b, 2, func(c *manager.Config) { c.MaxWaiters = 2; c.LockWait = 50 * time.Millisecond })
+		browser := newBrowser(t)
+		browser.get(nodes[0], "/add")
+		hold := make(chan struct{})
+		nodes[0].handle = func(http.ResponseWriter, *http.Request, *manager.Session) { <-hold }
+		var wg sync.WaitGroup
+		wg.Go(func() { browser.get(nodes[0], "/") })
+		eventually(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
+		var timeouts, full atomic.Int64
+		for range 6 {
+			wg.Go(func() {
+				r := browser.get(nodes[1], "/add")
+				if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
+					t.Errorf("%d, Retry-After %q", r.StatusCode, r.Header.Get("Retry-After"))
+				}
+			})
+		}
+		eventually(t, "all gave up", func() bool {
+			st := nodes[1].Stats().Lock
+			timeouts.Store(st.Timeouts)
+			full.Store(st.Refused)
+			return st.Timeouts+st.Refused == 6
+		})
+		if timeouts.Load() != 3 || full.Load() != 3 {
+			t.Errorf("%d timed out and %d found the queue full; one asks Redis and two wait behind it", timeouts.Load(), full.Load())
+		}
+		close(hold)
+		wg.Wait()
+		unlocked(t, b.Client(t), b.Prefix)
+	})
+}
+
+func TestR9LockLostIsTold(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		nodes := replicas(t, b, 2, func(c *manager.Config) { c.LockTTL = 300 * time.Millisecond })
+		browser := newBrowser(t)
+		browser.get(nodes[0], "/add")
+		id := idOf(browser.token(nodes[0]))
+		nodes[0].handle = func(_ http.ResponseWriter, r *http.Request, s *manager.Session) {
+			count.Set(s, 99)
+			b.Client(t).Set(context.Background(), b.Prefix+":{"+id+"}:lock", "somebody.else", time.Second)
+			<-r.Context().Done()
+			if err := context.Cause(r.Context()); !errors.Is(err, manager.ErrLockLost) {
+				t.Errorf("the context ended with %v", err)
+			}
+		}
+		if r := browser.get(nodes[0], "/"); r.StatusCode != http.StatusConflict || strings.Contains(r.body, id) {
+			t.Errorf("%d %q, want 409 without the ID", r.StatusCode, r.body)
+		}
+		if r := browser.get(nodes[1], "/look"); r.body != "1" {
+			t.Errorf("found %s: the write of a lost lock must not happen", r.body)
+		}
+	})
+}
+
+func TestR7EarlyUnlock(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		nodes := replicas(t, b, 2)
+		browser := newBrowser(t)
+		browser.get(nodes[0], "/add")
+		nodes[0].handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
+			s.Rotate()
+			count.Set(s, 7)
+			if err := s.Commit(r.Context()); err != nil {
+				t.Error(err)
+			}
+			if left := locks(t, b.Client(t), b.Prefix); len(left) != 0 {
+				t.Errorf("after Commit there is %q", left)
+			}
+			if r.Context().Err() != nil {
+				t.Error("the request's context ended with its lock")
+			}
+			if got := count.Get(s); got != 7 {
+				t.Errorf("the session reads %d after its commit", got)
+			}
+			fmt.Fprint(w, "late")
+		}
+		old := browser.token(nodes[0])
+		browser.get(nodes[0], "/")
+		if browser.token(nodes[0]) == old {
+			t.Error("the new token did not reach the client")
+		}
+		if r := browser.get(nodes[1], "/look"); r.body != "7" {
+			t.Errorf("found %q", r.body)
+		}
+	})
+}
+
+func TestR10UserSessions(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		ctx := context.Background()
+		nodes := replicas(t, b, 2)
+		var tabs []*browser
+		for range 4 {
+			tab := newBrowser(t)
+			tab.get(nodes[0], "/add")
+			tab.get(nodes[1], "/login")
+			tabs = append(tabs, tab)
+		}
+		other := newBrowser(t)
+		other.get(nodes[0], "/add")
+		tabs[3].get(nodes[0], "/logout")
+		list, err := nodes[0].UserSessions(ctx, "u1")
+		if err != nil || len(list) != 3 {
+			t.Fatalf("UserSessions: %d, %v; want 3", len(list), err)
+		}
+		for i, info := range list {
+			if info.ID != idOf(tabs[i].token(nodes[0])) || info.User != "u1" || info.Created.IsZero() || !strings.HasPrefix(info.UserAgent, "Go-http-client") || info.RemoteAddr != "127.0.0.1" {
+				t.Errorf("session %d: %+v", i, info)
+			}
+		}
+		mine := idOf(tabs[0].token(nodes[0]))
+		if n, err := nodes[1].RevokeUser(ctx, "u1", mine); n != 2 || err != nil {
+			t.Errorf("RevokeUser but one: %d, %v", n, err)
+		}
+		for i, want := range []string{"1", "0", "0"} {
+			if r := tabs[i].get(nodes[0], "/ro/look"); r.body != want {
+				t.Errorf("tab %d: %q, want %q", i, r.body, want)
+			}
+		}
+		if r := other.get(nodes[0], "/look"); r.body != "1" {
+			t.Errorf("somebody else's session: %q", r.body)
+		}
+	})
+}
+
+// A login at any moment around RevokeUser either fails, or is not there afterwards, or begins after it.
+func TestR10RevokeUserAgainstLogins(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		ctx := context.Background()
+		m, tap := on(t, b), redistest.Tap(t, b.Addr)
+		slow := open(t, redistest.TapClient(t, tap), configured(b.Prefix))
+		login := func(s *manager.Session) error { s.BindUser("u"); count.Set(s, 1); return nil }
+		for _, fresh := range []bool{true, false} {
+			id := ""
+			if !fresh {
+				var err error
+				if id, err = m.Create(ctx, func(s *manager.Session) error { count.Set(s, 1); return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tap.Delay(5*time.Millisecond, 0)
+			result := make(chan error, 1)
+			go func() {
+				if fresh {
+					_, err := slow.Create(ctx, login)
+					result <- err
+					return
+				}
+				c, err := slow.Load(ctx, "")
+				if err == nil {
+					slow.Discard(c)
+				}
+				result <- slow.Update(ctx, id, login)
+			}()
+			// Between the entry in the index and the commit.
+			index := ""
+			eventually(t, "the login is under way", func() bool {
+				for _, key := range keysOf(t, b.Client(t), b.Prefix) {
+					if strings.Contains(key, ":user:") {
+						index = key
+					}
+				}
+				return index != ""
+			})
+			if _, err := m.RevokeUser(ctx, "u"); err != nil {
+				t.Fatal(err)
+			}
+			err := <-result
+			list, listErr := m.UserSessions(ctx, "u")
+			if listErr != nil {
+				t.Fatal(listErr)
+			}
+			t.Logf("new session %v: the login said %v, and %d are left", fresh, err, len(list))
+			if err != nil && !errors.Is(err, manager.ErrConflict) && !errors.Is(err, manager.ErrRemoved) {
+				t.Errorf("the login failed with %v", err)
+			}
+			if err != nil && len(list) != 0 {
+				t.Errorf("the login failed and its session lives")
+			}
+			b.Client(t).Del(ctx, index)
+			for _, i := range list {
+				_, _ = m.Revoke(ctx, i.ID)
+			}
+		}
+	})
+}
+
+func TestR10aMaxUserSessions(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		for _, refuse := range []bool{false, true} {
+			nodes := replicas(t, b, 2, func(c *manager.Config) {
+				c.Prefix += fmt.Sprint(refuse)
+				c.MaxUserSessions, c.RefuseUserSessions = 3, refuse
+			})
+			var refused atomic.Int64
+			var wg sync.WaitGroup
+			for i := range 8 {
+				wg.Go(func() {
+					if r := newBrowser(t).get(nodes[i%2], "/login"); r.StatusCode == http.StatusConflict {
+						refused.Add(1)
+					} else if r.StatusCode != http.StatusOK {
+						t.Errorf("%d", r.StatusCode)
+					}
+				})
+			}
+			wg.Wait()
+			list, err := nodes[0].UserSessions(context.Background(), "u1")
+			if err != nil || len(list) > 3 || len(list) == 0 {
+				t.Errorf("refuse %v: %d sessions, %v; want at most 3", refuse, len(list), err)
+			}
+			if refuse && refused.Load() != 5 {
+				t.Errorf("%d of 8 logins were refused, want 5", refused.Load())
+			}
+		}
+	})
+}
+
+func TestR11All(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		ctx := context.Background()
+		m := on(t, b)
+		want := map[string]bool{}
+		for range 30 {
+			id, err := m.Create(ctx, func(s *manager.Session) error { count.Set(s, 1); return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			want[id] = true
+		}
+		for info, err := range m.All(ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			delete(want, info.ID)
+			if err := m.Update(ctx, info.ID, func(s *manager.Session) error { count.Set(s, 2); return nil }); err != nil {
+				t.Error(err)
+			}
+		}
+		if len(want) != 0 {
+			t.Errorf("%d sessions were not listed", len(want))
+		}
+		for range m.All(ctx) {
+			break // a consumer may stop
+		}
+	})
+}
+
+func TestClosedInTheMiddleOfRequests(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		m, err := manager.New(b.Client(t), configured(b.Prefix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := serve(t, m, shop)
+		browser := newBrowser(t)
+		browser.get(n, "/add")
+		held, ended := make(chan struct{}), make(chan error, 1)
+		n.handle = func(_ http.ResponseWriter, r *http.Request, s *manager.Session) {
+			count.Set(s, 5)
+			close(held)
+			<-r.Context().Done()
+			ended <- context.Cause(r.Context())
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if r := browser.get(n, "/"); r.StatusCode == http.StatusOK {
+				t.Error("a request whose lock was taken away was acknowledged")
+			}
+		})
+		<-held
+		for range 3 {
+			wg.Go(func() {
+				if r := browser.get(n, "/add"); r.StatusCode != http.StatusServiceUnavailable {
+					t.Errorf("a waiter was answered %d", r.StatusCode)
+				}
+			})
+		}
+		eventually(t, "they wait", func() bool { return m.Stats().Lock.Waiting == 3 })
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		if err := m.Close(ctx); err != nil {
+			t.Logf("Close: %v", err)
+		}
+		if err := <-ended; !errors.Is(err, manager.ErrClosed) {
+			t.Errorf("the handler's context ended with %v", err)
+		}
+		wg.Wait()
+		if left := locks(t, b.Client(t), b.Prefix); len(left) != 0 {
+			t.Errorf("left after Close: %q", left)
+		}
+		if r := browser.get(n, "/add"); r.StatusCode != http.StatusServiceUnavailable {
+			t.Errorf("after Close: %d", r.StatusCode)
+		}
+		if err := m.Close(context.Background()); err != nil {
+			t.Errorf("Close again: %v", err)
+		}
+	})
+}
