@@ -142,7 +142,7 @@ func (f *Feed) listen(ctx context.Context, ps *redis.PubSub) error {
 	f.cfg.OnForget()
 	f.proof.confirm(time.Now())
 	f.cfg.OnRecover()
-	f.cfg.Logger.InfoContext(ctx, "feed subscribed")
+	f.cfg.Logger.DebugContext(ctx, "feed subscribed")
 	select {
 	case f.wake <- struct{}{}:
 	default:

@@ -36,12 +36,12 @@ func (JSON) Marshal(v any) ([]byte, error) {
 func (JSON) Unmarshal(data []byte, v any) error {
 	switch v := v.(type) {
 	case *int:
-		if n, err := strconv.ParseInt(string(data), 10, strconv.IntSize); err == nil {
+		if n, ok := parseInt(data, strconv.IntSize); ok {
 			*v = int(n)
 			return nil
 		}
 	case *int64:
-		if n, err := strconv.ParseInt(string(data), 10, 64); err == nil {
+		if n, ok := parseInt(data, 64); ok {
 			*v = n
 			return nil
 		}
@@ -56,4 +56,15 @@ func (JSON) Unmarshal(data []byte, v any) error {
 		}
 	}
 	return json.Unmarshal(data, v)
+}
+
+// parseInt reads an integer as Marshal writes it. Other spellings, of which strconv knows some that JSON does not, are
+// left to encoding/json.
+func parseInt(data []byte, bits int) (int64, bool) {
+	n, err := strconv.ParseInt(string(data), 10, bits)
+	if err != nil {
+		return 0, false
+	}
+	var buf [20]byte
+	return n, string(strconv.AppendInt(buf[:0], n, 10)) == string(data)
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
@@ -100,7 +101,7 @@ type Config struct {
 	Codec Codec
 
 	// Prefix begins every Redis key and channel. Managers with different prefixes share a Redis without sharing
-	// anything else.
+	// anything else. It has no braces, which tell Redis Cluster where a key goes.
 	//
 	// Defaults to "holdfast".
 	Prefix string
@@ -115,6 +116,8 @@ type Config struct {
 	// EncryptionKeys encrypt values, in Redis and in Sealed cookies, with AES-256-GCM: the first encrypts, all decrypt,
 	// so a new one goes in front and an old one goes once no session is left from its time. A value is bound to its
 	// session and key. Each has at least 32 bytes.
+	//
+	// Values that were stored before there was a key are undecodable once there is one.
 	//
 	// Defaults to none: values are stored as the Codec encodes them, and Sealed is not available.
 	EncryptionKeys [][]byte
@@ -264,6 +267,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("IdleTimeout is %v: it must not be longer than Lifetime (%v), which ends the session anyway", c.IdleTimeout, c.Lifetime)
 	case c.RotateEvery > 0 && c.Lifetime > 0 && c.RotateEvery >= c.Lifetime:
 		return fmt.Errorf("RotateEvery is %v: it must be shorter than Lifetime (%v), or it never happens", c.RotateEvery, c.Lifetime)
+	case c.RotateThreshold > 0 && c.Lifetime > 0 && c.RotateThreshold >= c.Lifetime:
+		return fmt.Errorf("RotateThreshold is %v: it must be shorter than Lifetime (%v), or no token ever gets as old", c.RotateThreshold, c.Lifetime)
 	case c.RotateGrace < 0:
 		return fmt.Errorf("RotateGrace is %v: parallel tabs need it; set at least 1s", c.RotateGrace)
 	case c.MaxStaleness < 40*time.Millisecond:
@@ -276,6 +281,17 @@ func (c *Config) validate() error {
 		return fmt.Errorf("MaxWaiters is %d: set at least 1", c.MaxWaiters)
 	case c.Timeout < time.Millisecond:
 		return fmt.Errorf("Timeout is %v: set at least 1ms", c.Timeout)
+	case strings.ContainsAny(c.Prefix, "{}"):
+		return fmt.Errorf("Prefix is %q: leave the braces out, they would keep a Redis Cluster from spreading the sessions", c.Prefix)
+	case c.Undecodable < DropValue || c.Undecodable > FailRequest:
+		return fmt.Errorf("Undecodable is %d: use DropValue, DropSession or FailRequest", c.Undecodable)
+	case c.RefuseUserSessions && c.MaxUserSessions <= 0:
+		return errors.New("RefuseUserSessions is set and MaxUserSessions is not: there is nothing to refuse; set both")
+	}
+	for i, p := range c.TrustedProxies {
+		if !p.IsValid() {
+			return fmt.Errorf("TrustedProxies[%d] is no network: make it with netip.ParsePrefix", i)
+		}
 	}
 	for i, key := range c.TokenKeys {
 		if len(key) < 32 {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 )
@@ -72,15 +73,22 @@ func (c Cookie) name() string {
 
 func (c Cookie) path() string { return cmp.Or(c.Path, "/") }
 
-// check refuses what browsers would silently ignore.
+// check refuses what browsers would silently ignore. They match the prefixes of names in any case.
 func (c Cookie) check() error {
 	name := c.name()
+	lower := strings.ToLower(name)
 	probe := http.Cookie{Name: name, Value: "x", Domain: c.Domain, Path: c.path(), SameSite: c.SameSite, Secure: !c.Insecure, Partitioned: c.Partitioned}
 	switch {
-	case strings.HasPrefix(name, "__Host-") && (c.Insecure || c.Domain != "" || c.path() != "/"):
+	case strings.HasPrefix(lower, "__host-") && (c.Insecure || c.Domain != "" || c.path() != "/"):
 		return fmt.Errorf("Cookie.Name is %q: browsers take a __Host- cookie only with Secure, without a Domain and with Path /", name)
-	case strings.HasPrefix(name, "__Secure-") && c.Insecure:
+	case strings.HasPrefix(lower, "__secure-") && c.Insecure:
 		return fmt.Errorf("Cookie.Name is %q: browsers take a __Secure- cookie only with Secure; set Insecure to false", name)
+	case (strings.HasPrefix(lower, "__http-") || strings.HasPrefix(lower, "__host-http-")) && (c.Insecure || c.Readable):
+		return fmt.Errorf("Cookie.Name is %q: browsers take such a cookie only with Secure and HttpOnly; set Insecure and Readable to false", name)
+	case c.path()[0] != '/':
+		return fmt.Errorf("Cookie.Path is %q: browsers ignore a path that does not begin with /", c.Path)
+	case c.SameSite < 0 || c.SameSite > http.SameSiteNoneMode:
+		return fmt.Errorf("Cookie.SameSite is %d: use one of the constants of net/http", c.SameSite)
 	case c.SameSite == http.SameSiteNoneMode && c.Insecure:
 		return errors.New("Cookie.SameSite is None: browsers take such a cookie only with Secure; set Insecure to false")
 	case c.Partitioned && c.Insecure:
@@ -114,17 +122,12 @@ func (c Cookie) Extract(r *http.Request) (string, bool) {
 			found, value = true, v
 		}
 	}
-	return value, found
+	return value, value != ""
 }
 
 // Inject implements Propagator.
 func (c Cookie) Inject(w http.ResponseWriter, token string, expires time.Time) {
-	ck := c.cookie(token)
-	if !expires.IsZero() {
-		ck.Expires = expires.UTC()
-		ck.MaxAge = max(1, int(time.Until(expires).Round(time.Second)/time.Second))
-	}
-	c.set(w, ck)
+	c.set(w, c.lasting(token, expires))
 }
 
 // Remove implements Propagator.
@@ -133,6 +136,16 @@ func (c Cookie) Remove(w http.ResponseWriter) {
 	ck.Expires = time.Unix(1, 0).UTC()
 	ck.MaxAge = -1
 	c.set(w, ck)
+}
+
+// lasting is a cookie that the client keeps until a time, or until it ends itself if that is zero.
+func (c Cookie) lasting(value string, expires time.Time) *http.Cookie {
+	ck := c.cookie(value)
+	if !expires.IsZero() {
+		ck.Expires = expires.UTC()
+		ck.MaxAge = max(1, int(time.Until(expires).Round(time.Second)/time.Second))
+	}
+	return ck
 }
 
 func (c Cookie) cookie(value string) *http.Cookie {
@@ -148,11 +161,18 @@ func (c Cookie) set(w http.ResponseWriter, ck *http.Cookie) {
 	h := w.Header()
 	kept := h["Set-Cookie"][:0]
 	for _, line := range h["Set-Cookie"] {
-		if !strings.HasPrefix(line, ck.Name+"=") {
+		if name, _, _ := strings.Cut(line, "="); textproto.TrimString(name) != ck.Name {
 			kept = append(kept, line)
 		}
 	}
 	h["Set-Cookie"] = append(kept, ck.String())
-	h.Add("Vary", "Cookie")
-	h.Add("Cache-Control", `no-cache="Set-Cookie"`)
+	addOnce(h, "Vary", "Cookie")
+	addOnce(h, "Cache-Control", `no-cache="Set-Cookie"`)
+}
+
+// addOnce adds a line to a header unless it has that line.
+func addOnce(h http.Header, name, value string) {
+	if !slices.Contains(h.Values(name), value) {
+		h.Add(name, value)
+	}
 }

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/holdfast-go/holdfast/lock"
@@ -51,15 +52,42 @@ var (
 	// response or after Session.Commit.
 	ErrCommitted = errors.New("session was committed already")
 
-	// ErrEncode: a value could not be encoded.
+	// ErrEncode: a value could not be encoded. The text names the types of the value and of the codec's error, but not
+	// what that error says, since it may quote the value; errors.As finds it.
 	ErrEncode = errors.New("session value cannot be encoded")
 
-	// ErrDecode: a stored value could not be decoded as what was asked for.
+	// ErrDecode: a stored value could not be decoded as what was asked for. Of its text holds what ErrEncode says.
 	ErrDecode = errors.New("session value cannot be decoded")
 
 	// ErrClosed: the Manager was closed.
 	ErrClosed = lock.ErrClosed
 )
+
+// valueError is ErrEncode or ErrDecode of one value. What the codec has said stands behind it for errors.As, but not in
+// its text, which goes into logs: codecs quote the value.
+type valueError struct {
+	kind  error
+	typ   string // of the value in the program
+	cause error
+}
+
+func encodeError(v any, cause error) error {
+	return &valueError{ErrEncode, fmt.Sprintf("%T", v), cause}
+}
+
+func decodeError(v any, cause error) error {
+	return &valueError{ErrDecode, fmt.Sprintf("%T", v), cause}
+}
+
+func (e *valueError) Error() string {
+	why := fmt.Sprintf("%T", e.cause)
+	if errors.Is(e.cause, errSealed) || errors.Is(e.cause, errOtherCodec) {
+		why = e.cause.Error()
+	}
+	return fmt.Sprintf("%v as %s: %s", e.kind, e.typ, why)
+}
+
+func (e *valueError) Unwrap() []error { return []error{e.kind, e.cause} }
 
 // errNeverEnds refuses a session that nothing would ever end.
 var errNeverEnds = errors.New("neither a deadline nor an idle timeout would end it; set one of them")

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -205,4 +206,14 @@ func locks(t *testing.T, client redis.UniversalClient, prefix string) (left []st
 func unlocked(t *testing.T, client redis.UniversalClient, prefix string) {
 	t.Helper()
 	eventually(t, "locks released", func() bool { return len(locks(t, client, prefix)) == 0 })
+}
+
+// trust is a Config with these networks as trusted proxies.
+func trust(t *testing.T, networks ...string) func(*manager.Config) {
+	t.Helper()
+	return func(c *manager.Config) {
+		for _, n := range networks {
+			c.TrustedProxies = append(c.TrustedProxies, netip.MustParsePrefix(n))
+		}
+	}
 }

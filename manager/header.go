@@ -3,6 +3,7 @@ package manager
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -18,11 +19,26 @@ type Header struct {
 	Name string
 }
 
-var _ Propagator = Header{}
+var (
+	_ Propagator = Header{}
+	_ checker    = Header{}
+)
 
 const tokenHeader = "X-Session-Token"
 
 func (h Header) name() string { return cmp.Or(h.Name, tokenHeader) }
+
+func (h Header) check() error {
+	name := h.name()
+	token := http.Cookie{Name: name, Value: "x"} // the names of cookies and headers have one grammar
+	switch {
+	case token.Valid() != nil:
+		return fmt.Errorf("Header.Name is %q: that is no name of a header; use letters, digits and dashes", name)
+	case strings.EqualFold(name, "Cookie") || strings.EqualFold(name, "Set-Cookie"):
+		return fmt.Errorf("Header.Name is %q: use the propagator Cookie", name)
+	}
+	return nil
+}
 
 // Extract implements Propagator.
 func (h Header) Extract(r *http.Request) (string, bool) {
@@ -58,8 +74,8 @@ func (h Header) set(w http.ResponseWriter, token string) {
 		name = tokenHeader
 	}
 	w.Header().Set(name, token)
-	w.Header().Add("Vary", h.name())
-	w.Header().Add("Cache-Control", "no-store")
+	addOnce(w.Header(), "Vary", h.name())
+	addOnce(w.Header(), "Cache-Control", "no-store")
 }
 
 // Chain takes the token from the first of several propagators that has one, and answers by the same way; a client that
@@ -77,9 +93,13 @@ func (c Chain) Extract(r *http.Request) (string, bool) { return c.of(r).Extract(
 // of returns the propagator for a request and its response.
 func (c Chain) of(r *http.Request) Propagator {
 	for _, p := range c {
-		if _, ok := p.Extract(r); ok {
-			return p
+		if _, ok := p.Extract(r); !ok {
+			continue
 		}
+		if inner, ok := p.(Chain); ok {
+			return inner.of(r)
+		}
+		return p
 	}
 	return c[0]
 }

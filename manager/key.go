@@ -35,7 +35,7 @@ func (k Key[T]) Lookup(s *Session) (v T, ok bool, err error) {
 	}
 	if err != nil {
 		var zero T
-		err = fmt.Errorf("%w as %T: %w", ErrDecode, zero, err)
+		err = decodeError(zero, err)
 		s.undecodable(s.branch+string(k), err)
 		return zero, true, err
 	}
@@ -82,7 +82,7 @@ func (k Key[T]) put(s *Session, v T, ttl time.Duration) {
 	case strings.HasPrefix(string(k), childMark):
 		s.fail(fmt.Errorf("%w: the key begins with a control character", ErrEncode))
 	case err != nil:
-		s.fail(fmt.Errorf("%w: %T: %w", ErrEncode, v, err))
+		s.fail(encodeError(v, err))
 	default:
 		s.set(s.branch+string(k), change{data: string(data), ttl: ttl})
 	}
@@ -105,23 +105,16 @@ func (s *Session) undecodable(name string, err error) {
 	if f := s.m.cfg.Hooks.Undecodable; f != nil {
 		f(s.ctx, s.ID(), err)
 	}
-	if s.mode == ReadOnly {
-		return
-	}
-	switch s.m.cfg.Undecodable {
-	case DropValue:
-		if ok := s.change(); ok {
-			s.set(name, change{deleted: true})
-			s.mu.Unlock()
-		} else {
-			s.mu.Unlock()
-		}
-	case DropSession:
-		(&Session{request: s.request}).Destroy()
-	case FailRequest:
-		s.enter()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch policy := s.m.cfg.Undecodable; {
+	case policy == FailRequest:
 		s.fail(err)
-		s.mu.Unlock()
+	case s.mode == ReadOnly || s.state != open: // it was only read, and cannot be changed
+	case policy == DropValue:
+		s.set(name, change{deleted: true})
+	case policy == DropSession:
+		s.destroy()
 	}
 }
 

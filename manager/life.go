@@ -30,6 +30,11 @@ func (s *Session) Destroy() {
 		s.clear()
 		return
 	}
+	s.destroy()
+}
+
+// destroy is Destroy with mu held.
+func (s *request) destroy() {
 	if s.base != nil {
 		s.doomed = s.base
 	}

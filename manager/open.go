@@ -119,7 +119,7 @@ func (m *Manager) find(ctx context.Context, s *request) (found, error) {
 		return found{}, nil
 	case errors.Is(err, store.ErrSuperseded):
 		m.counts.superseded.Add(1)
-		m.cfg.Logger.Info("holdfast: a token that was replaced by Rotate was shown", "id", s.token.id)
+		m.cfg.Logger.Debug("holdfast: a token that was replaced by Rotate was shown", "id", s.token.id)
 		return found{superseded: true}, nil
 	case errors.Is(err, store.ErrCorrupt):
 		m.counts.corrupt.Add(1)

@@ -23,34 +23,37 @@ const maxCookie = 4096
 var errNoKeys = errors.New("Config.EncryptionKeys is empty: set a key of at least 32 bytes")
 
 // Set sends the value to the client, for d at most; zero means until the browser ends, and the server then takes it
-// for 400 days. It must be called before the first byte of the response. It returns ErrTooLarge if the cookie would
-// have more than 4,096 bytes, and ErrEncode.
+// for 400 days. With a negative d, of a time that is over, it deletes the value. It must be called before the first byte
+// of the response. It returns ErrTooLarge if the cookie would have more than 4,096 bytes, ErrEncode, and an error if
+// the name of k is none that a cookie may have.
 func (k Sealed[T]) Set(m *Manager, w http.ResponseWriter, v T, d time.Duration) error {
 	if m.cookies == nil {
 		return fmt.Errorf("seal cookie: %w", errNoKeys)
 	}
+	c := k.cookie(m)
+	if err := c.check(); err != nil {
+		return fmt.Errorf("seal cookie: %w", err)
+	}
+	if d < 0 {
+		c.Remove(w)
+		return nil
+	}
 	data, err := m.cfg.Codec.Marshal(v)
 	if err != nil {
-		return fmt.Errorf("seal cookie: %w: %T: %w", ErrEncode, v, err)
+		return fmt.Errorf("seal cookie: %w", encodeError(v, err))
 	}
-	if d <= 0 || d > maxCookieAge {
-		d = max(0, min(d, maxCookieAge))
-	}
-	life := d
-	if life == 0 {
-		life = maxCookieAge
-	}
-	text := binary.BigEndian.AppendUint64(nil, uint64(time.Now().Add(life).UnixMilli())) //nolint:gosec // after 1970
-	c := k.cookie(m)
-	value := b64.EncodeToString([]byte(m.cookies.seal(string(append(text, data...)), c.name())))
-	var expires time.Time
+	ends := time.Now().Add(maxCookieAge) // for the server
+	var expires time.Time                // for the client
 	if d > 0 {
-		expires = time.Now().Add(d)
+		ends = time.Now().Add(min(d, maxCookieAge))
+		expires = ends
 	}
-	if n := len(c.cookie(value).String()); n > maxCookie-100 { // the dates come on top
-		return fmt.Errorf("seal cookie: %w: about %d bytes, and browsers take %d", ErrTooLarge, n+100, maxCookie)
+	text := binary.BigEndian.AppendUint64(nil, uint64(ends.UnixMilli())) //nolint:gosec // after 1970
+	ck := c.lasting(b64.EncodeToString([]byte(m.cookies.seal(string(append(text, data...)), c.name()))), expires)
+	if n := len(ck.String()); n > maxCookie {
+		return fmt.Errorf("seal cookie: %w: %d bytes, and browsers take %d", ErrTooLarge, n, maxCookie)
 	}
-	c.Inject(w, value, expires)
+	c.set(w, ck)
 	return nil
 }
 

@@ -48,7 +48,8 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 	return len(ended), nil
 }
 
-// UserSessions returns the sessions that are bound to a user, the one bound first in front. A session whose commit
+// UserSessions returns the sessions that are bound to a user, those whose login or rotation is longest
+// ago in front. A session whose commit
 // bound it is never missing. Two round trips, three if the index had to be tidied.
 func (m *Manager) UserSessions(ctx context.Context, user string) ([]Info, error) {
 	if user == "" {

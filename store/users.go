@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// The index of a user's sessions is a sorted set of IDs by the time at which they were entered. An entry is written
+// The index of a user's sessions is a sorted set of IDs in the order in which they were entered. An entry is written
 // before the commit that binds its session, and again before one that lengthens the session's life. So it may be stale,
 // when that commit failed or the session has ended, and never lacks a session. Whoever reads it repairs it.
 
@@ -78,7 +78,7 @@ func (s *Store) entries(ctx context.Context, user string) ([]entry, time.Time, e
 	out := make([]entry, 0, len(a.lines))
 	for _, z := range a.lines {
 		id, _ := z.Member.(string)
-		out = append(out, entry{id: id, settled: a.now.Sub(time.UnixMilli(int64(z.Score))) > settling})
+		out = append(out, entry{id: id, settled: a.now.Sub(time.UnixMicro(int64(z.Score))) > settling})
 	}
 	return out, a.now, nil
 }

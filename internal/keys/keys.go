@@ -5,7 +5,7 @@
 //	PREFIX:{ID}                hash        the record: the session's idle timeout or absolute deadline
 //	PREFIX:{ID}:lock           string      the lock token of the holder: the lock's TTL, or the grant's
 //	PREFIX:{ID}:queue          list        lock tokens that wait, oldest first: the longest wait plus the lock's TTL
-//	PREFIX:user:HASH           sorted set  IDs of a user's sessions by deadline: the latest deadline
+//	PREFIX:user:HASH           sorted set  IDs of a user's sessions by entry: the longest life of one
 //	PREFIX:node:NODE           channel     grants, invalidations and probes for one node
 //	PREFIX:nodes               channel     invalidations for everybody, when too many nodes hold a copy
 //

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/demo/drive"
+	"github.com/holdfast-go/holdfast/internal/demo/site"
+)
+
+const demoHelp = `Usage: holdfast demo [flags]
+
+Starts several replicas of a small shop behind a load balancer, all keeping
+their sessions in one Redis, and serves it for clicking until Ctrl-C.
+
+  -replicas N     replicas behind the balancer (default 3)
+  -listen ADDR    where the balancer listens (default localhost:8080;
+                  with -drive a free port)
+  -redis ADDR     host:port or redis:// URL; without it, a Redis inside this
+                  process. Keys get a prefix of their own and are removed at
+                  the end
+  -unlocked       keep sessions by plain GET and SET, as most libraries do
+  -think TIME     how long each add works between reading and writing the
+                  cart, as a database query would (default 0s)
+
+With -drive, the demo clicks by itself: users with many tabs each add to
+carts, log in and out, while one replica is stopped and started again. Then it
+compares what was acknowledged with what the carts hold.
+
+  -tabs N         tabs of each browser (default 8)
+  -users N        browsers, each with a user of its own (default 4)
+  -actions N      clicks of each tab (default 400)
+  -duration TIME  click no longer than this (default 45s)
+  -kill           stop the replica as a crash does; adds without an answer
+                  then widen what is expected to a range
+  -seed N         what the tabs click is drawn from it (default 1)
+
+Exit status with -drive: 0 if all totals match; 1 if an update was lost or an
+ended session came back (as -unlocked is there to show), if requests failed, or
+the demo could not run; 2 for wrong flags.
+`
+
+type demoFlags struct {
+	site  site.Config
+	load  drive.Load
+	drive bool
+	set   map[string]bool // flags that were given
+}
+
+// driveOnly are the flags that mean nothing without -drive.
+var driveOnly = []string{"tabs", "users", "actions", "duration", "kill", "seed"}
+
+func demo(ctx context.Context, args []string, out, errs io.Writer) int {
+	f := demoFlags{set: make(map[string]bool)}
+	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
+	flags.IntVar(&f.site.Replicas, "replicas", 3, "")
+	flags.StringVar(&f.site.Listen, "listen", "localhost:8080", "")
+	flags.StringVar(&f.site.Redis, "redis", "", "")
+	flags.BoolVar(&f.site.Unlocked, "unlocked", false, "")
+	flags.DurationVar(&f.site.Think, "think", 0, "")
+	flags.BoolVar(&f.drive, "drive", false, "")
+	flags.IntVar(&f.load.Tabs, "tabs", 8, "")
+	flags.IntVar(&f.load.Users, "users", 4, "")
+	flags.IntVar(&f.load.Actions, "actions", 400, "")
+	flags.DurationVar(&f.load.Limit, "duration", 45*time.Second, "")
+	flags.BoolVar(&f.load.Kill, "kill", false, "")
+	flags.Uint64Var(&f.load.Seed, "seed", 1, "")
+	if status, ok := parse(flags, args, demoHelp, out, errs); !ok {
+		return status
+	}
+	flags.Visit(func(given *flag.Flag) { f.set[given.Name] = true })
+	if err := f.validate(); err != nil {
+		return misuse(flags, err, errs)
+	}
+
+	play, level := f.serve, slog.LevelWarn
+	if f.drive {
+		// What was refused is counted, and stands in the report.
+		play, level = f.drives, slog.LevelError
+	}
+	f.site.Log = slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level}))
+	status, err := play(ctx, out)
+	if err != nil {
+		fmt.Fprintf(errs, "holdfast demo: %v\n", err)
+		return failed
+	}
+	return status
+}
+
+func (f *demoFlags) validate() error {
+	for _, n := range []struct {
+		name  string
+		value int
+		most  int
+	}{
+		{"replicas", f.site.Replicas, 100},
+		{"tabs", f.load.Tabs, 1000},
+		{"users", f.load.Users, 1000},
+		{"actions", f.load.Actions, 1_000_000},
+	} {
+		if n.value < 1 || n.value > n.most {
+			return fmt.Errorf("-%s must be between 1 and %d, not %d", n.name, n.most, n.value)
+		}
+	}
+	if f.site.Think < 0 {
+		return fmt.Errorf("-think must not be negative, but is %v", f.site.Think)
+	}
+	if f.load.Limit <= 0 {
+		return fmt.Errorf("-duration must be more than nothing, not %v", f.load.Limit)
+	}
+	if f.set["redis"] && f.site.Redis == "" {
+		return errors.New("-redis needs an address such as localhost:6379")
+	}
+	if !f.drive {
+		for _, name := range driveOnly {
+			if f.set[name] {
+				return fmt.Errorf("-%s is for -drive", name)
+			}
+		}
+	}
+	return nil
+}
+
+// serve runs the site until the context ends.
+func (f *demoFlags) serve(ctx context.Context, out io.Writer) (int, error) {
+	s, err := site.Start(ctx, f.site)
+	if err != nil {
+		return failed, err
+	}
+	fmt.Fprintf(out, `The shop is open at %s (Ctrl-C closes it).
+
+  replicas   %d, taking turns; each page tells which one answered
+  sessions   kept by %s
+  backend    %s, keys %s:*
+
+Open it in several tabs, click in all of them, and log in and out.
+`, s.URL(), f.site.Replicas, f.site.Variant(), s.Backend(), s.Prefix())
+	<-ctx.Done()
+	fmt.Fprintln(out, "\nClosing the shop.")
+	return succeeded, s.Close()
+}
+
+// drives plays the load and prints the report.
+func (f *demoFlags) drives(ctx context.Context, out io.Writer) (int, error) {
+	if !f.set["listen"] {
+		f.site.Listen = "127.0.0.1:0"
+	}
+	f.site.Count = true
+	report, err := drive.Run(ctx, out, f.site, f.load)
+	if report != nil {
+		report.Print(out)
+	}
+	if err != nil {
+		return failed, err
+	}
+	if !report.OK() {
+		return failed, nil
+	}
+	return succeeded, nil
+}

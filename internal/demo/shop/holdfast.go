@@ -1,0 +1,74 @@
+package shop
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+var cartKey = manager.Key[Cart]("cart")
+
+// Holdfast keeps sessions with this module's manager, as an application does.
+type Holdfast struct{ m *manager.Manager }
+
+var _ Sessions = (*Holdfast)(nil)
+
+// NewHoldfast keeps sessions under prefix; each dies after idle without a request. Cookies are sent over plain http
+// too, because the demo has no certificate. A nil log is slog's default.
+func NewHoldfast(client redis.UniversalClient, prefix string, idle time.Duration, log *slog.Logger) (*Holdfast, error) {
+	m, err := manager.New(client, &manager.Config{
+		Prefix:      prefix,
+		IdleTimeout: idle,
+		Insecure:    true,
+		Logger:      log,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start session manager: %w", err)
+	}
+	return &Holdfast{m: m}, nil
+}
+
+// Exclusive lets requests of one session pass one at a time.
+func (h *Holdfast) Exclusive(next http.Handler) http.Handler { return h.m.Handler(next) }
+
+// Fresh asks Redis, and waits for nobody.
+func (h *Holdfast) Fresh(next http.Handler) http.Handler { return h.m.Optimistic(next) }
+
+// ReadOnly serves from the replica's memory where it can.
+func (h *Holdfast) ReadOnly(next http.Handler) http.Handler { return h.m.ReadOnly(next) }
+
+// Visit returns the request's session.
+func (h *Holdfast) Visit(r *http.Request) Visit { return visit{h.m.Session(r.Context())} }
+
+// Stats takes the manager's figures.
+func (h *Holdfast) Stats() Stats {
+	s := h.m.Stats()
+	return Stats{LocalHits: s.LocalHits, Invalidations: s.Invalidations}
+}
+
+// Close closes the manager.
+func (h *Holdfast) Close(ctx context.Context) error { return h.m.Close(ctx) }
+
+// visit puts the shop's names on a session.
+type visit struct{ s *manager.Session }
+
+var _ Visit = visit{}
+
+func (v visit) ID() string       { return v.s.ID() }
+func (v visit) IsNew() bool      { return v.s.IsNew() }
+func (v visit) Superseded() bool { return v.s.Superseded() }
+func (v visit) Cart() Cart       { return cartKey.Get(v.s) }
+func (v visit) SetCart(c Cart)   { cartKey.Set(v.s, c) }
+func (v visit) User() string     { return v.s.User() }
+func (v visit) Logout()          { v.s.Destroy() }
+
+func (v visit) Login(user string) {
+	v.s.Rotate()
+	v.s.BindUser(user)
+}
