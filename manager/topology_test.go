@@ -1,0 +1,199 @@
+package manager_test
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+// The same code on Sentinel and Cluster: replicas and tabs, users across slots, revocation, listing over all masters.
+func TestR12SentinelAndCluster(t *testing.T) {
+	t.Parallel()
+	for topology, start := range map[string]func(testing.TB) func(testing.TB) redis.UniversalClient{
+		"sentinel": func(tb testing.TB) func(testing.TB) redis.UniversalClient {
+			s := redistest.StartSentinel(tb)
+			return func(tb testing.TB) redis.UniversalClient { return s.Client(tb) }
+		},
+		"cluster": func(tb testing.TB) func(testing.TB) redis.UniversalClient {
+			c := redistest.StartCluster(tb)
+			return func(tb testing.TB) redis.UniversalClient { return c.Client(tb) }
+		},
+	} {
+		t.Run(topology, func(t *testing.T) {
+			t.Parallel()
+			client := start(t)
+			nodes := make([]*node, 3)
+			for i := range nodes {
+				nodes[i] = serve(t, open(t, client(t), configured("")), shop)
+			}
+			const people, tabs, adds = 4, 3, 10
+			browsers := make([]*browser, people)
+			var wg sync.WaitGroup
+			for p := range browsers {
+				b := newBrowser(t)
+				browsers[p] = b
+				b.get(nodes[p%3], "/login")
+				for tab := range tabs {
+					wg.Go(func() {
+						for i := range adds {
+							if r := b.get(nodes[(tab+i)%3], "/add"); r.StatusCode != http.StatusOK {
+								t.Errorf("%d %s", r.StatusCode, r.body)
+							}
+						}
+					})
+				}
+			}
+			wg.Wait()
+			for p, b := range browsers {
+				for _, path := range []string{"/look", "/ro/look", "/opt/look"} {
+					if r := b.get(nodes[(p+1)%3], path); r.body != strconv.Itoa(tabs*adds) {
+						t.Errorf("%s: found %q, want %d", path, r.body, tabs*adds)
+					}
+				}
+			}
+			ctx := context.Background()
+			if list, err := nodes[0].UserSessions(ctx, "u1"); err != nil || len(list) != people {
+				t.Errorf("UserSessions: %d, %v", len(list), err)
+			}
+			if ids := sessionsOf(t, nodes[1].Manager); len(ids) != people {
+				t.Errorf("All: %d", len(ids))
+			}
+			if n, err := nodes[2].RevokeUser(ctx, "u1", idOf(browsers[0].token(nodes[0]))); n != people-1 || err != nil {
+				t.Errorf("RevokeUser: %d, %v", n, err)
+			}
+			for p, b := range browsers {
+				want := strconv.Itoa(tabs * adds)
+				if p > 0 {
+					want = "0"
+				}
+				if r := b.get(nodes[p%3], "/look"); r.body != want {
+					t.Errorf("after RevokeUser: %q, want %q", r.body, want)
+				}
+			}
+			for i, n := range nodes {
+				eventually(t, "every feed is live", func() bool { return n.Stats().FreshFor >= 0 })
+				if st := n.Stats(); st.Feed.Malformed+st.Feed.Unknown != 0 {
+					t.Errorf("node %d: %+v", i, st.Feed)
+				}
+			}
+		})
+	}
+}
+
+func TestR13RedisAway(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		tap := redistest.Tap(t, b.Addr)
+		client := redistest.TapClient(t, tap, func(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 })
+		m, err := manager.New(client, configured(b.Prefix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := serve(t, m, shop)
+		tab := newBrowser(t)
+		tab.get(n, "/add")
+		tap.Cut()
+		for _, path := range []string{"/add", "/opt/add", "/look"} {
+			r := tab.get(n, path)
+			if r.StatusCode != http.StatusServiceUnavailable {
+				t.Errorf("%s: %d %q, want 503", path, r.StatusCode, r.body)
+			}
+		}
+		if r := newBrowser(t).get(n, "/look"); r.StatusCode != http.StatusOK {
+			t.Errorf("a visitor without a session: %d", r.StatusCode)
+		}
+		tap.Heal()
+		eventually(t, "requests are served again", func() bool { return tab.get(n, "/look").body == "1" })
+		eventually(t, "the feed is live again", func() bool { return m.Stats().FreshFor >= 0 })
+		unlocked(t, b.Client(t), b.Prefix)
+		if err := m.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestR14HooksAndStats(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		var mu sync.Mutex
+		var opens []manager.OpenEvent
+		var commits []manager.CommitEvent
+		n := serve(t, on(t, b, func(c *manager.Config) {
+			c.Hooks.Opened = func(_ context.Context, e manager.OpenEvent) { mu.Lock(); opens = append(opens, e); mu.Unlock() }
+			c.Hooks.Committed = func(_ context.Context, e manager.CommitEvent) { mu.Lock(); commits = append(commits, e); mu.Unlock() }
+		}), shop)
+		tab, thief := newBrowser(t), newBrowser(t)
+		tab.get(n, "/add")
+		old := tab.token(n)
+		tab.get(n, "/login")
+		thief.show(n, old)
+		thief.get(n, "/look")
+		tab.get(n, "/logout")
+		tab.get(n, "/look")
+		id := idOf(old)
+		if len(opens) != 5 || opens[0].Outcome != manager.OpenedNew || opens[1].Outcome != manager.OpenedFound || opens[1].ID != id ||
+			opens[2].Outcome != manager.OpenedSuperseded || opens[3].Outcome != manager.OpenedFound || opens[4].Outcome != manager.OpenedNew {
+			t.Errorf("opens: %+v", opens)
+		}
+		if len(commits) != 3 || !commits[0].Created || commits[0].ID != id || !commits[1].Rotated || commits[1].User != "u1" || !commits[2].Destroyed || commits[2].ID != id {
+			t.Errorf("commits: %+v", commits)
+		}
+		if st := n.Stats(); st.Opens != 5 || st.Commits != 3 || st.Superseded != 1 || st.Conflicts != 0 || st.Lock.Acquired < 2 {
+			t.Errorf("stats: %+v", st)
+		}
+	})
+}
+
+// A handler may use its session from several goroutines; the race detector watches.
+func TestL3OneSessionForAllGoroutinesOfARequest(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		n, tap := tapped(t, b)
+		n.handle = func(_ http.ResponseWriter, r *http.Request, s *manager.Session) {
+			var wg sync.WaitGroup
+			for i := range 20 {
+				wg.Go(func() {
+					same := n.Session(r.Context())
+					if same != s {
+						t.Error("two sessions in one request")
+					}
+					manager.Key[int]("k" + strconv.Itoa(i)).Set(same, i)
+					same.Has("k1")
+					same.Keys()
+					same.User()
+					count.Get(same)
+				})
+			}
+			wg.Wait()
+		}
+		tab := newBrowser(t)
+		for _, path := range []string{"/", "/lazy/", "/opt/"} {
+			for range 2 { // the server learns the scripts
+				tab.get(n, path)
+			}
+			unlocked(t, b.Client(t), b.Prefix)
+			tap.Reset()
+			tab.get(n, path)
+			if got := len(tap.Commands()); got > 2 {
+				t.Errorf("%s: %d round trips %v: it was loaded more than once", path, got, tap.Commands())
+			}
+			unlocked(t, b.Client(t), b.Prefix)
+		}
+		n.handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
+			if keys := s.Keys(); len(keys) != 20 {
+				t.Errorf("%d keys were stored, want 20", len(keys))
+			}
+		}
+		tab.get(n, "/")
+	})
+}
