@@ -39,9 +39,9 @@ func TestNoStaleReadAfterInvalidation(t *testing.T) {
 	for range workers {
 		wg.Go(func() {
 			for range steps {
-				n := rand.IntN(ids) //nolint:gosec // any choice will do
+				n := rand.IntN(ids)
 				id, a := fmt.Sprint(n), &auth[n]
-				switch rand.IntN(12) { //nolint:gosec // as above
+				switch rand.IntN(12) {
 				case 0: // a commit elsewhere: its message arrives
 					a.mu.Lock()
 					v := a.current.Add(1)
@@ -58,7 +58,7 @@ func TestNoStaleReadAfterInvalidation(t *testing.T) {
 					a.announced.Store(v)
 					a.mu.Unlock()
 				case 2:
-					if rand.IntN(50) == 0 { //nolint:gosec // as above
+					if rand.IntN(50) == 0 {
 						c.Purge()
 					}
 				default:

@@ -84,7 +84,7 @@ func Parse(payload string) (Message, error) {
 			var n uint64
 			n, ok = decimal(master)
 			ok = ok && n < maxMasters && visible(instance, maxInstanceLen)
-			m.Instance, m.Master = instance, int(n%maxMasters) //nolint:gosec // fits after the modulus
+			m.Instance, m.Master = instance, int(n%maxMasters)
 		}
 	default:
 		return m, ErrUnknownKind

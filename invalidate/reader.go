@@ -55,7 +55,7 @@ func (f *Feed) read(ctx context.Context) {
 // sleep waits for d less up to half of it, so that nodes which lost the same
 // server do not come back in step. It returns false once ctx has ended.
 func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d - rand.N(d/2)) //nolint:gosec // spreads load, keeps no secret
+	timer := time.NewTimer(d - rand.N(d/2))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -31,7 +31,7 @@ func startServer(t *testing.T) string {
 	addr := listener.Addr().(*net.TCPAddr)
 	_ = listener.Close() // the port is free for the server now
 
-	cmd := exec.CommandContext(t.Context(), path, //nolint:gosec // the arguments are ours
+	cmd := exec.CommandContext(t.Context(), path,
 		"--port", fmt.Sprint(addr.Port), "--bind", "127.0.0.1",
 		"--save", "", "--appendonly", "no", "--dir", t.TempDir())
 	if err := cmd.Start(); err != nil {

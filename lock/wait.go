@@ -86,5 +86,5 @@ func backoff(again int) time.Duration {
 
 // jitter keeps those who wait for the same expiry from asking at the same moment.
 func jitter(most time.Duration) time.Duration {
-	return time.Millisecond + rand.N(min(most, 100*time.Millisecond)) //nolint:gosec // not a secret
+	return time.Millisecond + rand.N(min(most, 100*time.Millisecond))
 }

@@ -197,7 +197,23 @@ func (s *request) writes(rotate store.Rule) *store.Commit {
 		}
 		c.Set[key] = store.Write{Data: s.m.sealValue(s.id, key, ch.data), For: ch.ttl}
 	}
+	if c.Mode == store.Whole { // nobody else can have set an expired value anew
+		c.Delete = append(c.Delete, s.expired()...)
+	}
 	return c
+}
+
+// expired lists the keys of values that have expired by themselves and were not set anew. Redis still has them.
+func (s *request) expired() (keys []string) {
+	for key := range s.base.Values {
+		if _, changed := s.changes[key]; changed {
+			continue
+		}
+		if _, there := s.peek(key); !there {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // checkSize refuses a session that has grown too large, before anything is sent.
@@ -211,8 +227,11 @@ func (s *request) checkSize(c *store.Commit) error {
 		size += len(key) + len(w.Data)
 	}
 	if s.base != nil {
-		for key, v := range s.base.Values {
-			if _, changed := s.changes[key]; !changed {
+		for key := range s.base.Values {
+			if _, changed := s.changes[key]; changed {
+				continue
+			}
+			if v, there := s.peek(key); there {
 				size += len(key) + len(v.Data)
 			}
 		}

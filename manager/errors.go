@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/holdfast-go/holdfast/lock"
 	"github.com/holdfast-go/holdfast/store"
@@ -75,8 +76,9 @@ func encodeError(v any, cause error) error {
 	return &valueError{ErrEncode, fmt.Sprintf("%T", v), cause}
 }
 
+// decodeError takes a pointer to what was asked for.
 func decodeError(v any, cause error) error {
-	return &valueError{ErrDecode, fmt.Sprintf("%T", v), cause}
+	return &valueError{ErrDecode, strings.TrimPrefix(fmt.Sprintf("%T", v), "*"), cause}
 }
 
 func (e *valueError) Error() string {

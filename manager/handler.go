@@ -57,8 +57,12 @@ func (m *Manager) Open(ctx context.Context) (*Session, error) {
 func (m *Manager) serve(mode Mode, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mode := m.mode(mode, r)
-		if outer, ok := m.Lookup(r.Context()); ok && outer.mode >= mode {
-			next.ServeHTTP(w, r)
+		if outer, ok := m.Lookup(r.Context()); ok && (outer.mode >= mode || outer.mode == Lazy) {
+			// A lazy session is exclusive once it is open, and its lock may be held already. If it cannot be opened its
+			// own commit answers.
+			if mode != Exclusive || m.open(outer.ctx, outer.request) == nil {
+				next.ServeHTTP(w, r)
+			}
 			return
 		}
 		carrier := m.cfg.Propagator

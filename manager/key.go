@@ -35,7 +35,7 @@ func (k Key[T]) Lookup(s *Session) (v T, ok bool, err error) {
 	}
 	if err != nil {
 		var zero T
-		err = decodeError(zero, err)
+		err = decodeError(&zero, err)
 		s.undecodable(s.branch+string(k), err)
 		return zero, true, err
 	}

@@ -48,7 +48,7 @@ func (k Sealed[T]) Set(m *Manager, w http.ResponseWriter, v T, d time.Duration) 
 		ends = time.Now().Add(min(d, maxCookieAge))
 		expires = ends
 	}
-	text := binary.BigEndian.AppendUint64(nil, uint64(ends.UnixMilli())) //nolint:gosec // after 1970
+	text := binary.BigEndian.AppendUint64(nil, uint64(ends.UnixMilli()))
 	ck := c.lasting(b64.EncodeToString([]byte(m.cookies.seal(string(append(text, data...)), c.name()))), expires)
 	if n := len(ck.String()); n > maxCookie {
 		return fmt.Errorf("seal cookie: %w: %d bytes, and browsers take %d", ErrTooLarge, n, maxCookie)
@@ -73,7 +73,7 @@ func (k Sealed[T]) Get(m *Manager, r *http.Request) (v T, ok bool) {
 	if err != nil || len(plain) < 8 {
 		return v, false
 	}
-	ends := time.UnixMilli(int64(binary.BigEndian.Uint64([]byte(plain[:8])))) //nolint:gosec // we wrote it
+	ends := time.UnixMilli(int64(binary.BigEndian.Uint64([]byte(plain[:8]))))
 	if !time.Now().Before(ends) {
 		return v, false
 	}

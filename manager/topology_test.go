@@ -167,7 +167,7 @@ func TestL3OneSessionForAllGoroutinesOfARequest(t *testing.T) {
 					if same != s {
 						t.Error("two sessions in one request")
 					}
-					manager.Key[int]("k" + strconv.Itoa(i)).Set(same, i)
+					manager.Key[int]("k"+strconv.Itoa(i)).Set(same, i)
 					same.Has("k1")
 					same.Keys()
 					same.User()

@@ -102,7 +102,7 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 		var reply any
 		reply, err = s.once(ctx, []string{k.Record, k.Lock, k.Queue}, args)
 		if err == nil {
-			return s.committed(c, tag, sent, reply)
+			return s.committed(c, sent, reply)
 		}
 		if errors.Is(err, ErrOutcomeUnknown) {
 			unknown = true
@@ -245,7 +245,7 @@ func (c *Commit) value(key string) (v Value, there bool) {
 }
 
 // committed reads the answer of commit.lua.
-func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Committed, error) {
+func (s *Store) committed(c *Commit, sent time.Time, reply any) (*Committed, error) {
 	words, _ := reply.([]any)
 	if len(words) < 2 {
 		return nil, fmt.Errorf("%w: commit.lua answered %v", ErrOutcomeUnknown, reply)

@@ -56,8 +56,8 @@ type entry struct {
 	settled bool // old enough for its session to be there if it ever will
 }
 
-// entries reads the index of a user, oldest first, with the server's time. One round trip.
-func (s *Store) entries(ctx context.Context, user string) ([]entry, time.Time, error) {
+// entries reads the index of a user, oldest first. One round trip.
+func (s *Store) entries(ctx context.Context, user string) ([]entry, error) {
 	type answer struct {
 		lines []redis.Z
 		now   time.Time
@@ -72,7 +72,7 @@ func (s *Store) entries(ctx context.Context, user string) ([]entry, time.Time, e
 		return err
 	})
 	if err != nil {
-		return nil, time.Time{}, rdb.Sort(err)
+		return nil, rdb.Sort(err)
 	}
 	a := <-result
 	out := make([]entry, 0, len(a.lines))
@@ -80,13 +80,13 @@ func (s *Store) entries(ctx context.Context, user string) ([]entry, time.Time, e
 		id, _ := z.Member.(string)
 		out = append(out, entry{id: id, settled: a.now.Sub(time.UnixMicro(int64(z.Score))) > settling})
 	}
-	return out, a.now, nil
+	return out, nil
 }
 
 // UserSessions returns the sessions of a user, in the order in which they were bound, and takes what is stale out of
 // the index. Two round trips, three if something was stale.
 func (s *Store) UserSessions(ctx context.Context, user string) ([]*Record, error) {
-	entries, _, err := s.entries(ctx, user)
+	entries, err := s.entries(ctx, user)
 	if err != nil || len(entries) == 0 {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (s *Store) UserSessions(ctx context.Context, user string) ([]*Record, error
 // Before counts the sessions of a user that entered the index before the one with that ID: those that are bound, and
 // those whose commit may be on its way. Two round trips, three if something was stale.
 func (s *Store) Before(ctx context.Context, user, id string) (int, error) {
-	entries, _, err := s.entries(ctx, user)
+	entries, err := s.entries(ctx, user)
 	if err != nil {
 		return 0, err
 	}
@@ -147,7 +147,7 @@ func (s *Store) Before(ctx context.Context, user, id string) (int, error) {
 // index before it was read and is still on its way to bind one: with ErrConflict, or ErrRemoved if it is to create the
 // session. A login that begins later is not affected. Three round trips.
 func (s *Store) RemoveUser(ctx context.Context, user string, except ...string) ([]string, error) {
-	entries, _, err := s.entries(ctx, user)
+	entries, err := s.entries(ctx, user)
 	if err != nil {
 		return nil, err
 	}

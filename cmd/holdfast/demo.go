@@ -9,8 +9,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/holdfast-go/holdfast/internal/demo/drive"
-	"github.com/holdfast-go/holdfast/internal/demo/site"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/drive"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/site"
 )
 
 const demoHelp = `Usage: holdfast demo [flags]

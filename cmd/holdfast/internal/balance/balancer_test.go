@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/holdfast-go/holdfast/internal/demo/balance"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/balance"
 )
 
 // replica answers with its name and the request's body.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/holdfast-go/holdfast/internal/demo/shop"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/shop"
 )
 
 // outcome is what a client knows about its request.

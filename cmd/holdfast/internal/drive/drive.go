@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/holdfast-go/holdfast/internal/demo/site"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/site"
 )
 
 // Load says how much is played.
@@ -105,7 +105,7 @@ func (d *driver) play(ctx context.Context, replicas int) error {
 				ledger:  d.ledger,
 				tally:   d.tally,
 				first:   n == 0,
-				random:  rand.New(rand.NewPCG(d.load.Seed, uint64(u*d.load.Tabs+n))), //nolint:gosec // clicks, not secrets
+				random:  rand.New(rand.NewPCG(d.load.Seed, uint64(u*d.load.Tabs+n))),
 			}
 			tabs.Go(func() {
 				for i := 0; i < d.load.Actions && ctx.Err() == nil; i++ {

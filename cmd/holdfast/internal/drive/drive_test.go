@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/holdfast-go/holdfast/internal/demo/drive"
-	"github.com/holdfast-go/holdfast/internal/demo/site"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/drive"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/site"
 	"github.com/holdfast-go/holdfast/internal/redistest"
 )
 

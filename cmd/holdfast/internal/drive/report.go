@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/holdfast-go/holdfast/internal/demo/shop"
-	"github.com/holdfast-go/holdfast/internal/demo/site"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/shop"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/site"
 )
 
 // Report is the result of a run.

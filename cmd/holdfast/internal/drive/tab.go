@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/holdfast-go/holdfast/internal/demo/shop"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/shop"
 )
 
 // kind says what a request was for.

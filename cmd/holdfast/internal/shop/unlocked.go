@@ -134,7 +134,7 @@ func newToken() string {
 }
 
 func setCookie(header http.Header, value string, maxAge int) {
-	c := &http.Cookie{ //nolint:gosec // the demo is served over http on loopback
+	c := &http.Cookie{
 		Name: unlockedCookie, Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}

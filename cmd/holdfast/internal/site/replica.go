@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/holdfast-go/holdfast/internal/demo/shop"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/shop"
 )
 
 // replica is one running HTTP server with a client and sessions of its own.

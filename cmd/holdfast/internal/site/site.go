@@ -13,8 +13,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/holdfast-go/holdfast/internal/demo/balance"
-	"github.com/holdfast-go/holdfast/internal/demo/shop"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/balance"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/shop"
 )
 
 const (

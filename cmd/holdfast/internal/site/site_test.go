@@ -10,8 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/holdfast-go/holdfast/internal/demo/shop"
-	"github.com/holdfast-go/holdfast/internal/demo/site"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/shop"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/site"
 	"github.com/holdfast-go/holdfast/internal/redistest"
 )
 
