@@ -180,7 +180,7 @@ func (h header) restore(w http.ResponseWriter) {
 
 // heed cancels the context of a lazy request when its lease is lost.
 func (s *request) heed(lease *lock.Lease) {
-	if lease == nil || s.cancel == nil {
+	if lease == nil || s.mode != Lazy {
 		return
 	}
 	context.AfterFunc(lease.Context(), func() { s.cancel(context.Cause(lease.Context())) })

@@ -30,6 +30,8 @@ const updateTries = 5
 // once. An error of fn is returned as it is, and nothing is written. It returns ErrNotFound if there is no such
 // session. Two round trips.
 func (m *Manager) Update(ctx context.Context, id string, fn func(*Session) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	for try := 1; ; try++ {
 		s, err := m.byID(ctx, Exclusive, id)
 		if err != nil {

@@ -28,7 +28,7 @@ type request struct {
 	mode Mode
 	ctx  context.Context //nolint:containedctx // of the request; a lazy session opens with it
 
-	cancel context.CancelCauseFunc // of the request, if the session is lazy
+	cancel context.CancelCauseFunc // of ctx, if the session is lazy or came from Load
 
 	shown string // what the client sent as its token, whatever it is
 	token token  // the same, if it has the form of a token

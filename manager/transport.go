@@ -8,15 +8,19 @@ import (
 
 // Load opens the session of a token for a transport that is not HTTP, in mode Exclusive, and returns a context that
 // Session and Commit find it in. An empty or unknown token gives a new session. The returned context is cancelled when
-// the session's lock is lost. Each Load is ended by Commit or Discard, once. One round trip.
+// the session's lock is lost, and by Discard, which is to be called in any case: defer it. One round trip.
 func (m *Manager) Load(ctx context.Context, token string) (context.Context, error) {
 	return m.load(ctx, token, Exclusive)
 }
 
 func (m *Manager) load(ctx context.Context, token string, mode Mode) (context.Context, error) {
+	parent := ctx
+	ctx, cancel := context.WithCancelCause(ctx)
 	s := m.newSession(ctx, mode, token)
+	s.cancel = cancel
 	if err := m.open(ctx, s.request); err != nil {
-		return ctx, err
+		cancel(nil)
+		return parent, err
 	}
 	if s.lease != nil {
 		ctx = s.lease.Context()
@@ -43,10 +47,14 @@ func (m *Manager) Commit(ctx context.Context) (token string, expires time.Time, 
 	return s.token.text, s.tokenExpiry(), nil
 }
 
-// Discard ends a Load without writing anything, and releases the lock. After Commit it does nothing.
+// Discard ends a Load: it releases the lock without writing anything, unless Commit has done its work before, and
+// cancels the context.
 func (m *Manager) Discard(ctx context.Context) {
 	if s, ok := m.Lookup(ctx); ok {
 		m.discard(s.request)
+		if s.cancel != nil {
+			s.cancel(nil)
+		}
 	}
 }
 
