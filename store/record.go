@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -98,7 +99,7 @@ func parseRecord(id, version string, fields []any) (*Record, error) {
 		}
 		r.Values[name[1:]] = v
 	}
-	if r.Hash == "" || counterOf(version) == 0 {
+	if _, tag, _ := strings.Cut(version, "."); r.Hash == "" || tag == "" || counterOf(version) == 0 {
 		return nil, fmt.Errorf("%w: no secret or no version", ErrCorrupt)
 	}
 	r.measure()
@@ -118,6 +119,9 @@ func (r *Record) setMeta(name, text string) (err error) {
 	case "i":
 		var ms int64
 		ms, err = strconv.ParseInt(text, 10, 64)
+		if ms < 0 || ms > math.MaxInt64/int64(time.Millisecond) {
+			err = strconv.ErrRange
+		}
 		r.Idle = time.Duration(ms) * time.Millisecond
 	case "h":
 		r.Hash = text

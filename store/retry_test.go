@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"sync"
 	"testing"
 	"time"
 
@@ -127,26 +125,6 @@ func TestLostAnswerAndOthersCommitted(t *testing.T) {
 	}
 }
 
-// mute is a client whose first commit never reaches Redis, in a way that leaves open whether it did.
-type mute struct {
-	redis.UniversalClient
-	between func()
-	once    sync.Once
-}
-
-func (m *mute) Process(ctx context.Context, cmd redis.Cmder) error {
-	var err error
-	m.once.Do(func() {
-		m.between()
-		err = io.ErrUnexpectedEOF
-	})
-	if err != nil {
-		cmd.SetErr(err)
-		return err
-	}
-	return m.UniversalClient.Process(ctx, cmd)
-}
-
 // A commit that never arrived lost against others: as long as all of them are in sight, that is a conflict and not an
 // unknown outcome.
 func TestRetryThatWasNeverWritten(t *testing.T) {
@@ -172,7 +150,7 @@ func TestRetryThatWasNeverWritten(t *testing.T) {
 			t.Parallel()
 			each(t, func(t *testing.T, e *env) {
 				base := e.create(t, "a", "1")
-				client := &mute{UniversalClient: e.rdb, between: func() {
+				me := e.mute(t, func() {
 					for range tt.others {
 						e.commit(t, change(e.open(t, base.ID), "b", "theirs"))
 					}
@@ -182,12 +160,12 @@ func TestRetryThatWasNeverWritten(t *testing.T) {
 					if tt.removed {
 						e.remove(t, base.ID)
 					}
-				}}
+				})
 				c := change(base, "a", "mine")
 				if tt.by != "" {
 					c.Token = "me.1"
 				}
-				_, err := newEnv(t, client, e.prefix).Commit(t.Context(), c)
+				_, err := me.Commit(t.Context(), c)
 				if !errors.Is(err, tt.want) {
 					t.Errorf("error %v, want %v", err, tt.want)
 				}
@@ -199,6 +177,18 @@ func TestRetryThatWasNeverWritten(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A creation that never arrived finds that somebody else has created the session, which is no unknown outcome either.
+func TestRetriedCreationThatWasNeverWritten(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		c, theirs := creation("a", "mine"), creation("a", "theirs")
+		theirs.ID = c.ID
+		_, err := e.mute(t, func() { e.commit(t, theirs) }).Commit(t.Context(), c)
+		wantErr(t, err, store.ErrExists)
+		e.want(t, c.ID, "a", "theirs")
+	})
 }
 
 // An optimistic commit went through although others had written before it; then its answer was lost. What it returns
