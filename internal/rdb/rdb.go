@@ -26,8 +26,9 @@ const DefaultTimeout = 3 * time.Second
 type DB struct {
 	client  redis.UniversalClient
 	timeout time.Duration
-	// heedsContext: the client ends a socket read at the context's deadline. Where it does not, the call runs in a
-	// goroutine of its own, which lives on until the client's own timeout.
+	// heedsContext: the client ends a socket read at the context's deadline, as go-redis does with
+	// ContextTimeoutEnabled. Where it does not, the call runs in a goroutine of its own, which lives on until the
+	// client's own timeout. A client derived with WithTimeout would be bounded too, but loses its owner's hooks.
 	heedsContext bool
 }
 
@@ -39,10 +40,7 @@ func New(client redis.UniversalClient, timeout time.Duration) *DB {
 	db := &DB{client: client, timeout: timeout}
 	switch c := client.(type) {
 	case *redis.Client:
-		// A clone shares the pool and the hooks but has options of its own, so the caller's client keeps its settings.
-		clone := c.WithTimeout(timeout)
-		clone.Options().ContextTimeoutEnabled = true
-		db.client, db.heedsContext = clone, true
+		db.heedsContext = c.Options().ContextTimeoutEnabled
 	case *redis.ClusterClient:
 		db.heedsContext = c.Options().ContextTimeoutEnabled
 	}
@@ -60,15 +58,12 @@ func (db *DB) Timeout() time.Duration { return db.timeout }
 // over by a value that nobody else reads after an error.
 func (db *DB) Do(ctx context.Context, call func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	defer cancel()
 	if db.heedsContext {
-		defer cancel()
 		return call(ctx)
 	}
 	done := make(chan error, 1)
-	go func() {
-		defer cancel()
-		done <- call(ctx)
-	}()
+	go func() { done <- call(ctx) }()
 	select {
 	case err := <-done:
 		return err
