@@ -5,19 +5,25 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/queue"
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 //go:embed commit.lua
 var commitBody string
 
-var commitScript = newScript(commitBody)
+//go:embed destroy.lua
+var destroyBody string
+
+var (
+	commitScript  = newScript(commitBody)
+	destroyScript = newScript(destroyBody)
+)
 
 // Mode is what a commit compares.
 type Mode string
@@ -88,19 +94,17 @@ const tries = 3
 // change was written or not, unless the error is ErrUnavailable or ErrOutcomeUnknown. A commit whose answer was lost
 // is sent again and recognised by its tag, so a lost answer neither doubles nor fails it.
 func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
-	k := s.space.Of(c.ID)
-	tag := keys.Random(64)
-	args := s.args(c, tag)
+	step := s.step(c, keys.Random(64))
 	var err error
 	unknown := false // an earlier try may have been written
 	for try := range tries {
-		if unknown {
-			args = slices.Clone(args) // a call that ran out of time may still read the old ones
-			args[againArg] = "1"
+		if unknown && step.Script == commitScript {
+			step.Args = slices.Clone(step.Args) // a call that ran out of time may still read the old ones
+			step.Args[againArg] = "1"
 		}
 		sent := time.Now()
 		var reply any
-		reply, err = s.once(ctx, []string{k.Record, k.Lock, k.Queue}, args)
+		reply, err = s.once(ctx, step)
 		if err == nil {
 			return s.committed(c, sent, reply)
 		}
@@ -131,13 +135,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // once runs the script without go-redis' own retries: see rdb.Once.
-func (s *Store) once(ctx context.Context, ks []string, args []any) (any, error) {
+func (s *Store) once(ctx context.Context, step queue.Step) (any, error) {
 	result := make(chan any, 1)
 	err := s.db.Do(ctx, func(ctx context.Context) error {
-		cmd := rdb.EvalSha(ctx, commitScript.Script, ks, args)
+		cmd := rdb.EvalSha(ctx, step.Script.Script, step.Keys, step.Args)
 		err := s.db.Client().Process(ctx, cmd)
 		if rdb.Missing(err) {
-			cmd = rdb.Eval(ctx, commitScript.Source, ks, args)
+			cmd = rdb.Eval(ctx, step.Script.Source, step.Keys, step.Args)
 			err = s.db.Client().Process(ctx, cmd)
 		}
 		result <- cmd.Val()
@@ -149,33 +153,80 @@ func (s *Store) once(ctx context.Context, ks []string, args []any) (any, error) 
 	return <-result, nil
 }
 
-// againArg is the place of ARGV[12] in args.
+// againArg is the place of ARGV[12] of commit.lua. destroy.lua needs no such thing: removing twice is removing once.
 const againArg = 11
+
+// step returns the script of a commit with its arguments.
+func (s *Store) step(c *Commit, tag string) queue.Step {
+	k := s.space.Of(c.ID)
+	step := queue.Step{Script: commitScript, Keys: []string{k.Record, k.Lock, k.Queue}}
+	if c.Mode == Remove || c.Mode == Take {
+		step.Script, step.Args = destroyScript, s.removalArgs(c)
+	} else {
+		step.Args = s.args(c, tag)
+	}
+	return step
+}
+
+// removalArgs lists ARGV of destroy.lua.
+func (s *Store) removalArgs(c *Commit) []any {
+	version, epoch := "", ""
+	if c.Base != nil {
+		epoch = c.Base.Epoch
+		if c.Mode == Take {
+			version = c.Base.Version
+		}
+	}
+	return []any{
+		s.space.NodePrefix(), s.space.Nodes(), s.cfg.GrantTTL.Milliseconds(), c.Token, c.ID,
+		version, epoch, s.cfg.Node, removalMark.Milliseconds(),
+	}
+}
 
 // args lists ARGV of commit.lua.
 func (s *Store) args(c *Commit, tag string) []any {
+	version := ""
+	if c.Base != nil {
+		version = c.Base.Version
+	}
+	args := make([]any, 0, 32+3*len(c.Set)+len(c.Delete)+2*len(c.Checks))
+	args = append(args,
+		s.space.NodePrefix(), s.space.Nodes(), s.cfg.GrantTTL.Milliseconds(), s.cfg.LockTTL.Milliseconds(),
+		c.Token, flag(c.Keep), c.ID, string(c.Mode), version, tag, s.cfg.Node, "", len(c.Set))
+	for key, w := range c.Set {
+		ms := ""
+		if w.For > 0 {
+			ms = strconv.FormatInt(max(1, w.For.Milliseconds()), 10)
+		}
+		args = append(args, key, ms, w.Data)
+	}
+	if c.plain() {
+		return args
+	}
+	return c.rare(args)
+}
+
+// plain reports whether the commit does nothing but set keys that are there: most do.
+func (c *Commit) plain() bool {
+	return c.Mode == Whole && c.Hash == "" && c.Rotate == Stays && c.Lifetime == nil && c.Idle == nil && c.User == nil &&
+		c.Client == nil && c.Browser == nil && len(c.Delete) == 0 && !c.changesKeys()
+}
+
+// rare appends the arguments of a commit that is not plain.
+func (c *Commit) rare(args []any) []any {
 	base := c.Base
 	if base == nil {
 		base = &Record{}
 	}
-	epoch, keySet := "", ""
-	if c.Mode != Create {
-		epoch = base.Epoch
+	lifetime, keySet := "", ""
+	if c.Lifetime != nil {
+		lifetime = strconv.FormatInt(max(0, c.Lifetime.Milliseconds()), 10)
 	}
 	if c.KeySet {
 		keySet = base.KeySet
 	}
-	lifetime := ""
-	if c.Lifetime != nil {
-		lifetime = strconv.FormatInt(max(0, c.Lifetime.Milliseconds()), 10)
-	}
-	args := make([]any, 0, 24+3*len(c.Set)+len(c.Delete)+2*len(c.Checks))
-	args = append(args,
-		s.space.NodePrefix(), s.space.Nodes(), s.cfg.GrantTTL.Milliseconds(), s.cfg.LockTTL.Milliseconds(),
-		c.Token, flag(c.Keep), c.ID,
-		string(c.Mode), base.Version, tag, s.cfg.Node, "",
-		string(c.Rotate), c.Old.Milliseconds(), lifetime, flag(c.User != nil && *c.User != base.User), flag(c.changesKeys()),
-		epoch, keySet, removalMark.Milliseconds())
+	args = append(args, string(c.Rotate), c.Old.Milliseconds(), lifetime,
+		flag(c.User != nil && *c.User != base.User), flag(c.changesKeys()), base.Epoch, keySet)
 
 	metas := make([]any, 0, 10)
 	if c.Hash != "" {
@@ -195,14 +246,6 @@ func (s *Store) args(c *Commit, tag string) []any {
 	}
 	args = append(append(args, len(metas)/2), metas...)
 
-	args = append(args, len(c.Set))
-	for key, w := range c.Set {
-		ms := ""
-		if w.For > 0 {
-			ms = strconv.FormatInt(max(1, w.For.Milliseconds()), 10)
-		}
-		args = append(args, key, ms, w.Data)
-	}
 	args = append(args, len(c.Delete))
 	for _, key := range c.Delete {
 		args = append(args, key)
@@ -291,68 +334,4 @@ func (s *Store) committed(c *Commit, sent time.Time, reply any) (*Committed, err
 		out.Record = c.apply(version, out.Now)
 	}
 	return out, nil
-}
-
-// apply returns the record that the script has written.
-func (c *Commit) apply(version string, now time.Time) *Record {
-	r := &Record{ID: c.ID}
-	if c.Base != nil {
-		*r = *c.Base
-	}
-	stamp := stampOf(version)
-	changesUser, changesKeys := c.User != nil && *c.User != r.User, c.changesKeys()
-	r.Version = version
-	if c.Mode == Create {
-		r.Created, r.Rotated, r.Issued = now, now, now
-	}
-	if c.Hash != "" {
-		r.Hash = c.Hash
-	}
-	if c.Rotate != Stays {
-		r.Issued = now
-	}
-	if c.Rotate == Privilege {
-		r.Rotated = now
-	}
-	if c.Mode == Create || c.Rotate == Privilege || changesUser {
-		r.Epoch = stamp
-	}
-	if c.Mode == Create || changesKeys {
-		r.KeySet = stamp
-	}
-	if c.Lifetime != nil {
-		r.Deadline = time.Time{}
-		if ms := c.Lifetime.Milliseconds(); ms > 0 {
-			r.Deadline = now.Add(time.Duration(ms) * time.Millisecond)
-		}
-	}
-	if c.Idle != nil {
-		r.Idle = max(0, *c.Idle).Truncate(time.Millisecond)
-	}
-	if c.User != nil {
-		r.User = *c.User
-	}
-	if c.Client != nil {
-		r.Client = *c.Client
-	}
-	if c.Browser != nil {
-		r.Browser = *c.Browser
-	}
-	if len(c.Set)+len(c.Delete) > 0 {
-		values := make(map[string]Value, len(r.Values)+len(c.Set))
-		maps.Copy(values, r.Values)
-		for key, w := range c.Set {
-			v := Value{Stamp: stamp, Data: w.Data}
-			if w.For > 0 {
-				v.Expires = now.Add(max(time.Millisecond, w.For.Truncate(time.Millisecond)))
-			}
-			values[key] = v
-		}
-		for _, key := range c.Delete {
-			delete(values, key)
-		}
-		r.Values = values
-	}
-	r.measure()
-	return r
 }

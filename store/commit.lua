@@ -2,146 +2,131 @@
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1] node_prefix   ARGV[2] channel of all nodes   ARGV[3] grant ms   ARGV[4] lock TTL ms
 -- ARGV[5] lock token ('' = none)   ARGV[6] keep ('1' = a request of this process is next)   ARGV[7] id
--- ARGV[8] 'create' | 'whole' (nothing may have changed) | 'keys' (only what is listed) | 'remove' | 'take' (remove it
---   if nothing has changed)
+-- ARGV[8] 'create' | 'whole' (nothing may have changed) | 'keys' (only what is listed)
 -- ARGV[9] version at the open   ARGV[10] tag of this commit   ARGV[11] node that keeps a copy ('' = none)
 -- ARGV[12] again ('1' = this commit was sent before and not answered)
--- ARGV[13] rule for the replaced secret ('' = not rotated)   ARGV[14] ms until it ends
--- ARGV[15] lifetime ms from now ('' = as it was, 0 = none)   ARGV[16] ('1' = the user changed)
--- ARGV[17] ('1' = keys were added or removed)
--- ARGV[18] stamp of e at the open ('' = need not match)   ARGV[19] stamp of k at the open ('' = need not match)
--- ARGV[20] life of a removal's mark, ms: see bury in record.lua
--- then four lists, each with its length in front: meta fields (name, value); values to set (key, ms to live or '',
--- data); keys to delete; stamps that must match (key, stamp or '')
+-- ARGV[13] how many values to set, and then for each: key, ms to live or '', data
+-- then, unless that is all: rule for the replaced secret ('' = not rotated), ms until it ends, lifetime in ms from now
+--   ('' = as it was, 0 = none), '1' if the user changed, '1' if keys were added or removed, stamp of e at the open,
+--   stamp of k at the open ('' = need not match); and three lists, each with its length in front: meta fields (name,
+--   value), keys to delete, stamps that must match (key, stamp or '')
 -- returns {word, kept, version, now, expiry, whole, fields}: word 'ok', kept 1 if the lock is kept, whole 1 if nothing
 --   else had changed since the open; fields the record as HGETALL gives it if this commit was written by an earlier try
 -- | {word, kept}: 'done' (this commit was written, and others after it), 'exists', 'removed', 'lost' (the lock is
 --   somebody else's), 'conflict', 'corrupt', or 'unknown' (sent before, and too many commits since to tell)
 local record, lock, queue = KEYS[1], KEYS[2], KEYS[3]
-local node_prefix, everybody, grant_ms, lock_ms, token, keep = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local id, mode, expected, tag, node, again = ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11], ARGV[12]
-local rule, lifetime = ARGV[13], ARGV[15]
+local node_prefix, token, mode, expected, tag, node = ARGV[1], ARGV[5], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
+local again, sets = ARGV[12] ~= '', tonumber(ARGV[13])
+local rest = 14 + 3 * sets -- where the rare arguments begin
 local now = clock()
 
-local meta = redis.call('HMGET', record, 'v', 't', 'h', 'i', 'x', 'n', 'p', 'e', 'k', 'z', 'c')
-local version, tags, copies = meta[1], meta[2] or '', meta[6] or ''
-local holder = redis.call('GET', lock)
+local meta = redis.call('HMGET', record, 'v', 't', 'n', 'i', 'x', 'h')
+local version, tags, copies = meta[1], meta[2] or '', meta[3] or ''
+local idle, deadline = tonumber(meta[4] or 0), tonumber(meta[5] or 0)
+local holder = token ~= '' and redis.call('GET', lock)
+local rare = {} -- p e k z
+if ARGV[rest] then rare = redis.call('HMGET', record, 'p', 'e', 'k', 'z') end
+
+local counter, newest = 0, ''
+if version then
+  local dot = string.find(version, '.', 1, true)
+  counter = dot and tonumber(string.sub(version, 1, dot - 1)) or 0
+  newest = counter > 0 and string.sub(version, dot + 1) or ''
+end
 
 -- finish releases the lock and answers.
 local function finish(word, ...)
   local kept = 0
-  if token ~= '' and holder == token then
-    if keep ~= '' and redis.call('LLEN', queue) == 0 then
-      kept = redis.call('PEXPIRE', lock, lock_ms)
+  if holder and holder == token then
+    if ARGV[6] ~= '' and redis.call('LLEN', queue) == 0 then
+      kept = redis.call('PEXPIRE', lock, ARGV[4])
     else
-      pass(lock, queue, node_prefix, grant_ms)
+      pass(lock, queue, node_prefix, ARGV[3])
     end
   end
   return {word, kept, ...}
 end
-
-local counter, newest = 0, ''
-if version then
-  local c, g = string.match(version, '^(%d+)%.(.+)$')
-  counter, newest = tonumber(c or 0), g or ''
-end
-local idle, deadline = tonumber(meta[4] or 0), tonumber(meta[5] or 0)
 
 -- deny is finish for a commit that may not be written. One that was sent before may have been written, unless all
 -- commits since the open are in sight: tags goes back three.
 local function deny(word)
   local base = string.match(expected, '[^.]+$')
   local in_sight = version == expected or base and string.find(tags, base, 1, true) or not base and counter <= 4
-  return finish(again ~= '' and not in_sight and 'unknown' or word)
+  return finish(again and not in_sight and 'unknown' or word)
 end
 
-if newest == tag then -- our own retry: the record tells what was written, and when
+if again and newest == tag then -- the record tells what was written, and when
   local registered = node == '' and 1 or register(record, copies, node)
   local expiry = slide(record, now, idle, deadline)
   return finish('ok', version, now, expiry, registered, redis.call('HGETALL', record))
 end
-if string.find(tags, tag, 1, true) then return finish('done') end
-
-if mode == 'take' then
-  if version and version ~= expected then return deny('conflict') end
-  mode = 'remove'
-end
-if mode == 'remove' then
-  if version and ARGV[18] ~= '' and (meta[8] or '') ~= ARGV[18] then return finish('conflict') end
-  if version then
-    bury(record, meta[11], now, ARGV[20])
-    invalidate(copies, node, node_prefix, everybody, string.format('i%s %.0f', id, counter))
-  end
-  if token ~= '' or version then wake(lock, queue, node_prefix) end
-  return {'ok', 0, '', now, 0, 1}
-end
+if again and string.find(tags, tag, 1, true) then return finish('done') end
 if mode == 'create' then
   if version then return deny('exists') end
-  if meta[10] then return finish('removed') end
+  if rare[4] then return finish('removed') end
 elseif not version then
   return finish('removed')
-elseif newest == '' or not (idle and deadline and meta[3]) then
+elseif newest == '' or not (idle and deadline and meta[6]) then
   return finish('corrupt')
-else
-  if token ~= '' and holder and holder ~= token then return deny('lost') end
-  local same = version == expected
-  if mode == 'keys' and not same then
-    same = (meta[8] or '') == ARGV[18] and (ARGV[19] == '' or (meta[9] or '') == ARGV[19])
-  end
-  if not same then return deny('conflict') end
-end
-
--- The four lists.
-local at = 21
-local function list(width)
-  local n, first = tonumber(ARGV[at]), at + 1
-  at = first + n * width
-  return n, first
-end
-local metas, meta_at = list(2)
-local sets, set_at = list(3)
-local dels, del_at = list(1)
-local checks, check_at = list(2)
-if mode == 'keys' and version ~= expected then
-  for i = check_at, check_at + 2 * checks - 1, 2 do
-    local value = redis.call('HGET', record, '.' .. ARGV[i])
-    if (value and string.match(value, '^[^:]*') or '') ~= ARGV[i + 1] then
-      return deny('conflict')
-    end
+elseif holder and holder ~= token then
+  return deny('lost')
+elseif version ~= expected then
+  local epoch, key_set = ARGV[rest + 5], ARGV[rest + 6]
+  if mode ~= 'keys' or (rare[2] or '') ~= epoch or key_set ~= '' and (rare[3] or '') ~= key_set then
+    return deny('conflict')
   end
 end
 
 local count = string.format('%.0f', counter + 1)
 local stamp = count .. '.' .. string.sub(tag, 1, 4)
 local whole = (mode ~= 'keys' or version == expected) and 1 or 0
-if lifetime ~= '' then deadline = tonumber(lifetime) > 0 and now + tonumber(lifetime) or 0 end
-local fields = {'v', count .. '.' .. tag, 't', recent(newest, tags),
-  'n', whole == 1 and node or '', 'x', string.format('%.0f', deadline)}
+local fields = {'v', count .. '.' .. tag, 't', recent(newest, tags)}
 local function put(name, value) fields[#fields + 1] = name; fields[#fields + 1] = value end
-local time = string.format('%.0f', now)
-if mode == 'create' then put('c', time); put('r', time); put('s', time) end
-if mode == 'create' or rule == 'R' or ARGV[16] ~= '' then put('e', stamp) end
-if mode == 'create' or ARGV[17] ~= '' then put('k', stamp) end
-if rule ~= '' then
-  put('s', time)
-  if rule == 'R' then put('r', time) end
-  put('p', replace(meta[7] or '', meta[3], rule, now + tonumber(ARGV[14]), now))
-end
-for i = meta_at, meta_at + 2 * metas - 1, 2 do
-  put(ARGV[i], ARGV[i + 1])
-  if ARGV[i] == 'i' then idle = tonumber(ARGV[i + 1]) end
-end
-for i = set_at, set_at + 3 * sets - 1, 3 do
-  local ends = ARGV[i + 1] ~= '' and string.format('%.0f', now + tonumber(ARGV[i + 1])) or '0'
+local keeper = whole == 1 and node or ''
+if keeper ~= copies then put('n', keeper) end
+for i = 14, rest - 1, 3 do
+  local ends = ARGV[i + 1] ~= '' and string.format('%.0f', now + ARGV[i + 1]) or '0'
   put('.' .. ARGV[i], stamp .. ':' .. ends .. ':' .. ARGV[i + 2])
+end
+
+local deleted, timed = {}, false
+if ARGV[rest] then
+  local time, rule, lifetime, at = string.format('%.0f', now), ARGV[rest], ARGV[rest + 2], rest + 7
+  local metas = tonumber(ARGV[at])
+  for i = at + 1, at + 2 * metas, 2 do
+    put(ARGV[i], ARGV[i + 1])
+    if ARGV[i] == 'i' then idle, timed = tonumber(ARGV[i + 1]), true end
+  end
+  at = at + 1 + 2 * metas
+  for i = at + 1, at + ARGV[at] do deleted[#deleted + 1] = '.' .. ARGV[i] end
+  at = at + 1 + #deleted
+  for i = at + 1, at + (whole == 0 and 2 * ARGV[at] or 0), 2 do
+    local value = redis.call('HGET', record, '.' .. ARGV[i])
+    if (value and string.match(value, '^[^:]*') or '') ~= ARGV[i + 1] then return deny('conflict') end
+  end
+  if lifetime ~= '' then
+    deadline, timed = tonumber(lifetime) > 0 and now + lifetime or 0, true
+    put('x', string.format('%.0f', deadline))
+  end
+  if mode == 'create' then put('c', time); put('r', time); put('s', time) end
+  if mode == 'create' or rule == 'R' or ARGV[rest + 3] ~= '' then put('e', stamp) end
+  if mode == 'create' or ARGV[rest + 4] ~= '' then put('k', stamp) end
+  if rule ~= '' then
+    put('s', time)
+    if rule == 'R' then put('r', time) end
+    put('p', replace(rare[1] or '', meta[6], rule, now + ARGV[rest + 1], now))
+  end
 end
 for i = 1, #fields, 1000 do -- unpack has a limit
   redis.call('HSET', record, unpack(fields, i, math.min(i + 999, #fields)))
 end
-for i = del_at, del_at + dels - 1 do redis.call('HDEL', record, '.' .. ARGV[i]) end
+for _, field in ipairs(deleted) do redis.call('HDEL', record, field) end
 
 local expiry = slide(record, now, idle, deadline)
-if idle == 0 and expiry > 0 then redis.call('PEXPIREAT', record, string.format('%.0f', expiry)) end
-if expiry == 0 then redis.call('PERSIST', record) end
-invalidate(copies, node, node_prefix, everybody, 'i' .. id .. ' ' .. count)
+if timed and expiry == 0 then
+  redis.call('PERSIST', record)
+elseif timed and idle == 0 then
+  redis.call('PEXPIREAT', record, string.format('%.0f', expiry))
+end
+if copies ~= '' and copies ~= node then invalidate(copies, node, node_prefix, ARGV[2], 'i' .. ARGV[7] .. ' ' .. count) end
 return finish('ok', count .. '.' .. tag, now, expiry, whole)

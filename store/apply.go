@@ -1,0 +1,70 @@
+package store
+
+import (
+	"maps"
+	"time"
+)
+
+// apply returns the record that the commit makes of its base, as the script has written it.
+func (c *Commit) apply(version string, now time.Time) *Record {
+	r := &Record{ID: c.ID}
+	if c.Base != nil {
+		*r = *c.Base
+	}
+	stamp := stampOf(version)
+	changesUser, changesKeys := c.User != nil && *c.User != r.User, c.changesKeys()
+	r.Version = version
+	if c.Mode == Create {
+		r.Created, r.Rotated, r.Issued = now, now, now
+	}
+	if c.Hash != "" {
+		r.Hash = c.Hash
+	}
+	if c.Rotate != Stays {
+		r.Issued = now
+	}
+	if c.Rotate == Privilege {
+		r.Rotated = now
+	}
+	if c.Mode == Create || c.Rotate == Privilege || changesUser {
+		r.Epoch = stamp
+	}
+	if c.Mode == Create || changesKeys {
+		r.KeySet = stamp
+	}
+	if c.Lifetime != nil {
+		r.Deadline = time.Time{}
+		if ms := c.Lifetime.Milliseconds(); ms > 0 {
+			r.Deadline = now.Add(time.Duration(ms) * time.Millisecond)
+		}
+	}
+	if c.Idle != nil {
+		r.Idle = max(0, *c.Idle).Truncate(time.Millisecond)
+	}
+	if c.User != nil {
+		r.User = *c.User
+	}
+	if c.Client != nil {
+		r.Client = *c.Client
+	}
+	if c.Browser != nil {
+		r.Browser = *c.Browser
+	}
+	if len(c.Set)+len(c.Delete) > 0 {
+		values := make(map[string]Value, len(r.Values)+len(c.Set))
+		maps.Copy(values, r.Values)
+		for key, w := range c.Set {
+			v := Value{Stamp: stamp, Data: w.Data}
+			if w.For > 0 {
+				v.Expires = now.Add(max(time.Millisecond, w.For.Truncate(time.Millisecond)))
+			}
+			values[key] = v
+		}
+		for _, key := range c.Delete {
+			delete(values, key)
+		}
+		r.Values = values
+	}
+	r.measure()
+	return r
+}

@@ -1,0 +1,81 @@
+package store
+
+import (
+	"context"
+	"time"
+)
+
+// Sessions is what the package manager needs of a store. [*Store] keeps them in Redis; package memory is the example of
+// another one, and package storetest checks any. Most of a store that can compare and write in one transaction is
+// [Commit.Next], which says in Go what a commit makes of a record.
+//
+// An implementation is safe for concurrent use, also by other processes if it is to be shared by them. It holds to
+// this:
+//
+//   - Outcomes never blur. ErrNotFound, ErrSuperseded, ErrRemoved, ErrExists, ErrConflict and ErrCorrupt are answers of
+//     the store. ErrUnavailable says that nothing was changed; whoever cannot tell, as after a call that was cut short,
+//     says ErrOutcomeUnknown. A store that is down has no session that is "not found".
+//   - Time is the store's own, wherever a session or a value expires: processes whose clocks differ must agree. A
+//     session that has expired is absent in every respect. Times are in whole milliseconds.
+//   - A Record that was given out is never changed, and what a Commit points to belongs to the caller once Commit has
+//     returned.
+//   - Retries are the store's. A commit that is sent again because its answer was lost must find itself written, and
+//     neither repeat itself nor lose against itself; hence the tag in Record.Version, new with each commit.
+//   - Locks are not its concern. Commit.Token, Commit.Keep and Committed.Kept are for a store that lives beside the
+//     lock, as Redis does; the manager sets none of them for another.
+type Sessions interface {
+	// Open reads a session and counts as a use of it: its idle timeout begins anew, never beyond its deadline. The
+	// secret, if there is one, must be the session's, or one that it replaced: Privilege, and the answer is
+	// ErrSuperseded for as long as Commit.Old says; Periodic, and it opens the session, with Opened.Replaced, for as long,
+	// but from the moment that the current one is shown only for the store's grace window. A secret that Rotate replaced
+	// takes those before it along: whatever they were, they open nothing any more. Without a secret nothing is shown.
+	//
+	// A wrong secret and an absent session are the same ErrNotFound. Query.Known may be ignored; if it is not, the
+	// record it returns is the answer only if its version is the current one.
+	Open(ctx context.Context, q Query) (*Opened, error)
+
+	// Commit compares and writes in one step, all of it or nothing, as Commit.Next has it: with Create, ErrExists or
+	// ErrRemoved; with Whole and Take, ErrConflict unless the version is that of Commit.Base; with Keys, ErrConflict if a
+	// stamp of Commit.Checks, the epoch, or with Commit.KeySet the set of keys has changed; with Remove, if the epoch
+	// has. Only Create brings a session into being: the others get ErrRemoved if it is gone, but for Remove and Take, to
+	// which that is no error. A commit counts as a use.
+	//
+	// A secret that Commit.Rotate replaces is known for as long as Commit.Old says; see Open.
+	Commit(ctx context.Context, c *Commit) (*Committed, error)
+
+	// Touch tells of uses that happened earlier, with Use.At on this process' clock. It slides the idle timeout to where
+	// the use would have, but never creates a session, revives one, or brings its end forward.
+	Touch(ctx context.Context, uses ...Use) ([]Touched, error)
+
+	// Remove ends sessions and returns those that were there. An ID that was removed, there or not, is refused to Create
+	// with ErrRemoved for as long as a commit may be under way: a minute.
+	Remove(ctx context.Context, ids ...string) ([]Removed, error)
+
+	// Scan calls each with every session, without values and with Record.Left, until it returns false. Sessions that come
+	// or go meanwhile may be missing. It may be called for a store too large for memory, and must not stop others.
+	Scan(ctx context.Context, each func(*Record) bool) error
+
+	// What follows is an index of users. It may name sessions that are not the user's, since an entry is made before the
+	// commit that binds its session, and that may fail. It never lacks one. An entry is believed, whatever its session
+	// looks like, for as long as that commit may be under way: a minute. After it, whoever finds it wrong takes it out.
+
+	// Enlist enters a session, or enters it anew as the last one, and returns how many entries the user has. The index
+	// must last for the lifetime of the session, 0 for ever.
+	Enlist(ctx context.Context, user, id string, lifetime time.Duration) (int, error)
+
+	// Delist takes entries out. Those that are not there are no error.
+	Delist(ctx context.Context, user string, ids ...string) error
+
+	// UserSessions returns the sessions bound to the user in the order of their entry, as Scan gives them.
+	UserSessions(ctx context.Context, user string) ([]*Record, error)
+
+	// Before counts the entries of a user in front of that session: sessions bound, and those whose commit may come.
+	Before(ctx context.Context, user, id string) (int, error)
+
+	// RemoveUser ends the sessions bound to the user but those excepted, and returns their IDs. A commit under way that
+	// has entered the index and would bind one fails: ErrRemoved if it creates the session, and otherwise ErrConflict,
+	// for which Record.Fenced is made; that session itself stays.
+	RemoveUser(ctx context.Context, user string, except ...string) ([]string, error)
+}
+
+var _ Sessions = (*Store)(nil)

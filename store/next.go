@@ -1,0 +1,73 @@
+package store
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+)
+
+// Next is commit.lua in Go, for stores that compare and write in a transaction of their own. It returns what the commit
+// makes of the record that is there now, by the store's clock: nil if the session is to be removed. After ErrExists,
+// ErrRemoved or ErrConflict nothing may be written. A nil record means that there is no session, or none any more;
+// Create is then allowed, unless the store knows better, see Sessions.Remove.
+//
+// Beside the record the store keeps when it ends without use, and the replaced secrets.
+func (c *Commit) Next(record *Record, now time.Time) (*Record, error) {
+	if err := c.compare(record); err != nil {
+		return nil, err
+	}
+	if c.Mode == Remove || c.Mode == Take {
+		return nil, nil
+	}
+	onto := *c
+	onto.Base = record
+	return onto.apply(nextVersion(record), now), nil
+}
+
+// compare returns why the commit must not be written over the record.
+func (c *Commit) compare(record *Record) error {
+	base := c.Base
+	if base == nil {
+		base = &Record{}
+	}
+	switch {
+	case c.Mode == Create && record != nil:
+		return ErrExists
+	case c.Mode == Create:
+		return nil
+	case record == nil && (c.Mode == Remove || c.Mode == Take):
+		return nil
+	case record == nil:
+		return ErrRemoved
+	case record.Version == base.Version:
+		return nil
+	case c.Mode == Remove && (c.Base == nil || record.Epoch == base.Epoch):
+		return nil
+	case c.Mode != Keys, record.Epoch != base.Epoch, c.KeySet && record.KeySet != base.KeySet:
+		return ErrConflict
+	}
+	for key, stamp := range c.Checks {
+		if record.Values[key].Stamp != stamp {
+			return ErrConflict
+		}
+	}
+	return nil
+}
+
+// Fenced returns the record under a new version and epoch, so that every commit under way on it fails with ErrConflict.
+func (r *Record) Fenced() *Record {
+	fenced := *r
+	fenced.Version = nextVersion(r)
+	fenced.Epoch = stampOf(fenced.Version)
+	return &fenced
+}
+
+// nextVersion returns the version of the commit after a record.
+func nextVersion(r *Record) string {
+	counter := uint64(0)
+	if r != nil {
+		counter = r.Counter()
+	}
+	return strconv.FormatUint(counter+1, 10) + "." + keys.Random(64)
+}
