@@ -6,8 +6,8 @@ import (
 )
 
 // Codec turns values into bytes and back. It is used by many goroutines at once. Unmarshal must neither change nor keep
-// data, which requests share; encoding/json does not. An error of Marshal fails the commit
-// with ErrEncode; one of Unmarshal is ErrDecode, see [Key.Lookup].
+// data, which requests share; encoding/json does not. An error of Marshal fails the commit with ErrEncode; one of
+// Unmarshal is ErrDecode, see [Key.Lookup].
 type Codec interface {
 	Marshal(v any) ([]byte, error)
 	Unmarshal(data []byte, v any) error

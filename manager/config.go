@@ -13,6 +13,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/rdb"
+	"github.com/holdfast-go/holdfast/store"
 )
 
 // Mode is how a request opens its session.
@@ -99,6 +100,14 @@ type Config struct {
 	//
 	// Defaults to JSON{}.
 	Codec Codec
+
+	// Store keeps the sessions. Locks and messages stay in Redis, which the Store need not be. It is not closed with the
+	// Manager, and may be shared by several. A request that writes costs five round trips instead of two, three of them to
+	// the Store, and one that reads always costs one: there are no local copies. What the store's own secrets need, such
+	// as RotateGrace, it must be told by itself.
+	//
+	// Defaults to Redis.
+	Store store.Sessions
 
 	// Prefix begins every Redis key and channel. Managers with different prefixes share a Redis without sharing
 	// anything else. It has no braces, which tell Redis Cluster where a key goes.
@@ -217,7 +226,8 @@ type Config struct {
 	// Defaults to slog.Default().
 	Logger *slog.Logger
 
-	// Insecure lets the default cookie travel over plain HTTP, for http://localhost. It is then called "session".
+	// Insecure lets the default cookie travel over plain HTTP, for http://localhost. It is then called "session", so it
+	// is another cookie than in production.
 	//
 	// Defaults to false.
 	Insecure bool

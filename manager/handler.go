@@ -109,6 +109,7 @@ func (m *Manager) run(w http.ResponseWriter, r *http.Request, s *Session, next h
 		err := m.commit(r.Context(), s.request)
 		if err != nil {
 			before.restore(w)
+			m.tellClient(w, s.request) // of a removal that was made before the rest failed
 			m.refuse(w, r, err)
 			return err
 		}

@@ -8,7 +8,8 @@ import (
 // Rotate gives the client a new token with the commit and keeps everything else. Call it whenever the client's
 // privileges change, above all at login: it is what defeats session fixation. The old token is worthless at once, also
 // for requests that are under way with it, and for Config.RotateGrace its bearers are neither let in nor logged out.
-// The lifetime starts anew.
+// The lifetime starts anew. A session that is not stored yet gets its first token anyway, and Rotate alone does not
+// store it.
 func (s *Session) Rotate() {
 	ok := s.change()
 	defer s.mu.Unlock()

@@ -22,8 +22,8 @@ type merged struct {
 //
 // The other session is locked until this one is committed: one round trip now, and one more at the commit. It returns
 // ErrNotFound if there is no such session, or the token was replaced, and the outcomes of a lock.
-func (s *Session) Merge(ctx context.Context, text string) error {
-	t, ok := s.m.tokens.parse(text)
+func (s *Session) Merge(ctx context.Context, token string) error {
+	t, ok := s.m.tokens.parse(token)
 	if !ok {
 		return fmt.Errorf("merge session: %w", ErrNotFound)
 	}

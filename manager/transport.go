@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Load opens the session of a token for a transport that is not HTTP, in mode Exclusive, and returns a context that
+// Load opens the session of a token for a transport that is not HTTP, in mode Exclusive, without metadata of the client, and returns a context that
 // Session and Commit find it in. An empty or unknown token gives a new session. The returned context is cancelled when
 // the session's lock is lost, and by Discard, which is to be called in any case: defer it. One round trip.
 func (m *Manager) Load(ctx context.Context, token string) (context.Context, error) {
