@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -188,57 +189,93 @@ func TestReleaseOfALockThatIsGone(t *testing.T) {
 	})
 }
 
-// silence is a go-redis hook that keeps pipelines from Redis until their time is over.
-type silence struct{ on atomic.Bool }
+// links are the connections of one client to a server in memory. They can go silent without ending.
+type links struct {
+	silent atomic.Bool // all of them, also those to come
 
-func (*silence) DialHook(next redis.DialHook) redis.DialHook          { return next }
-func (*silence) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+	mu  sync.Mutex // guards what follows
+	all []*link
+}
 
-func (h *silence) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error {
-		if !h.on.Load() {
-			return next(ctx, cmds)
+type link struct {
+	net.Conn
+	of   *links
+	dead atomic.Bool
+}
+
+func (l *link) Write(b []byte) (int, error) {
+	if l.dead.Load() || l.of.silent.Load() {
+		return len(b), nil
+	}
+	return l.Conn.Write(b)
+}
+
+// newLinks returns a client of the server and its connections.
+func newLinks(t *testing.T, srv *embedded.Server) (*redis.Client, *links) {
+	t.Helper()
+	ls := &links{}
+	opt := *srv.NewClient().Options()
+	dial := opt.Dialer
+	opt.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
 		}
-		<-ctx.Done()
-		for _, cmd := range cmds {
-			cmd.SetErr(ctx.Err())
-		}
-		return ctx.Err()
+		l := &link{Conn: conn, of: ls}
+		ls.mu.Lock()
+		defer ls.mu.Unlock()
+		ls.all = append(ls.all, l)
+		return l, nil
+	}
+	client := redis.NewClient(&opt)
+	t.Cleanup(func() { client.Close() })
+	return client, ls
+}
+
+// dials is how many connections there were.
+func (ls *links) dials() int {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return len(ls.all)
+}
+
+// kill silences the connections that there are.
+func (ls *links) kill() {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range ls.all {
+		l.dead.Store(true)
 	}
 }
 
 // While Redis does not answer, a lease still ends before anybody else can have the lock, whatever Timeout is.
 func TestLeaseEndsInTimeWhenRenewalsHang(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		hook := &silence{}
-		client := srv.NewClient()
-		client.AddHook(hook)
+		client, links := newLinks(t, srv)
 		lease := mustAcquire(t, s.locker(client, lock.Config{Timeout: ttl}))
 		out := make(chan acquired)
 		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Wait: -1}), "next", out)
 		start := time.Now()
-		hook.on.Store(true)
+		links.silent.Store(true)
 		<-lease.Context().Done()
 		between(t, "lost", time.Since(start), ttl/2, ttl*9/10)
 		mustMatch(t, context.Cause(lease.Context()), lock.ErrLost)
 		next := mustGet(t, out)
 		between(t, "went on", time.Since(start), ttl, ttl+jitter)
+		links.silent.Store(false)
 		mustMatch(t, lease.Release(t.Context()), lock.ErrLost)
 		mustRelease(t, next.lease)
-		hook.on.Store(false)
 	})
 }
 
 // A renewal that fails is tried again while there is time.
 func TestRenewalIsTriedAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		hook := &silence{}
-		client := srv.NewClient()
-		client.AddHook(hook)
+		client, links := newLinks(t, srv)
 		lease := mustAcquire(t, s.locker(client, lock.Config{Timeout: ttl}))
-		hook.on.Store(true)
+		links.silent.Store(true)
 		time.Sleep(ttl / 2)
-		hook.on.Store(false)
+		links.silent.Store(false)
 		time.Sleep(2 * ttl)
 		if !lease.Trusted() {
 			t.Errorf("lost: %v", context.Cause(lease.Context()))
@@ -263,46 +300,22 @@ func TestLeaseHeedsTheCallersContext(t *testing.T) {
 	})
 }
 
-// wire is a connection that can go silent without ending.
-type wire struct {
-	net.Conn
-	dead *atomic.Bool
-}
-
-func (w wire) Write(b []byte) (int, error) {
-	if w.dead.Load() {
-		return len(b), nil
-	}
-	return w.Conn.Write(b)
-}
-
 // The listener notices a link that has gone silent, and does not mistake a quiet night for one.
 func TestListenerNoticesADeadLink(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		dial := srv.NewClient().Options().Dialer
-		opt := *srv.NewClient().Options()
-		var last atomic.Pointer[atomic.Bool]
-		var dials atomic.Int64
-		opt.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := dial(ctx, network, addr)
-			dials.Add(1)
-			last.Store(&atomic.Bool{})
-			return wire{conn, last.Load()}, err
-		}
-		client := redis.NewClient(&opt)
-		t.Cleanup(func() { client.Close() })
+		client, links := newLinks(t, srv)
 		waiting := s.locker(client, lock.Config{Wait: -1})
 		synctest.Wait() // it listens: the only connection so far
 
 		time.Sleep(8 * time.Hour)
-		if dials.Load() != 1 {
-			t.Fatalf("in a quiet night it connected %d times, want once", dials.Load())
+		if links.dials() != 1 {
+			t.Fatalf("in a quiet night it connected %d times, want once", links.dials())
 		}
 
-		last.Load().Store(true)
+		links.kill()
 		time.Sleep(25 * time.Second)
-		if dials.Load() != 2 {
-			t.Fatalf("connected %d times, want a second time", dials.Load())
+		if links.dials() != 2 {
+			t.Fatalf("connected %d times, want a second time", links.dials())
 		}
 		holder := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{}))
 		out := make(chan acquired)

@@ -40,14 +40,21 @@ func (l *Locker) listen() {
 // hear subscribes once and reads until the connection is lost.
 func (l *Locker) hear() (confirmed bool, err error) {
 	sub := l.db.Client().Subscribe(l.stop) // without a channel: nothing is sent yet
+	done := make(chan struct{})
+	err = l.db.Do(l.stop, func(ctx context.Context) error {
+		defer close(done)
+		return sub.Subscribe(ctx, l.space.Node(l.cfg.Node))
+	})
+	if err != nil {
+		go func() { // it may still be connecting, and Close would wait for that
+			<-done
+			_ = sub.Close()
+		}()
+		return false, err
+	}
 	defer sub.Close()
 	release := context.AfterFunc(l.stop, func() { _ = sub.Close() })
 	defer release()
-	ctx, cancel := context.WithTimeout(l.stop, l.db.Timeout())
-	defer cancel()
-	if err := sub.Subscribe(ctx, l.space.Node(l.cfg.Node)); err != nil {
-		return false, err
-	}
 
 	// After an error PubSub connects anew by itself before it returns the error, and for nothing but that it uses the
 	// context. A dead one keeps it from that.

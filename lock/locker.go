@@ -116,9 +116,13 @@ func (l *Locker) Acquire(ctx context.Context, key string) (*Lease, error) {
 	return lease, nil
 }
 
-// AcquireWith is Acquire with a rider of the caller's, for packages of this module. When a lease comes from a request
-// of this process that vouched for a state (see [Lease.Done]), the rider is not asked and Lease.State returns the state.
+// AcquireWith is Acquire with a rider of the caller's, for packages of this module; a nil one asks for nothing but the
+// lock. When a lease comes from a request of this process that vouched for a state (see [Lease.Done]), the rider is not
+// asked and Lease.State returns the state.
 func (l *Locker) AcquireWith(ctx context.Context, key string, rider Rider) (*Lease, error) {
+	if rider == nil {
+		rider = plain{keys: l.space.Of(key), outlived: true}
+	}
 	patience := patience{ctx: ctx, closed: l.closed, limit: l.cfg.Wait, start: time.Now()}
 	defer patience.end()
 	if err := patience.over(); err != nil {
@@ -183,7 +187,7 @@ func (l *Locker) pass(key string, t turn) {
 // there is nothing to ask, unless the turn comes too late for that.
 func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p *patience) (*Lease, error) {
 	if t.state != nil && time.Now().Before(t.lease.until) {
-		lease, err := l.lease(ctx, key, t.token, t.lease, t.state, !isPlain(rider))
+		lease, err := l.lease(ctx, key, t.token, t.lease, t.state, outlived(rider))
 		if err != nil {
 			l.abandon(key, t.token)
 		}
@@ -206,7 +210,7 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p
 		}
 		switch at.Place {
 		case queue.Held:
-			lease, err := l.lease(ctx, key, token, l.trust(sent), nil, !isPlain(rider))
+			lease, err := l.lease(ctx, key, token, l.trust(sent), nil, outlived(rider))
 			if err != nil {
 				l.abandon(key, token)
 			}

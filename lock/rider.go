@@ -49,10 +49,11 @@ func (c *carriage) Eval(ctx context.Context, script string, ks []string, args ..
 func (c *carriage) send(ctx context.Context, obtain func(redis.Pipeliner) *redis.Cmd) *redis.Cmd {
 	type answers struct{ obtain, rider *redis.Cmd }
 	got := make(chan answers, 1)
+	inFull := c.inFull // the call may outlive this one
 	err := c.db.Do(ctx, func(ctx context.Context) error {
 		pipe := c.db.Client().Pipeline()
 		a := answers{obtain: obtain(pipe)}
-		if c.inFull {
+		if inFull {
 			a.rider = pipe.Eval(ctx, c.step.Script.Source, c.step.Keys, c.step.Args...)
 		} else {
 			a.rider = pipe.EvalSha(ctx, c.step.Script.Hash(), c.step.Keys, c.step.Args...)
@@ -105,13 +106,17 @@ var enterBody string
 var enterScript = queue.NewScript(enterBody)
 
 // plain is the rider of Acquire: it asks for the lock and nothing else.
-type plain struct{ keys keys.Keys }
+type plain struct {
+	keys     keys.Keys
+	outlived bool // see Lease.outlived
+}
 
 var _ Rider = plain{}
 
-func isPlain(r Rider) bool {
-	_, ok := r.(plain)
-	return ok
+// outlived reports whether the context of a lease that a rider brings goes on after it: see Lease.Context.
+func outlived(r Rider) bool {
+	p, ok := r.(plain)
+	return !ok || p.outlived
 }
 
 func (p plain) Step(ask queue.Ask) queue.Step {

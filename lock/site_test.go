@@ -18,6 +18,8 @@ import (
 
 const key = "invoice 42"
 
+var quiet = slog.New(slog.DiscardHandler)
+
 // site is a Redis as one test sees it. When the test ends and all its lockers are closed, no key may be left there.
 type site struct {
 	t      testing.TB
@@ -66,9 +68,7 @@ func bubble(t *testing.T, fn func(t *testing.T, s *site, srv *embedded.Server)) 
 func (s *site) locker(client redis.UniversalClient, cfg lock.Config) *lock.Locker {
 	s.t.Helper()
 	cfg.Prefix = s.prefix
-	if cfg.Logger == nil {
-		cfg.Logger = slog.New(slog.DiscardHandler)
-	}
+	cfg.Logger = quiet
 	l, err := lock.New(client, &cfg)
 	if err != nil {
 		s.t.Fatal(err)

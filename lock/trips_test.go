@@ -69,13 +69,14 @@ func TestWaitingTakesTwoRoundTrips(t *testing.T) {
 	each(t, func(t *testing.T, s *site, b redistest.Backend) {
 		holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
 		p := redistest.Tap(t, b.Addr)
-		l := s.locker(redistest.TapClient(t, p), lock.Config{})
-		s.listening(2)
+		l := s.locker(redistest.TapClient(t, p), lock.Config{Node: "node"}) // a listener asks when it has connected
 		out := make(chan acquired)
 		background(t.Context(), l, "waiter", out)
 		s.queued(1)
+		token := s.admin.LIndex(t.Context(), s.keys.Queue, 0).Val()
 		p.Reset()
 		mustRelease(t, holder)
+		l.Granted(token)
 		lease := mustGet(t, out).lease
 		mustTake(t, p, 1, "answering the grant")
 		mustRelease(t, lease)

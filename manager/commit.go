@@ -18,25 +18,46 @@ type plan struct {
 	lease  *lock.Lease
 	merged []merged
 	inject bool // the client is told the token and its time
+
+	repeated bool // the session was committed or discarded before
 }
 
-// commit writes the changes of a session once. A second call returns nil.
+// commit writes the changes of a session once. A second call returns what came of the first.
 func (m *Manager) commit(ctx context.Context, s *request) error {
 	start := time.Now()
 	p, err := s.close()
-	if err != nil || p.remove == nil && p.write == nil && p.merged == nil {
+	if p.repeated || err == nil && p.remove == nil && p.write == nil && p.merged == nil {
 		m.release(p.lease)
-		m.settle(ctx, p.merged, false)
 		return err
 	}
-	// The change does not depend on the client's patience.
+	if err == nil {
+		err = m.perform(ctx, s, p)
+	} else {
+		m.release(p.lease)
+		m.settle(ctx, p.merged, false)
+	}
+	m.counts.committed(err)
+	if err != nil {
+		err = fmt.Errorf("commit session: %w", err)
+		s.mu.Lock()
+		s.failed = err
+		s.mu.Unlock()
+	}
+	if f := m.cfg.Hooks.Committed; f != nil {
+		f(ctx, p.event(s, time.Since(start), err))
+	}
+	return err
+}
+
+// perform does what a plan says. The change does not depend on the client's patience.
+func (m *Manager) perform(ctx context.Context, s *request, p plan) (err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.LockTTL)
 	defer cancel()
 	if p.remove != nil {
 		if _, err = m.send(ctx, p.remove, p.lease); errors.Is(err, ErrRemoved) {
 			err = nil
 		}
-		p.lease = nil // the same script has released it
+		p.lease = nil // send has released it
 		s.mu.Lock()
 		s.result.remove = err == nil
 		s.mu.Unlock()
@@ -45,13 +66,6 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 		err = m.write(ctx, s, p)
 	}
 	m.settle(ctx, p.merged, err == nil)
-	m.counts.committed(err)
-	if err != nil {
-		err = fmt.Errorf("commit session: %w", err)
-	}
-	if f := m.cfg.Hooks.Committed; f != nil {
-		f(ctx, p.event(s, time.Since(start), err))
-	}
 	return err
 }
 
@@ -89,7 +103,8 @@ func (m *Manager) write(ctx context.Context, s *request, p plan) error {
 		s.result = result{inject: true, token: p.token.text, expires: m.expiry(p.write, c)}
 		s.mu.Unlock()
 	}
-	return m.limit(ctx, p.write)
+	m.limit(ctx, p.write)
+	return nil
 }
 
 // close ends the changes of a session and returns what they amount to. After an error only the lease counts.
@@ -98,7 +113,7 @@ func (s *request) close() (plan, error) {
 	defer s.mu.Unlock()
 	switch s.state {
 	case done:
-		return plan{}, nil
+		return plan{repeated: true}, s.failed
 	case unopened:
 		s.state = done
 		return plan{}, nil
@@ -112,7 +127,7 @@ func (s *request) close() (plan, error) {
 	if s.m.closed.Load() && p.lease == nil && (s.doomed != nil || s.modified()) {
 		return p, ErrClosed
 	}
-	if s.wiped || s.doomed != nil {
+	if s.wiped && s.doomed == nil { // else once it is removed
 		s.result.remove = s.shown != ""
 	}
 	if s.doomed != nil {
@@ -249,7 +264,9 @@ func (m *Manager) send(ctx context.Context, c *store.Commit, lease *lock.Lease) 
 			m.release(lease)
 			return nil, ErrLockLost
 		}
-		c.Token, c.Keep = lease.Token(), c.Mode != store.Remove && lease.Keep()
+		if m.redis != nil {
+			c.Token, c.Keep = lease.Token(), c.Mode != store.Remove && lease.Keep()
+		}
 	}
 	fill := m.copies.begin(c.ID)
 	out, err := m.store.Commit(ctx, c)
@@ -258,7 +275,8 @@ func (m *Manager) send(ctx context.Context, c *store.Commit, lease *lock.Lease) 
 	} else {
 		m.copies.drop(c.ID)
 	}
-	if lease == nil {
+	if lease == nil || m.redis == nil {
+		m.release(lease) // the store has not done it
 		return out, err
 	}
 	if out == nil {

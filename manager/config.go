@@ -103,8 +103,8 @@ type Config struct {
 
 	// Store keeps the sessions. Locks and messages stay in Redis, which the Store need not be. It is not closed with the
 	// Manager, and may be shared by several. A request that writes costs five round trips instead of two, three of them to
-	// the Store, and one that reads always costs one: there are no local copies. What the store's own secrets need, such
-	// as RotateGrace, it must be told by itself.
+	// the Store, and one that reads always costs one: there are no local copies. The grace of tokens that RotateEvery has
+	// replaced is the Store's own setting.
 	//
 	// Defaults to Redis.
 	Store store.Sessions

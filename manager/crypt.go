@@ -7,6 +7,8 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync"
+	"unsafe"
 )
 
 // vault encrypts with AES-256-GCM: the first key encrypts, all decrypt. What it seals is bound to a context, so that
@@ -54,30 +56,49 @@ func newVault(keys [][]byte, purpose string) (*vault, error) {
 	return v, nil
 }
 
-// seal encrypts a text for a context.
-func (v *vault) seal(text, context string) string {
+// seal encrypts a text for one place: a name, and where that name counts.
+func (v *vault) seal(text, where, name string) string {
 	k := v.aeads[0]
 	out := make([]byte, 0, 1+len(k.name)+len(text)+k.Overhead())
 	out = append(append(out, sealedMark), k.name[:]...)
-	return string(k.Seal(out, nil, []byte(text), []byte(context))) //nolint:gosec // it draws the nonce itself
+	place := placeOf(where, name)
+	out = k.Seal(out, nil, bytesOf(text), *place) //nolint:gosec // the AEAD draws its nonces itself
+	places.Put(place)
+	return stringOf(out)
 }
 
-// open decrypts what seal has made for the same context.
-func (v *vault) open(sealed, context string) (string, error) {
+// open decrypts what seal has made for the same place.
+func (v *vault) open(sealed, where, name string) (string, error) {
 	const head = 1 + 4
 	if len(sealed) < head || sealed[0] != sealedMark {
 		return "", errSealed
 	}
-	for _, k := range v.aeads {
+	place := placeOf(where, name)
+	defer places.Put(place)
+	for i := range v.aeads {
+		k := &v.aeads[i]
 		if string(k.name[:]) != sealed[1:head] {
 			continue
 		}
-		if text, err := k.Open(nil, nil, []byte(sealed[head:]), []byte(context)); err == nil {
-			return string(text), nil
+		if text, err := k.Open(nil, nil, bytesOf(sealed[head:]), *place); err == nil {
+			return stringOf(text), nil
 		}
 	}
 	return "", errSealed
 }
+
+// places has room for the places of values. Every read of an encrypted value needs one.
+var places = sync.Pool{New: func() any { return new([]byte) }}
+
+func placeOf(where, name string) *[]byte {
+	place := places.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	*place = append(append(append((*place)[:0], where...), 0), name...)
+	return place
+}
+
+// bytesOf and stringOf spare copies: the bytes are only read, and nobody else has them to change the string.
+func bytesOf(s string) []byte  { return unsafe.Slice(unsafe.StringData(s), len(s)) } //nolint:gosec // see above
+func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) } //nolint:gosec // see above
 
 // sealValue encrypts a session's value, if values are encrypted. It is bound to its session and key.
 func (m *Manager) sealValue(id, key, data string) string {
@@ -87,7 +108,7 @@ func (m *Manager) sealValue(id, key, data string) string {
 		}
 		return data
 	}
-	return m.vault.seal(data, id+"\x00"+key)
+	return m.vault.seal(data, id, key)
 }
 
 // openValue decrypts a value from Redis.
@@ -102,5 +123,5 @@ func (m *Manager) openValue(id, key, data string) (string, error) {
 		}
 		return data, nil
 	}
-	return m.vault.open(data, id+"\x00"+key)
+	return m.vault.open(data, id, key)
 }

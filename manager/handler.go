@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 
 	"github.com/holdfast-go/holdfast/lock"
@@ -174,9 +175,7 @@ func headerOf(w http.ResponseWriter) header {
 func (h header) restore(w http.ResponseWriter) {
 	now := w.Header()
 	clear(now)
-	for name, values := range h {
-		now[name] = values
-	}
+	maps.Copy(now, h)
 }
 
 // heed cancels the context of a lazy request when its lease is lost.

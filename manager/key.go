@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unsafe"
 )
 
 // Key is the name and the type of a value in a session. Declare each one once, as a package variable, and two places
@@ -121,5 +120,5 @@ func (s *Session) undecodable(name string, err error) {
 // decode reads an encoded value. The codec gets the bytes of the snapshot themselves, which all requests share: a
 // Codec must not change or keep what it decodes.
 func (m *Manager) decode(data string, v any) error {
-	return m.cfg.Codec.Unmarshal(unsafe.Slice(unsafe.StringData(data), len(data)), v) //nolint:gosec // see above
+	return m.cfg.Codec.Unmarshal(bytesOf(data), v)
 }

@@ -20,18 +20,20 @@ func (s *Session) Rotate() {
 
 // Destroy ends the session with the commit, for everybody who holds its token, and tells the client to forget the
 // token, also if the session had ended already. It never comes back. What is stored afterwards in the same request
-// goes into a fresh session with an ID and a token of its own. A child session only loses its values.
+// goes into a fresh session with an ID and a token of its own. A child session only loses its values. A token that was
+// superseded by Rotate destroys nothing.
 func (s *Session) Destroy() {
 	ok := s.change()
 	defer s.mu.Unlock()
 	if !ok {
 		return
 	}
-	if s.branch != "" {
+	switch {
+	case s.branch != "":
 		s.clear()
-		return
+	case !s.superseded: // the session that the token once opened is somebody's by now
+		s.destroy()
 	}
-	s.destroy()
 }
 
 // destroy is Destroy with mu held.

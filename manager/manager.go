@@ -22,7 +22,8 @@ type Manager struct {
 	cfg     Config
 	tokens  tokens
 	locker  *lock.Locker
-	store   *store.Store
+	store   store.Sessions
+	redis   *store.Store // the same, if the sessions are in Redis beside their locks; nil with Config.Store
 	feed    *invalidate.Feed
 	copies  *copies // nil: none are kept
 	vault   *vault  // of values in Redis; nil: they are not encrypted
@@ -37,7 +38,8 @@ type Manager struct {
 
 // New returns a Manager on the client: a single Redis, Sentinel or Cluster, Valkey included. The client stays the
 // caller's: it is never changed and never closed, and must live longer than the Manager. A nil Config takes the
-// defaults; a Config is copied, and a mistake in it is an error that names the field. New does not wait for Redis.
+// defaults; a Config is copied, and a mistake in it is an error that names the field. New does not wait for Redis. What
+// the Config brings, such as a Store, stays the caller's likewise.
 func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	if client == nil {
 		return nil, errors.New("manager: the client is nil: pass the go-redis client of the application")
@@ -71,15 +73,18 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 	node := keys.NewNode()
 	grant := min(2*time.Second, c.LockTTL)
 	keeper := node
-	if c.CacheBytes < 0 {
-		keeper = ""
+	if c.CacheBytes < 0 || c.Store != nil {
+		keeper = "" // another store tells nobody of changes
 	}
-	m.store, err = store.New(client, store.Config{
-		Prefix: c.Prefix, Node: keeper, Timeout: c.Timeout,
-		LockTTL: c.LockTTL, GrantTTL: grant, Grace: c.RotateGrace,
-	})
-	if err != nil {
-		return err
+	if m.store = c.Store; m.store == nil {
+		m.redis, err = store.New(client, store.Config{
+			Prefix: c.Prefix, Node: keeper, Timeout: c.Timeout,
+			LockTTL: c.LockTTL, GrantTTL: grant, Grace: c.RotateGrace,
+		})
+		if err != nil {
+			return err
+		}
+		m.store = m.redis
 	}
 	if keeper != "" {
 		if m.copies, err = newCopies(c); err != nil {

@@ -163,8 +163,11 @@ func (m *Manager) query(t token) (store.Query, *cache.Fill) {
 
 // findLocked takes the lock and reads in the same round trip.
 func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
+	if m.redis == nil {
+		return m.findApart(ctx, t)
+	}
 	q, fill := m.query(t)
-	ride := m.store.Ride(q)
+	ride := m.redis.Ride(q)
 	lease, err := m.locker.AcquireWith(ctx, t.id, ride)
 	if errors.Is(err, lock.ErrRefused) {
 		_, err = ride.Result()
@@ -190,6 +193,25 @@ func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
 	}
 	o, _ := ride.Result()
 	return m.opened(*fill, o, lease), nil
+}
+
+// findApart is findLocked for a store that knows nothing of the lock, in three round trips. The store is asked before as
+// well, so that nobody queues with a wrong secret.
+func (m *Manager) findApart(ctx context.Context, t token) (found, error) {
+	if _, err := m.ask(ctx, t); err != nil {
+		return found{}, err
+	}
+	lease, err := m.locker.AcquireWith(ctx, t.id, nil)
+	if err != nil {
+		return found{}, err
+	}
+	f, err := m.ask(ctx, t)
+	if err != nil {
+		m.release(lease)
+		return found{}, err
+	}
+	f.lease = lease
+	return f, nil
 }
 
 // opened keeps what Redis has answered.

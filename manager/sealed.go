@@ -49,7 +49,7 @@ func (k Sealed[T]) Set(m *Manager, w http.ResponseWriter, v T, d time.Duration) 
 		expires = ends
 	}
 	text := binary.BigEndian.AppendUint64(nil, uint64(ends.UnixMilli()))
-	ck := c.lasting(b64.EncodeToString([]byte(m.cookies.seal(string(append(text, data...)), c.name()))), expires)
+	ck := c.lasting(b64.EncodeToString([]byte(m.cookies.seal(string(append(text, data...)), "", c.name()))), expires)
 	if n := len(ck.String()); n > maxCookie {
 		return fmt.Errorf("seal cookie: %w: %d bytes, and browsers take %d", ErrTooLarge, n, maxCookie)
 	}
@@ -69,7 +69,7 @@ func (k Sealed[T]) Get(m *Manager, r *http.Request) (v T, ok bool) {
 	if err != nil {
 		return v, false
 	}
-	plain, err := m.cookies.open(string(sealed), c.name())
+	plain, err := m.cookies.open(string(sealed), "", c.name())
 	if err != nil || len(plain) < 8 {
 		return v, false
 	}

@@ -52,6 +52,7 @@ type request struct {
 	wiped    bool          // Destroy was called and nothing was stored since
 
 	err    error // fails the commit
+	failed error // what the commit returned
 	late   error // a change came after the commit
 	result result
 
@@ -136,11 +137,14 @@ func (s *request) fail(err error) {
 	}
 }
 
-// Err returns what will make the commit fail, or has: a value that could not be encoded, a change of a read-only
+// Err returns what will make the commit fail, or how it has failed: a value that could not be encoded, a change of a read-only
 // session, a lazy session that could not be opened; and ErrCommitted if a change came after the commit, and is lost.
 func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.failed != nil {
+		return errors.Join(s.failed, s.late)
+	}
 	return errors.Join(s.err, s.late)
 }
 

@@ -23,6 +23,7 @@ type Stats struct {
 	Conflicts     int64         // commits refused: the session had changed, was removed or the lock was lost
 	Unavailable   int64         // commits that Redis did not take
 	OutcomeLost   int64         // commits of which nobody knows
+	Rejected      int64         // commits that were not sent: too large, not encodable, read-only
 	Undecodable   int64         // values that could not be decoded or decrypted
 	Late          int64         // requests that changed a session after its commit
 	Refused       int64         // requests answered by the ErrorHandler
@@ -38,6 +39,7 @@ type counts struct {
 	opens, localHits, waits                   atomic.Int64
 	malformed, unknown, superseded, corrupt   atomic.Int64
 	commits, conflicts, unavailable, outcome  atomic.Int64
+	rejected                                  atomic.Int64
 	undecodable, late, refused, invalidations atomic.Int64
 }
 
@@ -52,8 +54,10 @@ func (c *counts) committed(err error) {
 		c.outcome.Add(1)
 	case errors.Is(err, ErrUnavailable):
 		c.unavailable.Add(1)
-	default:
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrRemoved), errors.Is(err, ErrLockLost):
 		c.conflicts.Add(1)
+	default:
+		c.rejected.Add(1)
 	}
 }
 
@@ -72,6 +76,7 @@ func (m *Manager) Stats() Stats {
 		Conflicts:     c.conflicts.Load(),
 		Unavailable:   c.unavailable.Load(),
 		OutcomeLost:   c.outcome.Load(),
+		Rejected:      c.rejected.Load(),
 		Undecodable:   c.undecodable.Load(),
 		Late:          c.late.Load(),
 		Refused:       c.refused.Load(),

@@ -1,0 +1,167 @@
+package rdb_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/rdb"
+	"github.com/holdfast-go/holdfast/internal/redistest"
+)
+
+// answer is an error that Redis sent.
+type answer string
+
+func (a answer) Error() string { return string(a) }
+func (answer) RedisError()     {}
+
+func TestSort(t *testing.T) {
+	t.Parallel()
+	dial := &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	read := &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+	kinds := []struct {
+		err  error
+		want error // nil: it stays as it is
+	}{
+		{nil, nil},
+		{redis.Nil, nil},
+		{answer("WRONGTYPE Operation against a key"), nil},
+		{answer("NOSCRIPT No matching script"), nil},
+		{answer("ERR no such command"), nil},
+
+		{dial, rdb.ErrUnavailable},
+		{fmt.Errorf("get: %w", dial), rdb.ErrUnavailable},
+		{redis.ErrPoolTimeout, rdb.ErrUnavailable},
+		{redis.ErrPoolExhausted, rdb.ErrUnavailable},
+		{redis.ErrClosed, rdb.ErrUnavailable},
+		{answer("LOADING Redis is loading the dataset in memory"), rdb.ErrUnavailable},
+		{answer("READONLY You can't write against a read only replica."), rdb.ErrUnavailable},
+		{answer("OOM command not allowed"), rdb.ErrUnavailable},
+		{answer("NOPERM this user has no permissions"), rdb.ErrUnavailable},
+		{answer("CLUSTERDOWN The cluster is down"), rdb.ErrUnavailable},
+		{answer("MOVED 1 127.0.0.1:1"), rdb.ErrUnavailable},
+
+		{io.EOF, rdb.ErrUnknown},
+		{read, rdb.ErrUnknown},
+		{context.DeadlineExceeded, rdb.ErrUnknown},
+		{context.Canceled, rdb.ErrUnknown},
+		{errors.New("from a hook of the caller's"), rdb.ErrUnknown},
+	}
+	for _, kind := range kinds {
+		got := rdb.Sort(kind.err)
+		if !errors.Is(got, kind.err) {
+			t.Errorf("%v: the cause is not kept in %v", kind.err, got)
+		}
+		for _, outcome := range []error{rdb.ErrUnavailable, rdb.ErrUnknown} {
+			if is := errors.Is(got, outcome); is != (outcome == kind.want) { //nolint:errorlint // which of the two
+				t.Errorf("%v: sorted as %v, want %v", kind.err, got, kind.want)
+			}
+		}
+		if again := rdb.Sort(got); again != got { //nolint:errorlint // the same value
+			t.Errorf("%v: sorted a second time as %v", kind.err, again)
+		}
+	}
+}
+
+// A client that ignores contexts, on a link that swallows everything, still gives way in time.
+func TestDoIsBounded(t *testing.T) {
+	t.Parallel()
+	const timeout = 50 * time.Millisecond
+	clients := map[string]func(addr string) redis.UniversalClient{
+		"single": func(addr string) redis.UniversalClient {
+			return redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: time.Minute, DialTimeout: time.Minute})
+		},
+		"cluster": func(addr string) redis.UniversalClient {
+			return redis.NewClusterClient(&redis.ClusterOptions{
+				Addrs:       []string{addr},
+				ReadTimeout: 300 * time.Millisecond, // its goroutine lives on for that long
+				MaxRetries:  -1,
+				ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
+					return []redis.ClusterSlot{{End: 16383, Nodes: []redis.ClusterNode{{Addr: addr}}}}, nil
+				},
+			})
+		},
+		"cluster that heeds contexts": func(addr string) redis.UniversalClient {
+			return redis.NewClusterClient(&redis.ClusterOptions{
+				Addrs: []string{addr}, ReadTimeout: time.Minute, MaxRetries: -1, ContextTimeoutEnabled: true,
+				ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
+					return []redis.ClusterSlot{{End: 16383, Nodes: []redis.ClusterNode{{Addr: addr}}}}, nil
+				},
+			})
+		},
+	}
+	srv := redistest.Shared(t)
+	for name, open := range clients {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := redistest.Tap(t, srv.Addr())
+			client := open(p.Addr())
+			t.Cleanup(func() { client.Close() })
+			db := rdb.New(client, timeout)
+			ping := func(ctx context.Context) error { return db.Client().Ping(ctx).Err() }
+			if err := rdb.New(client, 10*time.Second).Do(t.Context(), ping); err != nil {
+				t.Fatal(err)
+			}
+			p.Swallow(true)
+			start := time.Now()
+			err := rdb.Sort(db.Do(t.Context(), ping))
+			if took := time.Since(start); took < timeout/2 || took > timeout+time.Second {
+				t.Errorf("took %v", took)
+			}
+			if !errors.Is(err, rdb.ErrUnknown) || errors.Is(err, rdb.ErrUnavailable) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// The caller's client keeps its own settings.
+func TestNewLeavesTheClientAlone(t *testing.T) {
+	t.Parallel()
+	client := redis.NewClient(&redis.Options{Addr: "localhost:1", ReadTimeout: time.Minute})
+	t.Cleanup(func() { client.Close() })
+	db := rdb.New(client, time.Second)
+	if o := client.Options(); o.ContextTimeoutEnabled || o.ReadTimeout != time.Minute {
+		t.Errorf("its options are %+v", o)
+	}
+	if db.Timeout() != time.Second || rdb.New(client, 0).Timeout() != rdb.DefaultTimeout {
+		t.Errorf("the timeout is %v", db.Timeout())
+	}
+}
+
+// A command that must run once is sent once, although the client may repeat others.
+func TestOnce(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		p := redistest.Tap(t, b.Addr)
+		client := redistest.TapClient(t, p)
+		key := b.Prefix + "n"
+		incr := redis.NewScript(`return redis.call('INCR', KEYS[1]) -- ` + key) // no server knows it yet
+		ctx := t.Context()
+		if err := client.Process(ctx, rdb.Eval(ctx, `return redis.call('DEL', KEYS[1])`, []string{key}, nil)); err != nil {
+			t.Fatal(err)
+		}
+		if cmd := rdb.EvalSha(ctx, incr, []string{key}, nil); !rdb.Missing(client.Process(ctx, cmd)) {
+			t.Fatal("an unknown script ran")
+		}
+		if err := incr.Load(ctx, client).Err(); err != nil {
+			t.Fatal(err)
+		}
+		p.DropReplies(1)
+		if err := client.Process(ctx, rdb.EvalSha(ctx, incr, []string{key}, nil)); err == nil {
+			t.Error("the answer was not lost")
+		}
+		if n := client.Get(ctx, key).Val(); n != "1" {
+			t.Errorf("it ran %s times", n)
+		}
+		client.Del(ctx, key)
+	})
+}

@@ -1,0 +1,93 @@
+package lock_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/lock"
+)
+
+// Locks in all slots of a cluster, through clients that ignore contexts while they read.
+func TestCluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	prefix := redistest.Prefix(t)
+	const lockers, keys, rounds = 3, 6, 4
+	var inside [keys]atomic.Bool
+	var all sync.WaitGroup
+	for range lockers {
+		client := c.Client(t)
+		l, err := lock.New(client, &lock.Config{Prefix: prefix, TTL: time.Second, Wait: time.Minute, Logger: quiet})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := l.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		for k := range keys {
+			all.Go(func() {
+				for range rounds {
+					lease, err := l.Acquire(t.Context(), fmt.Sprint("key ", k))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if !inside[k].CompareAndSwap(false, true) {
+						t.Error("two at once")
+					}
+					time.Sleep(5 * time.Millisecond)
+					inside[k].Store(false)
+					if err := lease.Release(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+
+	// Renewals go to three masters in one pipeline.
+	client := c.Client(t)
+	l, err := lock.New(client, &lock.Config{Prefix: prefix, TTL: time.Second, Timeout: 3 * time.Second, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var leases []*lock.Lease
+	for k := range keys {
+		lease, err := l.Acquire(t.Context(), fmt.Sprint("key ", k))
+		if err != nil {
+			t.Fatal(err)
+		}
+		leases = append(leases, lease)
+	}
+	for range 15 {
+		time.Sleep(80 * time.Millisecond)
+	}
+	for _, lease := range leases {
+		if !lease.Trusted() {
+			t.Errorf("lost: %v", context.Cause(lease.Context()))
+		}
+		mustRelease(t, lease)
+	}
+	if err := l.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var left atomic.Int64
+	err = client.(*redis.ClusterClient).ForEachMaster(t.Context(), func(ctx context.Context, c *redis.Client) error {
+		n, err := c.DBSize(ctx).Result()
+		left.Add(n)
+		return err
+	})
+	if err != nil || left.Load() > 0 {
+		t.Errorf("%d keys left (%v)", left.Load(), err)
+	}
+}

@@ -1,0 +1,197 @@
+package lock_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/internal/wiretap"
+	"github.com/holdfast-go/holdfast/lock"
+)
+
+// once keeps the client from asking a second time by itself.
+func once(o *redis.Options) { o.MaxRetries = -1 }
+
+// The answer to Acquire is lost and the client asks again: the second answer is the same.
+func TestLostAnswerIsAskedForAgain(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l, p := tapped(t, s, b, lock.Config{})
+		p.DropReplies(1)
+		lease := mustAcquire(t, l)
+		mustTake(t, p, 2, "acquiring with a lost answer")
+
+		q := redistest.Tap(t, b.Addr)
+		other := s.locker(redistest.TapClient(t, q), lock.Config{})
+		out := make(chan acquired)
+		q.DropReplies(1)
+		background(t.Context(), other, "waiter", out)
+		s.eventually("it was lost", func() bool { return q.Dropped() == 1 })
+		s.queued(1) // once, although it was sent twice
+		mustRelease(t, lease)
+		mustRelease(t, mustGet(t, out).lease)
+	})
+}
+
+// The answer to Acquire is lost for good: the lock that it left behind goes to whoever is next, long before its TTL.
+func TestLostAnswerLeavesNoLock(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l, p := tapped(t, s, b, lock.Config{TTL: time.Minute, Timeout: 3 * time.Second}, once)
+		p.DropReplies(1)
+		_, err := l.Acquire(t.Context(), key)
+		mustMatch(t, err, lock.ErrOutcomeUnknown)
+		mustNotMatch(t, err, lock.ErrUnavailable, lock.ErrTimeout)
+		mustRelease(t, mustAcquire(t, s.locker(b.Client(t), lock.Config{})))
+		if p.Dropped() != 1 {
+			t.Error("no answer was lost")
+		}
+	})
+}
+
+// The answer to a release is lost: the release says so, and neither "not ours" nor success. The next one goes on.
+func TestLostAnswerToARelease(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l, p := tapped(t, s, b, lock.Config{})
+		lease := mustAcquire(t, l)
+		out := make(chan acquired, 2)
+		for i, name := range []string{"1", "2"} {
+			background(t.Context(), s.locker(b.Client(t), lock.Config{}), name, out)
+			s.queued(int64(i) + 1)
+		}
+		p.DropReplies(1)
+		err := lease.Release(t.Context())
+		mustMatch(t, err, lock.ErrOutcomeUnknown)
+		mustNotMatch(t, err, lock.ErrLost)
+		if p.Dropped() != 1 {
+			t.Error("no answer was lost")
+		}
+		first := mustGet(t, out) // the clean-up must not take the lock from its next holder
+		select {
+		case got := <-out:
+			t.Errorf("%s came in together with %s", got.name, first.name)
+		case <-time.After(50 * time.Millisecond):
+		}
+		mustRelease(t, first.lease)
+		mustRelease(t, mustGet(t, out).lease)
+	})
+}
+
+func TestLostAnswerToARenewal(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l, p := tapped(t, s, b, lock.Config{TTL: 600 * time.Millisecond}, once)
+		lease := mustAcquire(t, l)
+		p.Reset()
+		p.DropReplies(1)
+		s.eventually("two more renewals", func() bool { return p.Trips() >= 3 })
+		if p.Dropped() != 1 {
+			t.Error("no answer was lost")
+		}
+		if !lease.Trusted() {
+			t.Errorf("lost: %v", context.Cause(lease.Context()))
+		}
+		mustRelease(t, lease)
+	})
+}
+
+// The script of a renewal is unknown to the server, of which it has only the others.
+func TestRenewalLoadsItsScript(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l, p := tapped(t, s, b, lock.Config{TTL: 600 * time.Millisecond})
+		lease := mustAcquire(t, l)
+		s.eventually("it is renewed for longer than its TTL", func() bool { return p.Trips() >= 5 })
+		if !lease.Trusted() {
+			t.Errorf("lost: %v", context.Cause(lease.Context()))
+		}
+		mustRelease(t, lease)
+	})
+}
+
+// Redis cannot be reached, in either way. Requests and releases end in time with an error that says so, and when it is
+// back all is well.
+func TestRedisIsAway(t *testing.T) {
+	faults := map[string]func(p *wiretap.Proxy){
+		"refuses": (*wiretap.Proxy).Cut,
+		"silent":  func(p *wiretap.Proxy) { p.Swallow(true) },
+	}
+	for name, fault := range faults {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, s *site, b redistest.Backend) {
+				const timeout = 100 * time.Millisecond
+				l, p := tapped(t, s, b, lock.Config{Timeout: timeout, Node: "node"})
+				held, err := l.Acquire(t.Context(), "held")
+				if err != nil {
+					t.Fatal(err)
+				}
+				waiting := make(chan acquired)
+				holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
+				background(t.Context(), l, "waiter", waiting)
+				s.eventually("it knows that it waits", func() bool { return l.Stats().Queued == 1 })
+
+				fault(p)
+				start := time.Now()
+				_, err = l.Acquire(t.Context(), "free")
+				if took := time.Since(start); took > timeout+time.Second {
+					t.Errorf("acquiring failed after %v", took)
+				}
+				mustBeAway(t, err)
+				start = time.Now()
+				mustBeAway(t, held.Release(t.Context()))
+				if took := time.Since(start); took > timeout+time.Second {
+					t.Errorf("releasing failed after %v", took)
+				}
+				// Whoever comes next learns it as fast, although the clean-up goes on.
+				_, err = l.Acquire(t.Context(), "held")
+				mustBeAway(t, err)
+
+				p.Heal()
+				mustRelease(t, holder)
+				l.Recheck() // as a listener does when it has connected again
+				mustRelease(t, mustGet(t, waiting).lease)
+				s.eventually("what was held is free", func() bool {
+					return s.admin.Exists(t.Context(), s.space.Of("held").Lock).Val() == 0
+				})
+				lease, err := l.Acquire(t.Context(), "held")
+				if err != nil {
+					t.Fatal(err)
+				}
+				mustRelease(t, lease)
+			})
+		})
+	}
+}
+
+func mustBeAway(t *testing.T, err error) {
+	t.Helper()
+	mustNotMatch(t, err, lock.ErrTimeout, lock.ErrLost, lock.ErrClosed)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if !errors.Is(err, lock.ErrUnavailable) && !errors.Is(err, lock.ErrOutcomeUnknown) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// The server ends and comes back empty: locks are lost with it, and new ones work.
+func TestServerRestarts(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	s := newSite(t, srv.Client(t), redistest.Prefix(t))
+	l := s.locker(srv.Client(t), lock.Config{TTL: 600 * time.Millisecond})
+	lease := mustAcquire(t, l)
+	srv.Kill()
+	select {
+	case <-lease.Context().Done():
+		mustMatch(t, context.Cause(lease.Context()), lock.ErrLost)
+	case <-time.After(10 * time.Second):
+		t.Fatal("the lease outlived its server")
+	}
+	srv.Restart(t)
+	mustMatch(t, lease.Release(t.Context()), lock.ErrLost)
+	s.eventually("it works again", func() bool {
+		again, err := l.Acquire(t.Context(), key)
+		return err == nil && again.Release(t.Context()) == nil
+	})
+}

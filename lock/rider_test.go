@@ -1,0 +1,275 @@
+package lock_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/lock"
+)
+
+// guarded asks for the lock and reads a value in the same round trip; where there is none it does not want the lock.
+var guarded = queue.NewScript(`
+local value = redis.call('GET', KEYS[3])
+if not value then
+  leave(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[6])
+  return {'absent', 0}
+end
+local word, ms = enter(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3] ~= '', tonumber(ARGV[4]), ARGV[5], ARGV[6])
+return {word, ms, word == 'held' and value}`)
+
+// reader is a rider that reads. It belongs to one request.
+type reader struct {
+	keys  keys.Keys
+	asked int
+	value any
+}
+
+var _ lock.Rider = (*reader)(nil)
+
+func (r *reader) Step(ask queue.Ask) queue.Step {
+	r.asked++
+	return queue.Step{Script: guarded, Keys: []string{r.keys.Lock, r.keys.Queue, r.keys.Record}, Args: ask.Args()}
+}
+
+func (r *reader) Answer(reply any, err error) (queue.Standing, error) {
+	if err != nil {
+		return queue.Standing{}, err
+	}
+	words, ok := reply.([]any)
+	if !ok || len(words) < 2 {
+		return queue.Standing{}, errors.New("unexpected answer")
+	}
+	if words[0] == "absent" {
+		return queue.Standing{Place: queue.Out}, nil
+	}
+	if len(words) > 2 {
+		r.value = words[2]
+	}
+	return queue.Parse(words[0].(string), words[1].(int64))
+}
+
+func (s *site) reader() *reader { return &reader{keys: s.keys} }
+
+// readInBackground acquires the lock with a rider.
+func (s *site) readInBackground(ctx context.Context, l *lock.Locker, r *reader, out chan<- acquired) {
+	go func() {
+		lease, err := l.AcquireWith(ctx, key, r)
+		out <- acquired{name: "reader", lease: lease, err: err}
+	}()
+}
+
+// stored puts the value there that readers want.
+func (s *site) stored() {
+	s.admin.Set(context.Background(), s.keys.Record, "value", 0)
+	s.t.Cleanup(func() { s.admin.Del(context.Background(), s.keys.Record) })
+}
+
+func TestRiderTravelsWithTheLock(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		s.stored()
+		l, p := tapped(t, s, b, lock.Config{})
+		for range 2 { // the first time the server learns the rider's script
+			p.Reset()
+			r := s.reader()
+			lease, err := l.AcquireWith(t.Context(), key, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.value != "value" || lease.State() != nil {
+				t.Errorf("read %v, with the state %v", r.value, lease.State())
+			}
+			if got := s.admin.Get(t.Context(), s.keys.Lock).Val(); got != lease.Token() {
+				t.Errorf("the lock is %q and the token %q", got, lease.Token())
+			}
+			if trips := p.Trips(); r.asked == 1 && trips > 2 {
+				t.Errorf("took %d round trips", trips)
+			}
+			mustRelease(t, lease)
+			if lease.Context().Err() != nil {
+				t.Error("the release ended the work of a caller that goes on")
+			}
+		}
+		mustTake(t, p, 2, "acquiring with a rider, and releasing")
+	})
+}
+
+// Without a rider it is the lock alone, for a caller whose work goes on after the lease.
+func TestNoRider(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l, p := tapped(t, s, b, lock.Config{})
+		lease, err := l.AcquireWith(t.Context(), key, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustRelease(t, lease)
+		mustTake(t, p, 2, "acquiring and releasing")
+		if lease.Context().Err() != nil {
+			t.Error("the release ended the work of a caller that goes on")
+		}
+	})
+}
+
+func TestRiderRefuses(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l := s.locker(b.Client(t), lock.Config{})
+		_, err := l.AcquireWith(t.Context(), key, s.reader())
+		mustMatch(t, err, lock.ErrRefused)
+		mustRelease(t, mustAcquire(t, l)) // the lock is free
+
+		// What a waiter wants disappears meanwhile.
+		s.stored()
+		holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
+		out := make(chan acquired)
+		s.readInBackground(t.Context(), l, s.reader(), out)
+		s.queued(1)
+		s.admin.Del(t.Context(), s.keys.Record)
+		mustRelease(t, holder)
+		mustMatch(t, receive(t, out).err, lock.ErrRefused)
+	})
+}
+
+// A script of the caller's has kept the lock and vouches for a state: the next request starts from there at once.
+func TestDoneHandsTheStateOver(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		s.stored()
+		l, p := tapped(t, s, b, lock.Config{})
+		lease := mustAcquire(t, l)
+		if lease.Keep() {
+			t.Error("nobody is next, and yet the lock is to be kept")
+		}
+		out := make(chan acquired)
+		r := s.reader()
+		s.readInBackground(t.Context(), l, r, out)
+		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		if !lease.Keep() {
+			t.Error("somebody is next, and yet the lock is not to be kept")
+		}
+		p.Reset()
+		lease.Done(true, time.Now(), "state")
+		next := mustGet(t, out).lease
+		mustTake(t, p, 0, "handing a state over")
+		if next.State() != "state" || next.Token() != lease.Token() || !next.Trusted() || r.asked != 0 {
+			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.asked)
+		}
+		if lease.Trusted() {
+			t.Error("two leases of one lock")
+		}
+		if err := lease.Release(t.Context()); err != nil {
+			t.Error(err)
+		}
+		mustTake(t, p, 0, "releasing after Done")
+		mustRelease(t, next)
+	})
+}
+
+func TestDoneWithoutTheLock(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		s.stored()
+		l := s.locker(b.Client(t), lock.Config{})
+		lease := mustAcquire(t, l)
+		out := make(chan acquired)
+		r := s.reader()
+		s.readInBackground(t.Context(), l, r, out)
+		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		s.admin.Del(t.Context(), s.keys.Lock) // as the script did
+		lease.Done(false, time.Now(), "state")
+		next := mustGet(t, out).lease
+		if next.State() != nil || r.asked == 0 {
+			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.asked)
+		}
+		mustRelease(t, next)
+	})
+}
+
+// The lock was kept for a request that is gone by then, or never was.
+func TestDoneKeepsForNobody(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l := s.locker(b.Client(t), lock.Config{TTL: time.Minute, Timeout: 3 * time.Second})
+		mustAcquire(t, l).Done(true, time.Now(), "state")
+		mustRelease(t, mustAcquire(t, s.locker(b.Client(t), lock.Config{})))
+	})
+}
+
+// A state that comes too late is not believed: somebody else may have had the lock since.
+func TestStaleStateIsAskedForAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		s.stored()
+		l := s.locker(srv.NewClient(), lock.Config{})
+		lease := mustAcquire(t, l)
+		out := make(chan acquired)
+		r := s.reader()
+		s.readInBackground(t.Context(), l, r, out)
+		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		lease.Done(true, time.Now().Add(-ttl), "state")
+		next := mustGet(t, out).lease
+		if next.State() != nil || r.asked != 1 || !next.Trusted() {
+			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.asked)
+		}
+		mustRelease(t, next)
+	})
+}
+
+// A lease with a state is renewed like any other, and its time began with the request that vouched for it.
+func TestLeaseWithAStateIsRenewed(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		l := s.locker(srv.NewClient(), lock.Config{MaxHold: time.Minute, Wait: -1})
+		lease := mustAcquire(t, l)
+		out := make(chan acquired)
+		s.readInBackground(t.Context(), l, s.reader(), out)
+		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		time.Sleep(time.Minute)
+		start := time.Now()
+		lease.Done(true, start, "state")
+		next := mustGet(t, out).lease
+		time.Sleep(50 * time.Second)
+		if !next.Trusted() {
+			t.Errorf("lost: %v", context.Cause(next.Context()))
+		}
+		<-next.Context().Done()
+		between(t, "lost", time.Since(start), time.Minute, time.Minute+ttl)
+		mustMatch(t, next.Release(t.Context()), lock.ErrLost)
+	})
+}
+
+func TestAbandon(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l := s.locker(b.Client(t), lock.Config{TTL: time.Minute, Timeout: 3 * time.Second})
+		lease := mustAcquire(t, l)
+		out := make(chan acquired)
+		background(t.Context(), l, "next", out)
+		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		lease.Abandon()
+		lease.Abandon()
+		next := mustGet(t, out).lease
+		if next.Token() == lease.Token() {
+			t.Error("the next request got a lock of which nobody knows")
+		}
+		mustRelease(t, next)
+	})
+}
+
+func TestReleaseSoon(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		l, p := tapped(t, s, b, lock.Config{})
+		lease := mustAcquire(t, l)
+		out := make(chan acquired)
+		background(t.Context(), l, "next", out)
+		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		p.Reset()
+		lease.ReleaseSoon()
+		next := mustGet(t, out).lease
+		mustTake(t, p, 1, "handing over")
+		next.ReleaseSoon()
+		next.ReleaseSoon()
+		if err := l.Close(context.Background()); err != nil { // it waits for what is to be released soon
+			t.Error(err)
+		}
+		mustTake(t, p, 1, "releasing")
+	})
+}

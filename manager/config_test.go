@@ -1,0 +1,129 @@
+package manager_test
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+// A mistake is refused by New, with the field and the fix in the error.
+func TestConfigMistakes(t *testing.T) {
+	t.Parallel()
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}) // never dialled
+	defer rdb.Close()
+	cookie := func(c manager.Cookie) manager.Config { return manager.Config{Propagator: c} }
+	for _, c := range []struct {
+		cfg        manager.Config
+		field, fix string
+	}{
+		{manager.Config{Lifetime: -1}, "Lifetime", "set one"},
+		{manager.Config{Lifetime: -1, IdleTimeout: -1}, "Lifetime", "set one"},
+		{manager.Config{Lifetime: time.Microsecond}, "Lifetime", "longer"},
+		{manager.Config{IdleTimeout: time.Microsecond}, "IdleTimeout", "longer"},
+		{manager.Config{IdleTimeout: 25 * time.Hour}, "IdleTimeout", "not be longer than Lifetime (24h0m0s)"},
+		{manager.Config{Lifetime: time.Hour, IdleTimeout: 2 * time.Hour}, "IdleTimeout", "not be longer than Lifetime (1h0m0s)"},
+		{manager.Config{Lifetime: time.Hour, RotateEvery: time.Hour}, "RotateEvery", "shorter than Lifetime"},
+		{manager.Config{Lifetime: time.Hour, RotateThreshold: time.Hour}, "RotateThreshold", "shorter than Lifetime"},
+		{manager.Config{RotateGrace: -1}, "RotateGrace", "at least 1s"},
+		{manager.Config{MaxStaleness: time.Millisecond}, "MaxStaleness", "at least 40ms"},
+		{manager.Config{MaxStaleness: -1}, "MaxStaleness", "at least 40ms"},
+		{manager.Config{MaxCopyAge: -1}, "MaxCopyAge", "CacheBytes"},
+		{manager.Config{LockTTL: time.Millisecond}, "LockTTL", "at least 30ms"},
+		{manager.Config{LockTTL: -1}, "LockTTL", "at least 30ms"},
+		{manager.Config{MaxWaiters: -1}, "MaxWaiters", "at least 1"},
+		{manager.Config{Timeout: -1}, "Timeout", "at least 1ms"},
+		{manager.Config{Prefix: "{app}"}, "Prefix", "leave the braces out"},
+		{manager.Config{Undecodable: 7}, "Undecodable", "DropValue"},
+		{manager.Config{Undecodable: -1}, "Undecodable", "DropValue"},
+		{manager.Config{RefuseUserSessions: true}, "RefuseUserSessions", "MaxUserSessions"},
+		{manager.Config{TrustedProxies: make([]netip.Prefix, 1)}, "TrustedProxies[0]", "netip.ParsePrefix"},
+		{manager.Config{TokenKeys: [][]byte{make([]byte, 32), make([]byte, 31)}}, "TokenKeys[1]", "at least 32, from crypto/rand"},
+		{manager.Config{TokenKeys: [][]byte{nil}}, "TokenKeys[0]", "at least 32, from crypto/rand"},
+		{manager.Config{EncryptionKeys: [][]byte{make([]byte, 16)}}, "EncryptionKeys[0]", "at least 32, from crypto/rand"},
+		{cookie(manager.Cookie{Name: "__Host-x", Domain: "example.com"}), "Cookie.Name", "without a Domain"},
+		{cookie(manager.Cookie{Name: "__Host-x", Path: "/app"}), "Cookie.Name", "Path /"},
+		{cookie(manager.Cookie{Name: "__Host-x", Insecure: true}), "Cookie.Name", "Secure"},
+		{cookie(manager.Cookie{Name: "__HOST-x", Domain: "example.com"}), "Cookie.Name", "without a Domain"},
+		{cookie(manager.Cookie{Name: "__Secure-x", Insecure: true}), "Cookie.Name", "Insecure to false"},
+		{cookie(manager.Cookie{Name: "__Http-x", Readable: true}), "Cookie.Name", "HttpOnly"},
+		{cookie(manager.Cookie{Name: "__Host-Http-x", Readable: true}), "Cookie.Name", "HttpOnly"},
+		{cookie(manager.Cookie{SameSite: http.SameSiteNoneMode, Insecure: true}), "Cookie.SameSite", "Insecure to false"},
+		{cookie(manager.Cookie{SameSite: 9}), "Cookie.SameSite", "net/http"},
+		{cookie(manager.Cookie{Partitioned: true, Insecure: true}), "Cookie.Partitioned", "Insecure to false"},
+		{cookie(manager.Cookie{Name: "a b"}), "Cookie", "not valid"},
+		{cookie(manager.Cookie{Name: "a=b"}), "Cookie", "not valid"},
+		{cookie(manager.Cookie{Domain: "exa mple"}), "Cookie", "not valid"},
+		{cookie(manager.Cookie{Path: "/a;b"}), "Cookie", "not valid"},
+		{cookie(manager.Cookie{Path: "app"}), "Cookie.Path", "begin with /"},
+		{manager.Config{Propagator: manager.Header{Name: "a b"}}, "Header.Name", "letters, digits"},
+		{manager.Config{Propagator: manager.Header{Name: "cookie"}}, "Header.Name", "propagator Cookie"},
+		{manager.Config{Propagator: manager.Chain{}}, "Chain", "at least one"},
+		{manager.Config{Propagator: manager.Chain{manager.Header{}, nil}}, "Chain", "leave it out"},
+		{manager.Config{Propagator: manager.Chain{manager.Header{}, manager.Chain{manager.Cookie{Path: "x"}}}}, "Cookie.Path", "begin with /"},
+	} {
+		m, err := manager.New(rdb, &c.cfg)
+		if err == nil {
+			_ = m.Close(t.Context())
+			t.Errorf("%+v: no error; want one about %s", c.cfg, c.field)
+			continue
+		}
+		if text := err.Error(); !strings.HasPrefix(text, "manager: Config.") || !strings.Contains(text, c.field) || !strings.Contains(text, c.fix) {
+			t.Errorf("%q: want %q and %q in it", text, c.field, c.fix)
+		}
+	}
+	if _, err := manager.New(nil, nil); err == nil || !strings.Contains(err.Error(), "client is nil") {
+		t.Errorf("without a client: %v", err)
+	}
+}
+
+// What means off, or is unusual, is taken.
+func TestConfigThatIsGood(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		for _, cfg := range []*manager.Config{
+			nil,
+			{Lifetime: -1, IdleTimeout: time.Hour},
+			{IdleTimeout: -1, RotateEvery: -1, RotateThreshold: -1},
+			{LockWait: -1, MaxHold: -1, CacheBytes: -1, MaxSessionBytes: -1, MaxUserSessions: -1},
+			{LockTTL: 30 * time.Millisecond, MaxStaleness: 40 * time.Millisecond},
+			{Propagator: manager.Cookie{Name: "__host", Insecure: true}},
+			{Propagator: manager.Cookie{Domain: "example.com", SameSite: http.SameSiteNoneMode, Partitioned: true}},
+			{Insecure: true},
+			{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
+		} {
+			m, err := manager.New(v.srv.NewClient(), cfg)
+			if err != nil {
+				t.Errorf("%+v: %v", cfg, err)
+				continue
+			}
+			v.managers = append(v.managers, m)
+		}
+	})
+}
+
+// A Config is copied: what the caller does with it afterwards changes nothing.
+func TestConfigIsCopied(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		key := secretKey(1)
+		cfg := configured("copy", func(c *manager.Config) {
+			c.TokenKeys, c.EncryptionKeys = [][]byte{key}, [][]byte{key}
+		})
+		m, err := manager.New(v.srv.NewClient(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.managers = append(v.managers, m)
+		_, token := visit(m, m.Handler, "", add)
+		clear(key)
+		cfg.TokenKeys[0], cfg.EncryptionKeys = nil, nil
+		cfg.Propagator, cfg.Prefix = manager.Header{}, "other"
+		if got := found(m, token); got != 1 {
+			t.Errorf("after the Config was changed: %d", got)
+		}
+	})
+}

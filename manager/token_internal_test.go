@@ -1,0 +1,85 @@
+package manager
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+var tokenKeys = [][]byte{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 40)}
+
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	plain, signed := newTokens(nil), newTokens(tokenKeys)
+	for what, ts := range map[string]tokens{"plain": plain, "signed": signed} {
+		id := newID()
+		a, b := ts.issue(id), ts.issue(id)
+		if a.text == b.text || a.hash == b.hash {
+			t.Errorf("%s: two tokens of one session are the same", what)
+		}
+		got, ok := ts.parse(a.text)
+		if !ok || got != a {
+			t.Errorf("%s: parsed %+v, %v; want %+v", what, got, ok, a)
+		}
+		for i := range len(a.text) { // one bit of every character
+			wrong := []byte(a.text)
+			wrong[i] ^= 1
+			if got, ok := ts.parse(string(wrong)); ok && (what == "signed" || got.id == a.id && got.hash == a.hash) {
+				t.Errorf("%s: with character %d changed it is still good", what, i)
+			}
+		}
+		for i := range len(a.text) {
+			if _, ok := ts.parse(a.text[:i]); ok {
+				t.Errorf("%s: its first %d characters are a token", what, i)
+			}
+		}
+	}
+	if _, ok := plain.parse(signed.issue(newID()).text); ok {
+		t.Error("a signed token is a plain one")
+	}
+	if _, ok := signed.parse(plain.issue(newID()).text); ok {
+		t.Error("a plain token is a signed one")
+	}
+}
+
+func FuzzTokenParse(f *testing.F) {
+	plain, signed := newTokens(nil), newTokens(tokenKeys)
+	f.Add("")
+	f.Add(strings.Repeat(".", 66))
+	f.Add("AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+	f.Add("AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+	f.Add("AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA.\r\n\r\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")
+	f.Fuzz(func(t *testing.T, text string) {
+		if got, ok := plain.parse(text); ok {
+			if got.text != text || got.id+"." != text[:23] || strings.ContainsAny(text, " \r\n{}*;,\"\\\x00") || len(text) != 66 {
+				t.Fatalf("%q is a token: %+v", text, got)
+			}
+		}
+		if _, ok := signed.parse(text); ok {
+			t.Fatalf("%q has a good signature", text)
+		}
+	})
+}
+
+// A token with a forged signature must cost next to nothing: an attacker sends as many as he likes.
+func BenchmarkForgedToken(b *testing.B) {
+	ts := newTokens(tokenKeys[:1])
+	text := []byte(ts.issue(newID()).text)
+	text[50]++
+	forged := string(text)
+	for b.Loop() {
+		if _, ok := ts.parse(forged); ok {
+			b.Fatal("taken")
+		}
+	}
+}
+
+func BenchmarkGoodToken(b *testing.B) {
+	ts := newTokens(tokenKeys[:1])
+	text := ts.issue(newID()).text
+	for b.Loop() {
+		if _, ok := ts.parse(text); !ok {
+			b.Fatal("not taken")
+		}
+	}
+}
