@@ -143,6 +143,13 @@ func (l *Locker) AcquireWith(ctx context.Context, key string, rider Rider) (*Lea
 	return lease, nil
 }
 
+// Busy reports whether a request for the key would have to stand in line in this process.
+func (l *Locker) Busy(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lines[key] != nil
+}
+
 // turn waits until this request is the one of its process that may talk to Redis about the key.
 func (l *Locker) turn(key string, p *patience) (turn, error) {
 	l.mu.Lock()
@@ -183,10 +190,11 @@ func (l *Locker) pass(key string, t turn) {
 	}
 }
 
-// contend asks Redis until the lock is ours. A token that comes with the turn is asked for first; with a state as well
-// there is nothing to ask, unless the turn comes too late for that.
+// contend asks Redis until the lock is ours. A token that comes with the turn is asked for first. With a state as well
+// there is nothing to ask, unless the turn comes too late for that, or this request began only after the state was
+// checked: something may have happened in between that it must see.
 func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p *patience) (*Lease, error) {
-	if t.state != nil && time.Now().Before(t.lease.until) {
+	if t.state != nil && time.Now().Before(t.lease.until) && p.start.Before(t.lease.since) {
 		lease, err := l.lease(ctx, key, t.token, t.lease, t.state, outlived(rider))
 		if err != nil {
 			l.abandon(key, t.token)

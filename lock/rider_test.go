@@ -216,6 +216,27 @@ func TestStaleStateIsAskedForAgain(t *testing.T) {
 }
 
 // A lease with a state is renewed like any other, and its time began with the request that vouched for it.
+// A request that began after the state was checked may have to see what happened since.
+func TestStateIsNotForLatecomers(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		s.stored()
+		l := s.locker(srv.NewClient(), lock.Config{})
+		lease := mustAcquire(t, l)
+		checked := time.Now()
+		time.Sleep(time.Millisecond)
+		out := make(chan acquired)
+		r := s.reader()
+		s.readInBackground(t.Context(), l, r, out)
+		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		lease.Done(true, checked, "state")
+		next := mustGet(t, out).lease
+		if next.State() != nil || r.asked != 1 {
+			t.Errorf("the latecomer has the state %v; Redis was asked %d times", next.State(), r.asked)
+		}
+		mustRelease(t, next)
+	})
+}
+
 func TestLeaseWithAStateIsRenewed(t *testing.T) {
 	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
 		l := s.locker(srv.NewClient(), lock.Config{MaxHold: time.Minute, Wait: -1})

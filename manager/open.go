@@ -163,6 +163,9 @@ func (m *Manager) query(t token) (store.Query, *cache.Fill) {
 
 // findLocked takes the lock and reads in the same round trip.
 func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
+	if err := m.admit(ctx, t); err != nil {
+		return found{}, err
+	}
 	if m.redis == nil {
 		return m.findApart(ctx, t)
 	}
@@ -212,6 +215,19 @@ func (m *Manager) findApart(ctx context.Context, t token) (found, error) {
 	}
 	f.lease = lease
 	return f, nil
+}
+
+// admit refuses a request with a wrong secret before it stands in line. IDs are no secrets: whoever has seen one must
+// not be able to keep its owner waiting. It asks Redis only if there is a line, and this process cannot tell by itself.
+func (m *Manager) admit(ctx context.Context, t token) error {
+	if t.hash == "" || !m.locker.Busy(t.id) {
+		return nil
+	}
+	if rec := m.copies.known(t.id); rec != nil && sameHash(rec.Hash, t.hash) {
+		return nil
+	}
+	_, err := m.ask(ctx, t)
+	return err
 }
 
 // opened keeps what Redis has answered.

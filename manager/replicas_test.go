@@ -303,6 +303,47 @@ func TestR8WaitingIsBounded(t *testing.T) {
 	})
 }
 
+// Whoever knows an ID and not its secret cannot make its owner wait, or fill the line.
+func TestR8ForgedTokensDoNotStandInLine(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		nodes := replicas(t, b, 2, func(c *manager.Config) { c.MaxWaiters = 2 })
+		owner := newBrowser(t)
+		owner.get(nodes[0], "/add")
+		hold := make(chan struct{})
+		nodes[0].handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
+			if r.URL.Path == "/hold" {
+				<-hold
+			}
+			shop(w, r, s)
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { owner.get(nodes[0], "/hold") })
+		eventually(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
+		forged := []byte(owner.token(nodes[0]))
+		forged[len(forged)-2] ^= 1
+		for i := range 10 {
+			thief := newBrowser(t)
+			thief.show(nodes[i%2], string(forged))
+			if r := thief.get(nodes[i%2], "/look"); r.StatusCode != http.StatusOK || r.body != "0" {
+				t.Errorf("a forged token: %d %q", r.StatusCode, r.body)
+			}
+		}
+		if got := nodes[0].Stats().Lock.Waiting + nodes[1].Stats().Lock.Waiting; got != 0 {
+			t.Errorf("%d requests wait", got)
+		}
+		wg.Go(func() {
+			if r := owner.get(nodes[0], "/look"); r.body != "1" {
+				t.Errorf("the owner, after all that: %d %q", r.StatusCode, r.body)
+			}
+		})
+		eventually(t, "the owner waits", func() bool { return nodes[0].Stats().Lock.Waiting == 1 })
+		close(hold)
+		wg.Wait()
+	})
+}
+
 func TestR9LockLostIsTold(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

@@ -7,11 +7,13 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/redistest"
 	"github.com/holdfast-go/holdfast/manager"
+	"github.com/holdfast-go/holdfast/store"
 	"github.com/holdfast-go/holdfast/store/memory"
 )
 
@@ -41,6 +43,51 @@ func TestR15AnotherStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// counting counts the calls of a store that requests are served with.
+type counting struct {
+	store.Sessions
+	calls atomic.Int64
+}
+
+func (c *counting) Open(ctx context.Context, q store.Query) (*store.Opened, error) {
+	c.calls.Add(1)
+	return c.Sessions.Open(ctx, q)
+}
+
+func (c *counting) Commit(ctx context.Context, change *store.Commit) (*store.Committed, error) {
+	c.calls.Add(1)
+	return c.Sessions.Commit(ctx, change)
+}
+
+// What Config.Store says that it costs.
+func TestR15RoundTrips(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		sessions := &counting{Sessions: memory.New(nil)}
+		n, tap := tapped(t, b, func(c *manager.Config) { c.Store = sessions })
+		tab := newBrowser(t)
+		for _, path := range []string{"/add", "/add", "/add"} { // the server learns the scripts
+			tab.get(n, path)
+			unlocked(t, b.Client(t), b.Prefix)
+		}
+		for _, c := range []struct {
+			path         string
+			store, redis int
+		}{
+			{"/add", 3, 2}, {"/look", 2, 2}, {"/lazy/look", 2, 2}, {"/ro/look", 1, 0}, {"/ro/look", 1, 0}, {"/opt/look", 1, 0},
+		} {
+			tap.Reset()
+			sessions.calls.Store(0)
+			tab.get(n, c.path)
+			unlocked(t, b.Client(t), b.Prefix)
+			if got := int(sessions.calls.Load()); got != c.store || tap.Trips() != c.redis {
+				t.Errorf("%s: %d of the store and %d %v of Redis, want %d and %d", c.path, got, tap.Trips(), tap.Commands(), c.store, c.redis)
+			}
+		}
+	})
 }
 
 func anotherStoreTabs(t *testing.T, b redistest.Backend, nodes []*node) {
