@@ -163,11 +163,11 @@ func (m *Manager) query(t token) (store.Query, *cache.Fill) {
 
 // findLocked takes the lock and reads in the same round trip.
 func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
-	if err := m.admit(ctx, t); err != nil {
-		return found{}, err
-	}
 	if m.redis == nil {
 		return m.findApart(ctx, t)
+	}
+	if err := m.admit(ctx, t); err != nil {
+		return found{}, err
 	}
 	q, fill := m.query(t)
 	ride := m.redis.Ride(q)

@@ -173,9 +173,11 @@ func anotherStoreOptimistic(t *testing.T, _ redistest.Backend, nodes []*node) {
 	t.Helper()
 	tab := newBrowser(t)
 	tab.get(nodes[0], "/add")
+	theirs := 40
+	nodes[1].handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) { count.Set(s, theirs) }
 	for path, want := range map[string]int{"/opt/add": http.StatusConflict, "/opt/name": http.StatusOK} {
-		nodes[0].handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
-			nodes[1].handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) { count.Set(s, 40) }
+		theirs++
+		nodes[0].handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
 			tab.get(nodes[1], "/opt/")
 			if path == "/opt/add" {
 				count.Set(s, count.Get(s)+1)
@@ -190,7 +192,7 @@ func anotherStoreOptimistic(t *testing.T, _ redistest.Backend, nodes []*node) {
 	nodes[0].handle = func(w http.ResponseWriter, _ *http.Request, s *manager.Session) {
 		fmt.Fprint(w, count.Get(s), name.Get(s))
 	}
-	if r := tab.get(nodes[0], "/"); r.body != "40mine" {
+	if r := tab.get(nodes[0], "/"); r.body != "42mine" {
 		t.Errorf("the session holds %q", r.body)
 	}
 }

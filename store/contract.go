@@ -16,7 +16,8 @@ import (
 //     the store. ErrUnavailable says that nothing was changed; whoever cannot tell, as after a call that was cut short,
 //     says ErrOutcomeUnknown. A store that is down has no session that is "not found".
 //   - Time is the store's own, wherever a session or a value expires: processes whose clocks differ must agree. A
-//     session that has expired is absent in every respect. Times are in whole milliseconds.
+//     session that has expired is absent in every respect; a value that has may still be there, since whoever reads it
+//     looks at Value.Expires. Times are in whole milliseconds.
 //   - A Record that was given out is never changed, and what a Commit points to belongs to the caller once Commit has
 //     returned.
 //   - Retries are the store's. A commit that is sent again because its answer was lost must find itself written, and
@@ -47,12 +48,13 @@ type Sessions interface {
 	// the use would have, but never creates a session, revives one, or brings its end forward.
 	Touch(ctx context.Context, uses ...Use) ([]Touched, error)
 
-	// Remove ends sessions and returns those that were there. An ID that was removed, there or not, is refused to Create
-	// with ErrRemoved for as long as a commit may be under way: a minute.
+	// Remove ends sessions and returns those that were there. Create is refused their IDs with ErrRemoved, also if there
+	// was no session, for as long as a creation may be under way: a minute since it was created, or since Remove. The
+	// same holds after a Commit with Remove or Take.
 	Remove(ctx context.Context, ids ...string) ([]Removed, error)
 
-	// Scan calls each with every session, without values and with Record.Left, until it returns false. Sessions that come
-	// or go meanwhile may be missing. It may be called for a store too large for memory, and must not stop others.
+	// Scan calls each with every session, without values and with Record.Left, until it returns false; each may call the
+	// store. Sessions that come or go meanwhile may be missing. It keeps nobody waiting, however many there are.
 	Scan(ctx context.Context, each func(*Record) bool) error
 
 	// What follows is an index of users. It may name sessions that are not the user's, since an entry is made before the

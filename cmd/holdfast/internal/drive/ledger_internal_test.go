@@ -2,12 +2,12 @@ package drive
 
 import "testing"
 
-func add(id string, count int) answer {
-	return answer{status: 303, session: id, count: count}
+func add(count int) answer {
+	return answer{status: 303, session: "s", count: count}
 }
 
-func opened(id, cookie string) answer {
-	return answer{status: 303, session: id, set: cookie}
+func opened(cookie string) answer {
+	return answer{status: 303, session: "s", set: cookie}
 }
 
 // TestBalance plants each fault that the books must show.
@@ -19,58 +19,58 @@ func TestBalance(t *testing.T) {
 		want  Books
 	}{
 		"all found": {
-			enter: func(l *ledger) { l.added(add("s", 1)); l.added(add("s", 2)) },
+			enter: func(l *ledger) { l.added(add(1)); l.added(add(2)) },
 			found: 2,
 			want:  Books{Sessions: 1, Added: 2, Found: 2},
 		},
 		"overwritten": {
-			enter: func(l *ledger) { l.added(add("s", 1)); l.added(add("s", 1)) },
+			enter: func(l *ledger) { l.added(add(1)); l.added(add(1)) },
 			found: 1,
 			want:  Books{Sessions: 1, Added: 2, Found: 1, Lost: 1, Twice: 1},
 		},
 		"done twice": {
-			enter: func(l *ledger) { l.added(add("s", 2)) },
+			enter: func(l *ledger) { l.added(add(2)) },
 			found: 2,
 			want:  Books{Sessions: 1, Added: 1, Found: 2, Surplus: 1},
 		},
 		"without an answer, not done": {
-			enter: func(l *ledger) { l.issued(opened("s", "c")); l.added(add("s", 1)); l.unknownAdd(answer{sent: "c"}) },
+			enter: func(l *ledger) { l.issued(opened("c")); l.added(add(1)); l.unknownAdd(answer{sent: "c"}) },
 			found: 1,
 			want:  Books{Sessions: 1, Added: 1, Unknown: 1, Found: 1},
 		},
 		"without an answer, done": {
-			enter: func(l *ledger) { l.issued(opened("s", "c")); l.added(add("s", 1)); l.unknownAdd(answer{sent: "c"}) },
+			enter: func(l *ledger) { l.issued(opened("c")); l.added(add(1)); l.unknownAdd(answer{sent: "c"}) },
 			found: 2,
 			want:  Books{Sessions: 1, Added: 1, Unknown: 1, Found: 2},
 		},
 		"without an answer, in a cart nobody knows": {
-			enter: func(l *ledger) { l.added(add("s", 1)); l.unknownAdd(answer{}) },
+			enter: func(l *ledger) { l.added(add(1)); l.unknownAdd(answer{}) },
 			found: 1,
 			want:  Books{Sessions: 1, Added: 1, Found: 1},
 		},
 		"logout without an answer": {
-			enter: func(l *ledger) { l.issued(opened("s", "c")); l.added(add("s", 1)); l.doubt(answer{sent: "c"}) },
+			enter: func(l *ledger) { l.issued(opened("c")); l.added(add(1)); l.doubt(answer{sent: "c"}) },
 			want:  Books{Sessions: 1, Unverified: 1},
 		},
 		"add after logout": {
 			enter: func(l *ledger) {
-				l.added(add("s", 1))
+				l.added(add(1))
 				l.loggedOut(answer{sent: "c", session: "s", count: 1})
-				l.added(add("s", 2))
+				l.added(add(2))
 			},
 			found: 1,
 			want:  Books{Sessions: 1, Logouts: 1, Added: 2, Found: 1, Lost: 1},
 		},
 		"back after logout": {
 			enter: func(l *ledger) {
-				l.added(add("s", 1))
-				l.replayed(l.loggedOut(answer{sent: "c", session: "s", count: 1}), opened("s", ""))
+				l.added(add(1))
+				l.replayed(l.loggedOut(answer{sent: "c", session: "s", count: 1}), opened(""))
 			},
 			found: 1,
 			want:  Books{Sessions: 1, Logouts: 1, Added: 1, Found: 1, Revived: 1},
 		},
 		"old cookie after login": {
-			enter: func(l *ledger) { l.replayed(l.loggedIn(answer{sent: "c", session: "s"}), opened("s", "")) },
+			enter: func(l *ledger) { l.replayed(l.loggedIn(answer{sent: "c", session: "s"}), opened("")) },
 			want:  Books{Logins: 1, OldToken: 1},
 		},
 		"old cookie that opens nothing": {

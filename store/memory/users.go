@@ -1,0 +1,120 @@
+package memory
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/holdfast-go/holdfast/store"
+)
+
+// entry is one line of a user's index.
+type entry struct {
+	id      string
+	entered time.Time
+}
+
+// pending reports whether the commit that binds the session may be on its way.
+func (e entry) pending(now time.Time) bool { return now.Sub(e.entered) <= underway }
+
+// bound returns the session of an entry if it is the user's.
+func (s *Store) bound(user string, e entry, now time.Time) *session {
+	if at := s.live(e.id, now); at != nil && at.record.User == user {
+		return at
+	}
+	return nil
+}
+
+// keep leaves those entries of a user in the index that fit.
+func (s *Store) keep(user string, fits func(entry) bool) []entry {
+	left := slices.DeleteFunc(s.users[user], func(e entry) bool { return !fits(e) })
+	s.users[user] = left
+	if len(left) == 0 {
+		delete(s.users, user)
+	}
+	return left
+}
+
+// repair drops the entries of a user that nothing can make right any more, and returns the others.
+func (s *Store) repair(user string, now time.Time) []entry {
+	return s.keep(user, func(e entry) bool { return e.pending(now) || s.bound(user, e, now) != nil })
+}
+
+// Enlist implements store.Sessions. An entry lasts for as long as its session.
+func (s *Store) Enlist(ctx context.Context, user, id string, _ time.Duration) (int, error) {
+	now, err := s.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	others := s.keep(user, func(e entry) bool { return e.id != id })
+	s.users[user] = append(others, entry{id, now})
+	return len(others) + 1, nil
+}
+
+// Delist implements store.Sessions.
+func (s *Store) Delist(ctx context.Context, user string, ids ...string) error {
+	if _, err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.mu.Unlock()
+	s.keep(user, func(e entry) bool { return !slices.Contains(ids, e.id) })
+	return nil
+}
+
+// UserSessions implements store.Sessions.
+func (s *Store) UserSessions(ctx context.Context, user string) ([]*store.Record, error) {
+	now, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	var out []*store.Record
+	for _, e := range s.repair(user, now) {
+		if at := s.bound(user, e, now); at != nil {
+			out = append(out, at.peek(now))
+		}
+	}
+	return out, nil
+}
+
+// Before implements store.Sessions.
+func (s *Store) Before(ctx context.Context, user, id string) (int, error) {
+	now, err := s.enter(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer s.mu.Unlock()
+	entries := s.repair(user, now)
+	if i := slices.IndexFunc(entries, func(e entry) bool { return e.id == id }); i >= 0 {
+		return i, nil
+	}
+	return len(entries), nil
+}
+
+// RemoveUser implements store.Sessions.
+func (s *Store) RemoveUser(ctx context.Context, user string, except ...string) ([]string, error) {
+	now, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	var ended []string
+	for _, e := range s.users[user] {
+		if slices.Contains(except, e.id) {
+			continue
+		}
+		switch at := s.live(e.id, now); {
+		case at != nil && at.record.User == user:
+			s.bury(e.id, now)
+			ended = append(ended, e.id)
+		case !e.pending(now):
+		case at != nil:
+			at.record = at.record.Fenced()
+		default:
+			s.bury(e.id, now)
+		}
+	}
+	s.keep(user, func(e entry) bool { return slices.Contains(except, e.id) })
+	return ended, nil
+}

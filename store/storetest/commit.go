@@ -1,0 +1,406 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/store"
+)
+
+func create(t *testing.T, f *fixture) {
+	c := creation("cart", "2 apples", "", "a key may be empty", "binary", "\x00:\xff:")
+	c.Idle, c.User, c.Client, c.Browser = new(10*time.Minute), new("alice"), new("a browser"), new(true)
+	before := time.Now()
+	out, err := f.Commit(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := out.Record
+	if rec == nil {
+		t.Fatal("no record")
+	}
+	holds(t, rec, "cart", "2 apples", "", "a key may be empty", "binary", "\x00:\xff:")
+	if rec.ID != c.ID || rec.Hash != "first" || rec.User != "alice" || rec.Client != "a browser" || !rec.Browser || rec.Counter() != 1 {
+		t.Errorf("created %+v", rec)
+	}
+	if !rec.Created.Equal(out.Now) || !rec.Rotated.Equal(out.Now) || !rec.Issued.Equal(out.Now) {
+		t.Errorf("created %v, rotated %v, issued %v, want all %v", rec.Created, rec.Rotated, rec.Issued, out.Now)
+	}
+	if want := out.Now.Add(time.Hour); !rec.Deadline.Equal(want) || rec.Idle != 10*time.Minute {
+		t.Errorf("deadline %v, idle timeout %v; want %v and 10m", rec.Deadline, rec.Idle, want)
+	}
+	if !out.Expiry.Equal(out.Now.Add(10*time.Minute)) || out.Sent.Before(before) || out.Kept {
+		t.Errorf("committed %+v", out)
+	}
+	if !out.Now.Equal(out.Now.Truncate(time.Millisecond)) {
+		t.Errorf("the time %v has parts of a millisecond", out.Now)
+	}
+	for _, secret := range []string{"", "first"} {
+		o, err := f.Open(t.Context(), store.Query{ID: c.ID, Secret: secret})
+		if err != nil {
+			t.Fatalf("opened with %q: %v", secret, err)
+		}
+		same(t, o.Record, rec)
+		if lives, ends := o.Lives(); lives != 10*time.Minute || !ends || o.Replaced || o.Sent.Before(before) {
+			t.Errorf("opened %+v", o)
+		}
+	}
+	for _, q := range []store.Query{{ID: c.ID, Secret: "second"}, {ID: "another", Secret: "first"}, {ID: "another"}} {
+		if o, err := f.Open(t.Context(), q); o != nil || !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%+v: %+v, %v; want ErrNotFound", q, o, err)
+		}
+	}
+}
+
+func createOnce(t *testing.T, f *fixture) {
+	c := creation("a", "1")
+	rec := f.commit(t, c)
+	again := creation("a", "2")
+	again.ID = c.ID
+	f.refused(t, again, store.ErrExists)
+	same(t, f.open(t, c.ID), rec)
+
+	for _, c := range []*store.Commit{change(&store.Record{ID: "absent"}, "a", "1"), optimistic(&store.Record{ID: "absent"}, nil, "a", "1")} {
+		f.refused(t, c, store.ErrRemoved)
+	}
+	if all := f.scanned(t); len(all) != 1 {
+		t.Errorf("%d sessions, want 1", len(all))
+	}
+}
+
+// What the caller knows is the answer if it is current, and only then.
+func known(t *testing.T, f *fixture) {
+	first := f.commit(t, creation("a", "1"))
+	second := f.commit(t, change(first, "a", "2"))
+	other := f.commit(t, creation("a", "other"))
+	for _, have := range []*store.Record{nil, first, second, other} {
+		o, err := f.Open(t.Context(), store.Query{ID: first.ID, Secret: "first", Known: func() *store.Record { return have }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, o.Record, second)
+	}
+}
+
+// Nil pointers leave things as they are.
+func meta(t *testing.T, f *fixture) {
+	c := creation("a", "1")
+	c.Idle, c.User, c.Client, c.Browser = new(10*time.Minute), new("alice"), new("a browser"), new(true)
+	first := f.commit(t, c)
+	rec := f.commit(t, change(first, "b", "2"))
+	if rec.User != "alice" || rec.Client != "a browser" || !rec.Browser || rec.Idle != first.Idle ||
+		!rec.Deadline.Equal(first.Deadline) || !rec.Created.Equal(first.Created) || !rec.Issued.Equal(first.Issued) {
+		t.Errorf("%+v, want all as in %+v", rec, first)
+	}
+	same(t, f.open(t, c.ID), rec)
+
+	next := &store.Commit{ID: c.ID, Mode: store.Whole, Base: rec, Delete: []string{"a", "never there"}}
+	next.Idle, next.User, next.Client, next.Browser = new(time.Duration(0)), new(""), new(""), new(false)
+	rec = f.commit(t, next)
+	if rec.User != "" || rec.Client != "" || rec.Browser || rec.Idle != 0 || !rec.Deadline.Equal(first.Deadline) {
+		t.Errorf("after taking it all back: %+v", rec)
+	}
+	holds(t, rec, "b", "2")
+	same(t, f.open(t, c.ID), rec)
+}
+
+func whole(t *testing.T, f *fixture) {
+	first := f.commit(t, creation("a", "1", "b", "1"))
+	second := f.commit(t, change(first, "a", "2"))
+	if second.Version == first.Version || second.Counter() != 2 {
+		t.Errorf("version %q after %q", second.Version, first.Version)
+	}
+	f.refused(t, change(first, "b", "mine"), store.ErrConflict)
+	f.refused(t, rotation(first, store.Privilege, "mine", time.Hour), store.ErrConflict)
+	same(t, f.open(t, first.ID), second)
+	holds(t, second, "a", "2", "b", "1")
+}
+
+// The session has a, b and c; theirs is committed first, then mine.
+func optimisticKeys(t *testing.T, f *fixture) {
+	type step = func(*store.Record) *store.Commit
+	sets := func(reads []string, pairs ...string) step {
+		return func(r *store.Record) *store.Commit { return optimistic(r, reads, pairs...) }
+	}
+	with := func(s step, do func(*store.Commit)) step {
+		return func(r *store.Record) *store.Commit {
+			c := s(r)
+			do(c)
+			return c
+		}
+	}
+	deletesB := with(sets(nil), func(c *store.Commit) { c.Delete = []string{"b"} })
+	list := func(c *store.Commit) { c.KeySet = true }
+	for name, tt := range map[string]struct {
+		theirs, mine step
+		conflict     bool
+	}{
+		"another key":                        {sets(nil, "b", "2"), sets(nil, "a", "2"), false},
+		"the same key":                       {sets(nil, "a", "1"), sets(nil, "a", "2"), true},
+		"a key that was read":                {sets(nil, "b", "2"), sets([]string{"b"}, "a", "2"), true},
+		"a key that was read and is gone":    {deletesB, sets([]string{"b"}, "a", "2"), true},
+		"a key that was absent and is there": {sets(nil, "new", "1"), sets([]string{"new"}, "a", "2"), true},
+		"a key that is absent as before":     {sets(nil, "new", "1"), sets([]string{"other"}, "a", "2"), false},
+		"the keys, when one was added":       {sets(nil, "new", "1"), with(sets(nil, "a", "2"), list), true},
+		"the keys, when one was deleted":     {deletesB, with(sets(nil, "a", "2"), list), true},
+		"the keys, when a value changed":     {sets(nil, "b", "2"), with(sets(nil, "a", "2"), list), false},
+		"rotated": {
+			func(r *store.Record) *store.Commit { return rotation(r, store.Privilege, "second", time.Hour) }, sets(nil, "a", "2"), true,
+		},
+		"rotated by time": {
+			func(r *store.Record) *store.Commit { return rotation(r, store.Periodic, "second", time.Hour) }, sets(nil, "a", "2"), false,
+		},
+		"another user":  {with(sets(nil), func(c *store.Commit) { c.User = new("mallory") }), sets(nil, "a", "2"), true},
+		"the same user": {with(sets(nil), func(c *store.Commit) { c.User = new("") }), sets(nil, "a", "2"), false},
+	} {
+		base := f.commit(t, creation("a", "1", "b", "1", "c", "1"))
+		f.commit(t, tt.theirs(base))
+		theirs := f.open(t, base.ID)
+		out, err := f.Commit(t.Context(), tt.mine(base))
+		now := f.open(t, base.ID)
+		switch {
+		case tt.conflict:
+			if !errors.Is(err, store.ErrConflict) {
+				t.Errorf("%s: %v, want ErrConflict", name, err)
+			}
+			same(t, now, theirs)
+		case err != nil:
+			t.Errorf("%s: %v", name, err)
+		default:
+			if now.Counter() != 3 || now.Values["a"].Data != "2" || now.Values["b"] != theirs.Values["b"] || now.Hash != theirs.Hash {
+				t.Errorf("%s: the session is %+v", name, now)
+			}
+			if out.Record != nil { // it need not know what has become of the whole
+				same(t, out.Record, now)
+			}
+		}
+	}
+}
+
+func take(t *testing.T, f *fixture) {
+	rec := f.commit(t, creation("a", "1"))
+	next := f.commit(t, change(rec, "a", "2"))
+	f.refused(t, removal(rec, store.Take), store.ErrConflict)
+	same(t, f.open(t, rec.ID), next)
+	if f.commit(t, removal(next, store.Take)) != nil {
+		t.Error("a record of what was removed")
+	}
+	f.gone(t, next)
+	f.commit(t, removal(next, store.Take)) // no error
+}
+
+func removeWithCommit(t *testing.T, f *fixture) {
+	rec := f.commit(t, creation("a", "1"))
+	next := f.commit(t, change(rec, "a", "2"))
+	if f.commit(t, removal(rec, store.Remove)) != nil {
+		t.Error("a record of what was removed")
+	}
+	f.gone(t, next)
+	f.commit(t, removal(rec, store.Remove)) // no error
+	again := creation("a", "back")
+	again.ID = rec.ID
+	f.refused(t, again, store.ErrRemoved)
+
+	// Whoever logged in meanwhile is not logged out by a request from before.
+	rec = f.commit(t, creation("a", "1"))
+	next = f.commit(t, rotation(rec, store.Privilege, "second", time.Hour))
+	f.refused(t, removal(rec, store.Remove), store.ErrConflict)
+	same(t, f.open(t, rec.ID), next)
+}
+
+// A stamp changes with a commit that writes what it stands for, and with no other.
+func stamps(t *testing.T, f *fixture) {
+	rec := f.commit(t, creation("a", "1", "b", "1"))
+	if s := rec.Values["a"].Stamp; s == "" || s != rec.Values["b"].Stamp || s != rec.Epoch || s != rec.KeySet {
+		t.Errorf("one commit has left several stamps: %+v", rec)
+	}
+	deletion := func(r *store.Record) *store.Commit {
+		c := change(r)
+		c.Delete = []string{"b"}
+		return c
+	}
+	user := func(name string) func(*store.Record) *store.Commit {
+		return func(r *store.Record) *store.Commit {
+			c := change(r)
+			c.User = &name
+			return c
+		}
+	}
+	for _, step := range []struct {
+		name    string
+		commit  func(*store.Record) *store.Commit
+		changes string
+	}{
+		{"the same data anew", func(r *store.Record) *store.Commit { return change(r, "a", "1") }, "a"},
+		{"a new key", func(r *store.Record) *store.Commit { return change(r, "c", "1") }, "keys"},
+		{"a key less", deletion, "b keys"},
+		{"a key that is not there less", deletion, ""},
+		{"periodic rotation", func(r *store.Record) *store.Commit { return rotation(r, store.Periodic, "second", time.Hour) }, ""},
+		{"rotation", func(r *store.Record) *store.Commit { return rotation(r, store.Privilege, "third", time.Hour) }, "epoch"},
+		{"a user", user("alice"), "epoch"},
+		{"the same user", user("alice"), ""},
+	} {
+		before := rec
+		rec = f.commit(t, step.commit(before))
+		same(t, f.open(t, rec.ID), rec)
+		var changed []string
+		for _, at := range []struct{ name, old, now string }{
+			{"a", before.Values["a"].Stamp, rec.Values["a"].Stamp},
+			{"b", before.Values["b"].Stamp, rec.Values["b"].Stamp},
+			{"keys", before.KeySet, rec.KeySet},
+			{"epoch", before.Epoch, rec.Epoch},
+		} {
+			if at.old != at.now {
+				changed = append(changed, at.name)
+			}
+		}
+		if got := strings.Join(changed, " "); got != step.changes {
+			t.Errorf("%s: stamps of %q changed, want %q", step.name, got, step.changes)
+		}
+	}
+}
+
+func valuesThatExpire(t *testing.T, f *fixture) {
+	c := creation("a", "1")
+	c.Set["code"] = store.Write{Data: "1234", For: time.Minute}
+	out, err := f.Commit(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, ends := out.Record, out.Now.Add(time.Minute)
+	if got := rec.Values["code"].Expires; !got.Equal(ends) || !rec.Values["a"].Expires.IsZero() {
+		t.Errorf("it expires at %v, want %v", got, ends)
+	}
+	rec = f.commit(t, change(rec, "a", "2"))
+	if got := rec.Values["code"].Expires; !got.Equal(ends) {
+		t.Errorf("after another commit it expires at %v, want %v", got, ends)
+	}
+	same(t, f.open(t, c.ID), rec)
+	again := f.commit(t, change(rec, "code", "5678"))
+	if !again.Values["code"].Expires.IsZero() || again.KeySet == rec.KeySet {
+		t.Errorf("set anew: %+v; it had expired, for all one knows", again)
+	}
+}
+
+// Nobody can change what was given out, or written.
+func immutable(t *testing.T, f *fixture) {
+	c := creation("a", "1")
+	first := f.commit(t, c)
+	opened := f.open(t, c.ID)
+	before := text(t, first)
+	c.Set["a"] = store.Write{Data: "mine"}
+	c.Set["b"] = store.Write{Data: "mine"}
+	*c.Lifetime = time.Second
+	c.Hash = "mine"
+	if got := text(t, f.open(t, c.ID)); got != before {
+		t.Errorf("a change of what was committed got into the store: %s", got)
+	}
+	next := change(first, "a", "2", "c", "2")
+	next.Delete, next.User, next.Idle = []string{"b"}, new("alice"), new(time.Minute)
+	f.commit(t, next)
+	if _, err := f.Remove(t.Context(), c.ID); err != nil {
+		t.Error(err)
+	}
+	for _, r := range []*store.Record{first, opened} {
+		if got := text(t, r); got != before {
+			t.Errorf("a record was changed: %s, and was %s", got, before)
+		}
+	}
+}
+
+func noUpdateIsLost(t *testing.T, f *fixture) {
+	const workers, rounds = 4, 15
+	id := f.commit(t, creation("n", "")).ID
+	increment := func() error {
+		for {
+			o, err := f.Open(t.Context(), store.Query{ID: id})
+			if err != nil {
+				return err
+			}
+			_, err = f.Commit(t.Context(), change(o.Record, "n", o.Record.Values["n"].Data+"x"))
+			if !errors.Is(err, store.ErrConflict) {
+				return err
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for range rounds {
+				if err := increment(); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	rec := f.open(t, id)
+	holds(t, rec, "n", strings.Repeat("x", workers*rounds))
+	if rec.Counter() != workers*rounds+1 {
+		t.Errorf("version %q", rec.Version)
+	}
+}
+
+func creationsRace(t *testing.T, f *fixture) {
+	const workers = 8
+	id := creation().ID
+	var won atomic.Int64
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			c := creation("a", "1")
+			c.ID = id
+			switch _, err := f.Commit(t.Context(), c); {
+			case err == nil:
+				won.Add(1)
+			case !errors.Is(err, store.ErrExists):
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if won.Load() != 1 {
+		t.Errorf("%d have created it", won.Load())
+	}
+}
+
+// A call that is cut short is neither an answer, nor says that nothing was done if something was.
+func cutShort(t *testing.T, f *fixture) {
+	rec := f.commit(t, creation("a", "1"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	down := func(call string, err error) {
+		if err != nil && !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrOutcomeUnknown) {
+			t.Errorf("%s: %v, want ErrUnavailable or ErrOutcomeUnknown", call, err)
+		}
+	}
+	_, err := f.Open(ctx, store.Query{ID: rec.ID})
+	down("Open", err)
+	_, err = f.Open(ctx, store.Query{ID: "another"})
+	down("Open of another", err)
+	if err == nil {
+		t.Error("Open of another: no error")
+	}
+	_, err = f.Commit(ctx, change(rec, "a", "2"))
+	down("Commit", err)
+	now := f.open(t, rec.ID)
+	switch wrote := now.Version != rec.Version; {
+	case wrote && errors.Is(err, store.ErrUnavailable), !wrote && err == nil:
+		t.Errorf("Commit: %v; was it written: %v", err, wrote)
+	}
+	_, err = f.Touch(ctx, store.Use{ID: rec.ID, At: time.Now()})
+	down("Touch", err)
+	_, err = f.UserSessions(ctx, "alice")
+	down("UserSessions", err)
+	_, err = f.RemoveUser(ctx, "alice")
+	down("RemoveUser", err)
+	_, err = f.Enlist(ctx, "alice", rec.ID, 0)
+	down("Enlist", err)
+	down("Scan", f.Scan(ctx, func(*store.Record) bool { return true }))
+}
