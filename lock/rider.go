@@ -90,6 +90,8 @@ func (l *Locker) try(ctx context.Context, key, token string, waited bool, rider 
 		db:       l.db,
 		step:     rider.Step(queue.Ask{Token: token, Waited: waited, Settings: &l.settings}),
 	}
+	ctx, cancel := l.db.Bound(ctx) // redislock would make one of its own
+	defer cancel()
 	_, err := redislock.New(c).Obtain(ctx, l.space.Of(key).Lock, l.cfg.TTL, &redislock.Options{Token: token})
 	if !c.answered {
 		c.err = err

@@ -49,10 +49,9 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 	return err
 }
 
-// perform does what a plan says. The change does not depend on the client's patience.
+// perform does what a plan says. The change does not depend on the client's patience: the store bounds its calls.
 func (m *Manager) perform(ctx context.Context, s *request, p plan) (err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.LockTTL)
-	defer cancel()
+	ctx = context.WithoutCancel(ctx)
 	if p.remove != nil {
 		if _, err = m.send(ctx, p.remove, p.lease); errors.Is(err, ErrRemoved) {
 			err = nil

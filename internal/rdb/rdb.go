@@ -53,11 +53,20 @@ func (db *DB) Client() redis.UniversalClient { return db.client }
 // Timeout is the bound of one call.
 func (db *DB) Timeout() time.Duration { return db.timeout }
 
+// Bound returns a context that ends after the timeout at the latest, for several calls of Do that make up one. A context
+// that ends sooner anyway is returned as it is.
+func (db *DB) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= db.timeout {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, db.timeout)
+}
+
 // Do runs call, which makes one round trip on Client with the context it is given, and returns its error. When the
 // time is over it returns ErrUnknown, even if the client would wait longer; call must therefore hand its results
 // over by a value that nobody else reads after an error.
 func (db *DB) Do(ctx context.Context, call func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	ctx, cancel := db.Bound(ctx)
 	defer cancel()
 	if db.heedsContext {
 		return call(ctx)
