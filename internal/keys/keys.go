@@ -39,21 +39,17 @@ func In(prefix string) Space {
 // braces keeps the names of a caller from ending the hash tag early.
 var braces = strings.NewReplacer("%", "%25", "{", "%7B", "}", "%7D")
 
-// tagged is the part that all keys of one ID share.
-func (s Space) tagged(id string) string {
-	if strings.ContainsAny(id, "%{}") {
-		id = braces.Replace(id)
-	}
-	return s.prefix + ":{" + id + "}"
-}
-
 // Keys are the three keys of one ID. They live in one cluster slot.
 type Keys struct{ Record, Lock, Queue string }
 
 // Of returns the keys of an ID, which may be any non-empty string.
 func (s Space) Of(id string) Keys {
-	record := s.tagged(id)
-	return Keys{Record: record, Lock: record + ":lock", Queue: record + ":queue"}
+	if strings.ContainsAny(id, "%{}") {
+		id = braces.Replace(id)
+	}
+	lock := s.prefix + ":{" + id + "}:lock"
+	record := lock[:len(lock)-len(":lock")]
+	return Keys{Record: record, Lock: lock, Queue: record + ":queue"}
 }
 
 // RecordPattern matches the keys of all records for SCAN, and also their locks and queues; see RecordID.
