@@ -3,46 +3,14 @@ package invalidate_test
 import (
 	"context"
 	"fmt"
-	"net"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holdfast-go/holdfast/internal/redistest"
 	"github.com/holdfast-go/holdfast/invalidate"
 )
-
-// startServer runs a real redis-server for the test and returns its address.
-func startServer(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("redis-server")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatalf("redis-server is needed in CI: %v", err)
-		}
-		t.Skipf("NOT TESTED against a real Redis: %v", err)
-	}
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().(*net.TCPAddr)
-	_ = listener.Close() // the port is free for the server now
-
-	cmd := exec.CommandContext(t.Context(), path,
-		"--port", fmt.Sprint(addr.Port), "--bind", "127.0.0.1",
-		"--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return addr.String()
-}
 
 // heard is what a feed on a real server tells, as signals.
 type heard struct {
@@ -93,7 +61,7 @@ func next[T any](ctx context.Context, t *testing.T, ch <-chan T) T {
 
 func TestRealServer(t *testing.T) {
 	t.Parallel()
-	addr := startServer(t)
+	addr := redistest.Start(t).Addr()
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprint("RESP", protocol), func(t *testing.T) {
 			// Not parallel: both use the same channels, and one kills the
@@ -152,7 +120,7 @@ func TestPausedServer(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	client := redis.NewClient(&redis.Options{Addr: startServer(t), ReadTimeout: 200 * time.Millisecond})
+	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr(), ReadTimeout: 200 * time.Millisecond})
 	t.Cleanup(func() { _ = client.Close() })
 	feed, h := startFeed(t, client, 200*time.Millisecond)
 	if err := feed.Ready(ctx); err != nil {
