@@ -2,12 +2,17 @@ package manager_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast/internal/redistest"
 	"github.com/holdfast-go/holdfast/manager"
@@ -104,4 +109,172 @@ func TestAllHoldsLittleMemory(t *testing.T) {
 	if strings.Contains(stats, "cmdstat_keys:") {
 		t.Error("KEYS was used")
 	}
+}
+
+func TestR10UserSessions(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		ctx := context.Background()
+		nodes := replicas(t, b, 2)
+		var tabs []*browser
+		for range 4 {
+			tab := newBrowser(t)
+			tab.get(nodes[0], "/add")
+			tab.get(nodes[1], "/login")
+			tabs = append(tabs, tab)
+		}
+		other := newBrowser(t)
+		other.get(nodes[0], "/add")
+		tabs[3].get(nodes[0], "/logout")
+		list, err := nodes[0].UserSessions(ctx, "u1")
+		if err != nil || len(list) != 3 {
+			t.Fatalf("UserSessions: %d, %v; want 3", len(list), err)
+		}
+		for i, info := range list {
+			if info.ID != idOf(tabs[i].token(nodes[0])) || info.User != "u1" || info.Created.IsZero() || !strings.HasPrefix(info.UserAgent, "Go-http-client") || info.RemoteAddr != "127.0.0.1" {
+				t.Errorf("session %d: %+v", i, info)
+			}
+		}
+		mine := idOf(tabs[0].token(nodes[0]))
+		if n, err := nodes[1].RevokeUser(ctx, "u1", mine); n != 2 || err != nil {
+			t.Errorf("RevokeUser but one: %d, %v", n, err)
+		}
+		for i, want := range []string{"1", "0", "0"} {
+			if r := tabs[i].get(nodes[0], "/ro/look"); r.body != want {
+				t.Errorf("tab %d: %q, want %q", i, r.body, want)
+			}
+		}
+		if r := other.get(nodes[0], "/look"); r.body != "1" {
+			t.Errorf("somebody else's session: %q", r.body)
+		}
+	})
+}
+
+// A login at any moment around RevokeUser either fails, or is not there afterwards, or begins after it.
+func TestR10RevokeUserAgainstLogins(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		ctx := context.Background()
+		m, tap := on(t, b), redistest.Tap(t, b.Addr)
+		slow := open(t, redistest.TapClient(t, tap), configured(b.Prefix))
+		login := func(s *manager.Session) error { s.BindUser("u"); count.Set(s, 1); return nil }
+		for _, fresh := range []bool{true, false} {
+			id := ""
+			if !fresh {
+				var err error
+				if id, err = m.Create(ctx, func(s *manager.Session) error { count.Set(s, 1); return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			tap.Delay(5*time.Millisecond, 0)
+			result := make(chan error, 1)
+			go func() {
+				if fresh {
+					_, err := slow.Create(ctx, login)
+					result <- err
+					return
+				}
+				c, err := slow.Load(ctx, "")
+				if err == nil {
+					slow.Discard(c)
+				}
+				result <- slow.Update(ctx, id, login)
+			}()
+			// Between the entry in the index and the commit.
+			index := ""
+			eventually(t, "the login is under way", func() bool {
+				for _, key := range keysOf(t, b.Client(t), b.Prefix) {
+					if strings.Contains(key, ":user:") {
+						index = key
+					}
+				}
+				return index != ""
+			})
+			if _, err := m.RevokeUser(ctx, "u"); err != nil {
+				t.Fatal(err)
+			}
+			err := <-result
+			list, listErr := m.UserSessions(ctx, "u")
+			if listErr != nil {
+				t.Fatal(listErr)
+			}
+			t.Logf("new session %v: the login said %v, and %d are left", fresh, err, len(list))
+			if err != nil && !errors.Is(err, manager.ErrConflict) && !errors.Is(err, manager.ErrRemoved) {
+				t.Errorf("the login failed with %v", err)
+			}
+			if err != nil && len(list) != 0 {
+				t.Errorf("the login failed and its session lives")
+			}
+			b.Client(t).Del(ctx, index)
+			for _, i := range list {
+				_, _ = m.Revoke(ctx, i.ID)
+			}
+		}
+	})
+}
+
+func TestR10aMaxUserSessions(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		for _, refuse := range []bool{false, true} {
+			nodes := replicas(t, b, 2, func(c *manager.Config) {
+				c.Prefix += fmt.Sprint(refuse)
+				c.MaxUserSessions, c.RefuseUserSessions = 3, refuse
+			})
+			var refused atomic.Int64
+			var wg sync.WaitGroup
+			for i := range 8 {
+				wg.Go(func() {
+					if r := newBrowser(t).get(nodes[i%2], "/login"); r.StatusCode == http.StatusConflict {
+						refused.Add(1)
+					} else if r.StatusCode != http.StatusOK {
+						t.Errorf("%d", r.StatusCode)
+					}
+				})
+			}
+			wg.Wait()
+			list, err := nodes[0].UserSessions(context.Background(), "u1")
+			if err != nil || len(list) > 3 || len(list) == 0 {
+				t.Errorf("refuse %v: %d sessions, %v; want at most 3", refuse, len(list), err)
+			}
+			if refuse && refused.Load() != 5 {
+				t.Errorf("%d of 8 logins were refused, want 5", refused.Load())
+			}
+		}
+	})
+}
+
+func TestR11All(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		ctx := context.Background()
+		m := on(t, b)
+		want := map[string]bool{}
+		for range 30 {
+			id, err := m.Create(ctx, func(s *manager.Session) error { count.Set(s, 1); return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			want[id] = true
+		}
+		for info, err := range m.All(ctx) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			delete(want, info.ID)
+			if err := m.Update(ctx, info.ID, func(s *manager.Session) error { count.Set(s, 2); return nil }); err != nil {
+				t.Error(err)
+			}
+		}
+		if len(want) != 0 {
+			t.Errorf("%d sessions were not listed", len(want))
+		}
+		for range m.All(ctx) {
+			break // a consumer may stop
+		}
+	})
 }

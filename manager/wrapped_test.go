@@ -1,0 +1,225 @@
+package manager_test
+
+import (
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+func TestTimeoutHandlers(t *testing.T) {
+	t.Parallel()
+	const limit = 20 * time.Millisecond
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		m := on(t, b)
+		slow := make(chan struct{})
+		finished := make(chan error, 1)
+		work := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := m.Session(r.Context())
+			count.Set(s, count.Get(s)+1)
+			if r.URL.Path != "/quick" {
+				<-slow
+			}
+			name.Set(s, "after")
+			_, err := fmt.Fprint(w, count.Get(s))
+			finished <- err
+		})
+		for what, h := range map[string]http.Handler{
+			"outside": http.TimeoutHandler(m.Handler(work), limit, "too slow"),
+			"inside":  m.Handler(http.TimeoutHandler(work, limit, "too slow")),
+		} {
+			n := &node{Manager: m, Server: httptest.NewServer(h)}
+			tab := newBrowser(t)
+			for tab.token(n) == "" { // on a busy machine even the quick one may be too slow
+				tab.get(n, "/quick")
+				<-finished
+			}
+			var before string
+			eventually(t, what+": the record", func() bool { before = stringOf(t, m, idOf(tab.token(n))); return before != "" })
+			if r := tab.get(n, "/slow"); r.StatusCode != http.StatusServiceUnavailable || r.body != "too slow" {
+				t.Errorf("%s: %d %q", what, r.StatusCode, r.body)
+			}
+			slow <- struct{}{}
+			if err := <-finished; !errors.Is(err, http.ErrHandlerTimeout) && what == "inside" {
+				t.Errorf("%s: the slow handler's Write: %v", what, err)
+			}
+			unlocked(t, b.Client(t), b.Prefix)
+			n.Server.Close()
+		}
+	})
+}
+
+// stringOf shows the count and the name in a session.
+func stringOf(t *testing.T, m *manager.Manager, id string) (text string) {
+	t.Helper()
+	if err := m.View(context.Background(), id, func(s *manager.Session) error {
+		text = fmt.Sprint(count.Get(s), name.Get(s))
+		return nil
+	}); err != nil && !errors.Is(err, manager.ErrNotFound) {
+		t.Error(err)
+	}
+	return text
+}
+
+// zipped is a middleware that compresses, as there are many: its writer knows no Flush and no Unwrap.
+func zipped(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		defer z.Close()
+		next.ServeHTTP(zipper{w, z}, r)
+	})
+}
+
+type zipper struct {
+	below http.ResponseWriter
+	z     *gzip.Writer
+}
+
+func (w zipper) Header() http.Header         { return w.below.Header() }
+func (w zipper) WriteHeader(status int)      { w.below.WriteHeader(status) }
+func (w zipper) Write(p []byte) (int, error) { return w.z.Write(p) }
+
+func TestCompressionAround(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		m := on(t, b)
+		work := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := m.Session(r.Context())
+			count.Set(s, count.Get(s)+1)
+			if r.URL.Path == "/fail" {
+				name.Set(s, strings.Repeat("x", 1<<20))
+			}
+			fmt.Fprint(w, strings.Repeat("page ", 1000))
+			_ = http.NewResponseController(w).Flush() // outside of a zipper there is none, and that is said
+		})
+		for what, h := range map[string]http.Handler{"outside": zipped(m.Handler(work)), "inside": m.Handler(zipped(work))} {
+			n := &node{Manager: m, Server: httptest.NewServer(h)}
+			tab := newBrowser(t)
+			if r := tab.get(n, "/"); len(r.body) != 5000 || len(r.Header["Set-Cookie"]) != 1 {
+				t.Errorf("%s: %d bytes, Set-Cookie %q", what, len(r.body), r.Header["Set-Cookie"])
+			}
+			if r := tab.get(n, "/fail"); r.StatusCode != http.StatusInternalServerError || !strings.HasPrefix(r.body, "Something went wrong") {
+				t.Errorf("%s, failed: %d %q", what, r.StatusCode, r.body)
+			}
+			n.Server.Close()
+		}
+	})
+}
+
+// Wraps of one Manager may nest, in any order; one cookie comes of it, and no request waits for itself.
+func TestNestedWraps(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		m := on(t, b, func(c *manager.Config) { c.LockWait = 500 * time.Millisecond })
+		wraps := map[string]func(http.Handler) http.Handler{
+			"exclusive": m.Handler, "lazy": m.Lazy, "optimistic": m.Optimistic, "read-only": m.ReadOnly,
+		}
+		for outer, wrapOuter := range wraps {
+			for inner, wrapInner := range wraps {
+				if outer == "read-only" && inner == "read-only" {
+					continue
+				}
+				h := wrapInner(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					s := m.Session(r.Context())
+					count.Set(s, count.Get(s)+1)
+					fmt.Fprint(w, count.Get(s))
+				}))
+				n := &node{Manager: m, Server: httptest.NewServer(wrapOuter(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					count.Get(m.Session(r.Context())) // the outer one is in use
+					h.ServeHTTP(w, r)
+				})))}
+				tab := newBrowser(t)
+				for i := 1; i <= 2; i++ {
+					r := tab.get(n, "/")
+					if r.body != fmt.Sprint(i) || len(r.Header["Set-Cookie"]) != 2-i {
+						t.Errorf("%s in %s, request %d: %d %q, Set-Cookie %q", inner, outer, i, r.StatusCode, r.body, r.Header["Set-Cookie"])
+					}
+				}
+				n.Server.Close()
+			}
+		}
+	})
+}
+
+func TestRequestBodyTooLarge(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		n := serve(t, on(t, b), nil)
+		n.handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
+			count.Set(s, 1)
+			_, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 10))
+			if large := (*http.MaxBytesError)(nil); !errors.As(err, &large) {
+				t.Errorf("read: %v", err)
+			}
+			http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+		}
+		resp, err := newBrowser(t).c.Post(n.URL, "text/plain", strings.NewReader(strings.Repeat("x", 1000)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestEntityTooLarge || len(resp.Cookies()) != 1 {
+			t.Errorf("%d, cookies %v", resp.StatusCode, resp.Cookies())
+		}
+	})
+}
+
+// A handler may leave the writing to a goroutine of its own.
+func TestWriteFromAGoroutine(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		n := serve(t, on(t, b), nil)
+		n.handle = func(w http.ResponseWriter, _ *http.Request, s *manager.Session) {
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				count.Set(s, 4)
+				fmt.Fprint(w, count.Get(s))
+			})
+			wg.Wait()
+		}
+		tab := newBrowser(t)
+		if r := tab.get(n, "/"); r.body != "4" || tab.token(n) == "" {
+			t.Errorf("%q, token %q", r.body, tab.token(n))
+		}
+	})
+}
+
+// Below the session's writer there may be one that can neither flush nor be hijacked.
+func TestPlainWriterBelow(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		m := on(t, b)
+		rec := httptest.NewRecorder()
+		plain := struct{ http.ResponseWriter }{rec}
+		m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			count.Set(m.Session(r.Context()), 1)
+			if _, _, err := http.NewResponseController(w).Hijack(); !errors.Is(err, http.ErrNotSupported) {
+				t.Errorf("Hijack: %v", err)
+			}
+			if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); !errors.Is(err, http.ErrNotSupported) {
+				t.Errorf("SetReadDeadline: %v", err)
+			}
+			_, _ = io.Copy(w, strings.NewReader("body"))
+		})).ServeHTTP(plain, httptest.NewRequest(http.MethodGet, "/", nil))
+		if r := rec.Result(); len(r.Cookies()) != 1 || rec.Body.String() != "body" {
+			t.Errorf("%v %q", r.Cookies(), rec.Body)
+		}
+	})
+}
