@@ -316,3 +316,36 @@ func TestT10ClientGone(t *testing.T) {
 		}
 	})
 }
+
+// failures are reasons for a commit to fail, and what the client gets to know of them.
+var failures = map[string]struct {
+	path   string
+	cause  func(t *testing.T, m *manager.Manager, s *manager.Session)
+	err    error
+	status int
+}{
+	"revoked": {"/", func(t *testing.T, m *manager.Manager, s *manager.Session) {
+		count.Set(s, 2)
+		if n, err := m.Revoke(t.Context(), s.ID()); n != 1 || err != nil {
+			t.Errorf("Revoke: %d, %v", n, err)
+		}
+	}, manager.ErrRemoved, http.StatusConflict},
+	"conflict": {"/opt/", func(t *testing.T, m *manager.Manager, s *manager.Session) {
+		count.Set(s, count.Get(s)+1)
+		if err := m.Update(t.Context(), s.ID(), func(s *manager.Session) error { count.Set(s, 50); return nil }); err != nil {
+			t.Error(err)
+		}
+	}, manager.ErrConflict, http.StatusConflict},
+	"too large": {"/", func(_ *testing.T, _ *manager.Manager, s *manager.Session) {
+		name.Set(s, strings.Repeat("x", 1<<20))
+	}, manager.ErrTooLarge, http.StatusInternalServerError},
+	"not encodable": {"/lazy/", func(_ *testing.T, _ *manager.Manager, s *manager.Session) {
+		manager.Key[func()]("f").Set(s, func() {})
+	}, manager.ErrEncode, http.StatusInternalServerError},
+	"read-only": {"/ro/", func(_ *testing.T, _ *manager.Manager, s *manager.Session) {
+		count.Set(s, 2)
+	}, manager.ErrReadOnly, http.StatusInternalServerError},
+}
+
+// panics are values that handlers panic with.
+var panics = []any{http.ErrAbortHandler, "a string", errors.New("an error")}
