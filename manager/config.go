@@ -205,6 +205,13 @@ type Config struct {
 	// Defaults to false.
 	NoClientInfo bool
 
+	// WaitReplicas is how many replicas of Redis must have a commit before it is acknowledged, with WAIT in the commit's
+	// own round trip. If fewer confirm it within half of Timeout the request fails with ErrOutcomeUnknown, although the
+	// commit was written. It makes the loss of an acknowledged commit in a failover unlikely, not impossible.
+	//
+	// Defaults to 0.
+	WaitReplicas int
+
 	// Timeout bounds each call to Redis, whatever the client's own timeouts are.
 	//
 	// Defaults to 3 s, or LockTTL if that is shorter.
@@ -289,6 +296,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("LockTTL is %v: it must be at least 30ms, so that it can be renewed in time", c.LockTTL)
 	case c.MaxWaiters < 1:
 		return fmt.Errorf("MaxWaiters is %d: set at least 1", c.MaxWaiters)
+	case c.WaitReplicas < 0:
+		return fmt.Errorf("WaitReplicas is %d: set the number of replicas, or 0", c.WaitReplicas)
 	case c.Timeout < time.Millisecond:
 		return fmt.Errorf("Timeout is %v: set at least 1ms", c.Timeout)
 	case strings.ContainsAny(c.Prefix, "{}"):

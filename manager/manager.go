@@ -79,7 +79,7 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 	if m.store = c.Store; m.store == nil {
 		m.redis, err = store.New(client, store.Config{
 			Prefix: c.Prefix, Node: keeper, Timeout: c.Timeout,
-			LockTTL: c.LockTTL, GrantTTL: grant, Grace: c.RotateGrace,
+			LockTTL: c.LockTTL, GrantTTL: grant, Grace: c.RotateGrace, Replicas: c.WaitReplicas,
 		})
 		if err != nil {
 			return err

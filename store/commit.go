@@ -103,10 +103,14 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 			step.Args[againArg] = "1"
 		}
 		sent := time.Now()
-		var reply any
-		reply, err = s.once(ctx, step)
+		var a answer
+		a, err = s.once(ctx, step)
 		if err == nil {
-			return s.committed(c, sent, reply)
+			out, err := s.committed(c, sent, a.reply)
+			if err == nil {
+				err = s.confirm(a.replicas)
+			}
+			return out, err
 		}
 		if errors.Is(err, ErrOutcomeUnknown) {
 			unknown = true
@@ -135,22 +139,28 @@ func pause(ctx context.Context, d time.Duration) bool {
 }
 
 // once runs the script without go-redis' own retries: see rdb.Once.
-func (s *Store) once(ctx context.Context, step queue.Step) (any, error) {
-	result := make(chan any, 1)
+func (s *Store) once(ctx context.Context, step queue.Step) (answer, error) {
+	result := make(chan answer, 1)
 	err := s.db.Do(ctx, func(ctx context.Context) error {
 		cmd := rdb.EvalSha(ctx, step.Script.Script, step.Keys, step.Args)
-		err := s.db.Client().Process(ctx, cmd)
+		replicas, err := s.process(ctx, cmd, step.Keys[0])
 		if rdb.Missing(err) {
 			cmd = rdb.Eval(ctx, step.Script.Source, step.Keys, step.Args)
-			err = s.db.Client().Process(ctx, cmd)
+			replicas, err = s.process(ctx, cmd, step.Keys[0])
 		}
-		result <- cmd.Val()
+		result <- answer{cmd.Val(), replicas}
 		return err
 	})
 	if err != nil {
-		return nil, rdb.Sort(err)
+		return answer{}, rdb.Sort(err)
 	}
 	return <-result, nil
+}
+
+// answer is what a script has returned, and how many replicas have what it wrote.
+type answer struct {
+	reply    any
+	replicas int64
 }
 
 // againArg is the place of ARGV[12] of commit.lua. destroy.lua needs no such thing: removing twice is removing once.

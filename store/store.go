@@ -20,6 +20,7 @@ type Config struct {
 	LockTTL  time.Duration // of a lock that a commit keeps
 	GrantTTL time.Duration // for a waiter to which a commit passes the lock
 	Grace    time.Duration // for secrets that periodic rotation has replaced
+	Replicas int           // that must have a commit before it is acknowledged
 }
 
 // Store keeps sessions in Redis. It is safe for concurrent use, has no goroutines, and nothing to close.
