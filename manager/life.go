@@ -42,7 +42,7 @@ func (s *request) destroy() {
 		s.doomed = s.base
 	}
 	s.wiped = true
-	s.base, s.id, s.superseded, s.replaced = nil, "", false, false
+	s.base, s.id, s.superseded = nil, "", false
 	s.changes, s.reads, s.meta, s.readKeys = nil, nil, metaChange{}, false
 }
 

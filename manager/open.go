@@ -65,7 +65,6 @@ type found struct {
 	lease      *lock.Lease
 	rec        *store.Record // nil if there is none
 	clock      clock
-	replaced   bool
 	superseded bool
 	local      bool
 }
@@ -86,7 +85,7 @@ func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
 
 func (s *request) take(f found) {
 	s.lease, s.base, s.clock = f.lease, f.rec, f.clock
-	s.replaced, s.superseded = f.replaced, f.superseded
+	s.superseded = f.superseded
 	if f.rec != nil {
 		s.id = f.rec.ID
 	}
@@ -237,7 +236,7 @@ func (m *Manager) opened(fill cache.Fill, o *store.Opened, lease *lock.Lease) fo
 	} else {
 		m.copies.drop(o.Record.ID)
 	}
-	return found{lease: lease, rec: o.Record, clock: clock{o.Now, o.Sent}, replaced: o.Replaced}
+	return found{lease: lease, rec: o.Record, clock: clock{o.Now, o.Sent}}
 }
 
 // release gives a lock back off the response's path.

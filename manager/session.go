@@ -42,7 +42,6 @@ type request struct {
 	id         string
 	clock      clock
 	superseded bool
-	replaced   bool // opened with a token that periodic rotation has replaced
 
 	changes  map[string]change
 	reads    map[string]string // optimistic: stamp of each key that was read or written, empty if absent

@@ -54,6 +54,7 @@ func (b *backend) open(ctx context.Context, addr string, count bool) error {
 		b.name = "Redis at " + addr
 	}
 	b.options.PoolSize = 64
+	b.options.ContextTimeoutEnabled = true
 	b.options.DisableIdentity = true
 	b.options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 
