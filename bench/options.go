@@ -1,0 +1,137 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/holdfast-go/holdfast/bench/report"
+	"github.com/holdfast-go/holdfast/bench/scenario"
+	"github.com/holdfast-go/holdfast/bench/subject"
+)
+
+// options are the command line.
+type options struct {
+	choice  scenario.Choice
+	redis   string
+	aof     bool
+	rtt     time.Duration
+	rounds  int
+	pool    int
+	json    string
+	html    string
+	md      string
+	profile string
+}
+
+const (
+	fullTime    = 10 * time.Minute
+	quickTime   = 60 * time.Second
+	fullRounds  = 5
+	quickRounds = 3
+)
+
+func parse(args []string) (options, error) {
+	var o options
+	var scenarios, subjects string
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.BoolVar(&o.choice.Quick, "quick", false, "fewer sizes and shorter slices, done in a minute instead of ten")
+	flags.StringVar(&scenarios, "scenario", "", "run only these, separated by commas: "+strings.Join(scenario.Names, ", "))
+	flags.StringVar(&subjects, "subject", "", "run only these, separated by commas: "+subjectNames())
+	flags.StringVar(&o.redis, "redis", "", "use the Redis at this `address` instead of starting one")
+	flags.BoolVar(&o.aof, "aof", false, "let the private Redis write an append-only file, synced every second")
+	flags.DurationVar(&o.rtt, "rtt", 0, "add this much to every round trip, with a proxy before Redis")
+	flags.IntVar(&o.rounds, "rounds", 0, "rounds of each configuration (default 5, with -quick 3)")
+	flags.IntVar(&o.pool, "pool", 0, "connections per client (default go-redis' own, ten per CPU)")
+	flags.StringVar(&o.json, "json", "", "write the results to this `file` as JSON")
+	flags.StringVar(&o.html, "html", "", "write the results to this `file` as a page with charts")
+	flags.StringVar(&o.md, "markdown", "", "write the results to this `file` as Markdown, between its marks if it has any")
+	flags.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the client to this `file`")
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	o.choice.Scenarios, o.choice.Subjects = split(scenarios), split(subjects)
+	if o.rounds == 0 {
+		o.rounds = fullRounds
+		if o.choice.Quick {
+			o.rounds = quickRounds
+		}
+	}
+	switch {
+	case flags.NArg() > 0:
+		return o, fmt.Errorf("unknown argument %q: all options begin with a dash", flags.Arg(0))
+	case o.rounds < 1:
+		return o, errors.New("-rounds must be at least 1")
+	case o.rtt < 0:
+		return o, errors.New("-rtt must not be negative")
+	case o.pool < 0:
+		return o, errors.New("-pool must not be negative")
+	case o.aof && o.redis != "":
+		return o, errors.New("-aof is for the private Redis; the one at -redis is configured elsewhere")
+	}
+	return o, nil
+}
+
+func split(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+func subjectNames() string {
+	var names []string
+	for _, s := range subject.All() {
+		names = append(names, s.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// publish writes the results wherever they are wanted.
+func (o options) publish(results *report.Run) error {
+	if err := report.Table(os.Stdout, results); err != nil {
+		return fmt.Errorf("write table: %w", err)
+	}
+	for _, out := range []struct {
+		name  string
+		write func(io.Writer, *report.Run) error
+	}{{o.json, report.JSON}, {o.html, report.HTML}, {o.md, markdown(o.md)}} {
+		if out.name == "" {
+			continue
+		}
+		if err := writeFile(out.name, results, out.write); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markdown returns what writes the results into a document that has a place for
+// them, or else makes the document.
+func markdown(name string) func(io.Writer, *report.Run) error {
+	document, err := os.ReadFile(name) //nolint:gosec // named on the command line
+	if err != nil {
+		return report.Markdown // whatever is wrong will be told when it is written
+	}
+	return func(w io.Writer, results *report.Run) error {
+		var text bytes.Buffer
+		if err := report.Markdown(&text, results); err != nil {
+			return err
+		}
+		if spliced, ok := report.Splice(document, text.Bytes(), results); ok {
+			text = *bytes.NewBuffer(spliced)
+		}
+		_, err := text.WriteTo(w)
+		return err
+	}
+}
+
+func writeFile(name string, results *report.Run, write func(io.Writer, *report.Run) error) error {
+	file, err := os.Create(name) //nolint:gosec // named on the command line
+	if err != nil {
+		return fmt.Errorf("write results: %w", err)
+	}
+	return errors.Join(write(file, results), file.Close())
+}

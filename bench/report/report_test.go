@@ -1,0 +1,199 @@
+package report_test
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/bench/report"
+)
+
+// sample is a run with a bit of everything, hostile text included.
+func sample() *report.Run {
+	return &report.Run{
+		Backend: "redis-server 7.0.15, private, no persistence", Rounds: 3, Pool: 20, CPUs: 2, Go: "go1.26", System: "linux/amd64",
+		RTTMicro: 500, Took: 61 * time.Second, Cut: true,
+		Warnings: []string{"scs left out: no reason"},
+		Settings: []report.Setting{{Subject: "holdfast", Text: "defaults"}},
+		Rows: []report.Row{
+			{
+				Scenario: "rmw", Subject: "holdfast", Mode: "exclusive", Workers: 16, Nodes: 1, Payload: 400, Title: "rmw, 400 B, 16 workers",
+				Ops: 120_000, OpsPerS: 40_123.4, Spread: 0.07, P50Micro: 380, P99Micro: 1500, P999Micro: 12_000, MaxMicro: 2_300_000,
+				Acknowledged: 130_000, RoundTrips: 2, RedisMicro: 9.87, ClientMicro: 30, Allocs: 50, Bytes: 1351,
+				VsSCS: 1.31, VsLimit: 0.62, VsSCSRange: [2]float64{1.2, 1.4}, Curve: []float64{1, 2, 3, 4, 5, 6, 7, 8, 9},
+			},
+			{
+				Scenario: "rmw", Subject: "scs", Mode: "unlocked", Workers: 16, Nodes: 1, Payload: 400, Title: "rmw, 400 B, 16 workers",
+				Ops: 100_000, OpsPerS: 30_000, Acknowledged: 110_000, Lost: 5, Errors: 2, FirstError: `</script><b>"quoted"</b>`, VsSCS: 1,
+			},
+			{
+				Scenario: "removals", Variant: "logout", Subject: "scs", Mode: "unlocked", Workers: 16, Nodes: 2, Payload: 400, HoldMicro: 2000,
+				Title: "removals, logout, 400 B, 2 nodes, 16 workers, hold 2ms", Ops: 100, OpsPerS: 50, Removed: 120, Resurrected: 7,
+			},
+			{
+				Scenario: "contended", Subject: "holdfast", Mode: "exclusive", Workers: 16, Nodes: 4, Tabs: 4, Payload: 400, HoldMicro: 2000,
+				Title: "contended, 400 B, 4 nodes, 4 tabs, hold 2ms", Ops: 900, OpsPerS: 450, FIFORatio: 1.07,
+			},
+		},
+	}
+}
+
+func TestTable(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := report.Table(&out, sample()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"redis-server 7.0.15, private, no persistence; linux/amd64, 2 CPUs, go1.26; 3 rounds; round trip +500 µs\n",
+		"\nrmw, 400 B, 16 workers\n",
+		"40,123", "7%", "380µs", "1.5ms", "12ms", "2.3s", "9.9", "1.31", "0.62", "1.07",
+		`scs: 2 errors, the first: </script>`, "\nscs left out: no reason\nrmw, 400 B, 16 workers: scs: 2 errors",
+		"4 rows in 1m1s, interrupted",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("table lacks %q:\n%s", want, out.String())
+		}
+	}
+	if n := strings.Count(out.String(), "rmw, 400 B, 16 workers\n"); n != 1 {
+		t.Errorf("the title of two rows stands %d times", n)
+	}
+}
+
+// Programs outside of the repository read these names.
+func TestJSONNames(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := report.JSON(&out, sample()); err != nil {
+		t.Fatal(err)
+	}
+	var run struct {
+		Backend string
+		Rounds  int
+		Rows    []map[string]any
+	}
+	if err := json.Unmarshal([]byte(out.String()), &run); err != nil {
+		t.Fatal(err)
+	}
+	if run.Backend == "" || run.Rounds != 3 || len(run.Rows) != 4 {
+		t.Fatalf("backend %q, %d rounds, %d rows", run.Backend, run.Rounds, len(run.Rows))
+	}
+	for _, name := range []string{
+		"scenario", "subject", "workers", "nodes", "tabs", "payload", "hold_us", "mode", "ops", "ops_per_s", "p50_us", "p99_us", "max_us",
+		"lost", "resurrected", "round_trips", "redis_cpu_us", "client_cpu_us", "allocs", "bytes", "vs_scs", "vs_limit", "fifo_ratio",
+	} {
+		if _, ok := run.Rows[0][name]; !ok {
+			t.Errorf("a row has no %q", name)
+		}
+	}
+}
+
+func TestHTMLNeedsNothingElse(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := report.HTML(&out, sample()); err != nil {
+		t.Fatal(err)
+	}
+	page := out.String()
+	for _, want := range []string{"Chart.js v4.6.1", "× 1.31", "resurrected", "1m1s", "prefers-color-scheme"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("page lacks %q", want)
+		}
+	}
+	// The library's comments name its home; nothing may be fetched from anywhere.
+	if loads := regexp.MustCompile(`(?i)(src|href)\s*=\s*["'][^"'#]|@import|sourceMappingURL`).FindAllString(page, -1); loads != nil {
+		t.Errorf("page loads from elsewhere: %q", loads)
+	}
+	if strings.Contains(page, `</script><b>`) {
+		t.Error("text from a result ends the script it stands in")
+	}
+	if n := strings.Count(page, "</script>"); n != 3 {
+		t.Errorf("page has %d ends of scripts, want 3", n)
+	}
+}
+
+func TestHTMLWithoutRows(t *testing.T) {
+	t.Parallel()
+	if err := report.HTML(new(strings.Builder), &report.Run{Backend: "none"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFigures(t *testing.T) {
+	t.Parallel()
+	run := sample()
+	run.RTTMicro = 0
+	got := make(map[string]report.Figure)
+	for _, f := range report.Figures(run) {
+		got[f.Name] = f
+	}
+	for name, met := range map[string]bool{
+		"rmw 400 B, 16 workers: holdfast / scs":                      true,
+		"rmw 400 B, 16 workers: holdfast / limit":                    true,
+		"contended 4 × 4, hold 2 ms: p99 / perfect turns":            true,
+		"rows of holdfast with updates lost or sessions resurrected": true,
+	} {
+		if f, ok := got[name]; !ok || f.Met != met {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	if len(got) != 4 {
+		t.Errorf("figures that the run has no rows for: %v", got)
+	}
+	run.Rows[0].VsSCS, run.Rows[3].Lost = 1.29, 1
+	for _, f := range report.Figures(run) {
+		if f.Met != (strings.Contains(f.Name, "limit") || strings.Contains(f.Name, "turns")) {
+			t.Errorf("%+v", f)
+		}
+	}
+	run.RTTMicro = 500
+	if list := report.Figures(run); !strings.Contains(list[0].Name, "+500 µs") || list[0].Met {
+		t.Errorf("with a longer way to Redis: %+v", list)
+	}
+}
+
+func TestMarkdown(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	if err := report.Markdown(&out, sample()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| scs | 110,000 | 5 (0.01 %) | 120 | 7 (5.83 %) |\n",
+		"\n| rmw: operations per second, × scs | holdfast | scs |\n| --- | --- | --- |\n| 400 B, 16 workers | 1.31 | 1.00 |\n",
+		"+500 µs: holdfast / limit | at least 0.9 | 0.62 | **missed** |\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("document lacks %q:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestSplice(t *testing.T) {
+	t.Parallel()
+	const document = "a\n<!-- results -->\nold\n<!-- end of results -->\nb\n<!-- results, +500 µs -->\n<!-- end of results, +500 µs -->\nc\n"
+	loopback, distant := &report.Run{}, &report.Run{RTTMicro: 500}
+	text, ok := report.Splice([]byte(document), []byte("new\n"), loopback)
+	if want := strings.Replace(document, "old", "new", 1); !ok || string(text) != want {
+		t.Errorf("spliced: %v\n%s", ok, text)
+	}
+	text, ok = report.Splice([]byte(document), []byte("far\n"), distant)
+	if want := strings.Replace(document, "+500 µs -->\n<", "+500 µs -->\nfar\n<", 1); !ok || string(text) != want {
+		t.Errorf("spliced: %v\n%s", ok, text)
+	}
+	if _, ok := report.Splice([]byte("nothing"), nil, loopback); ok {
+		t.Error("spliced into a document that has no place for it")
+	}
+}
+
+func TestUnsafe(t *testing.T) {
+	t.Parallel()
+	if got := sample().Unsafe("scs"); len(got) != 2 {
+		t.Errorf("scs has %d unsafe rows, want 2", len(got))
+	}
+	if got := sample().Unsafe("holdfast"); got != nil {
+		t.Errorf("holdfast has unsafe rows: %v", got)
+	}
+}

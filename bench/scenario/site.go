@@ -1,0 +1,91 @@
+package scenario
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/bench/subject"
+)
+
+// Site is one contender's deployment: its nodes, the sessions in its Redis, and
+// the account of what was acknowledged. Workers share it.
+type Site struct {
+	Nodes  []subject.Node
+	Config Config
+
+	// Tokens of the sessions; none for a scenario that makes its own.
+	Tokens []string
+
+	reads       []subject.ReadFunc // per session, at its node; where requests are prepared
+	acked       []atomic.Int64     // per session, increments that were acknowledged
+	removed     atomic.Int64
+	resurrected atomic.Int64
+}
+
+// NewSite returns a site without nodes for the given sessions.
+func NewSite(cfg Config, tokens []string) *Site {
+	return &Site{Config: cfg, Tokens: tokens, acked: make([]atomic.Int64, len(tokens))}
+}
+
+// Ready is called when the nodes run, and makes what requests are made beforehand.
+func (s *Site) Ready() {
+	s.reads = nil
+	if !s.Config.Prepared {
+		return
+	}
+	for i, token := range s.Tokens {
+		s.reads = append(s.reads, subject.Prepare(s.Nodes[i%len(s.Nodes)], token))
+	}
+}
+
+// Acknowledged is how many increments of a session were acknowledged, and thus
+// what its counter must be.
+func (s *Site) Acknowledged(session int) int64 { return s.acked[session].Load() }
+
+// Removed is how many sessions were ended, and resurrected how many of these
+// were there again afterwards.
+func (s *Site) Removed() (removed, resurrected int64) {
+	return s.removed.Load(), s.resurrected.Load()
+}
+
+func (s *Site) increment(ctx context.Context, node, session int, hold time.Duration) error {
+	_, err := s.Nodes[node].Increment(ctx, s.Tokens[session], hold)
+	if err == nil {
+		s.acked[session].Add(1)
+	}
+	return err
+}
+
+func (s *Site) read(ctx context.Context, node, session int) error {
+	_, err := s.Nodes[node].Read(ctx, s.Tokens[session])
+	return err
+}
+
+// Worker does operations one after another.
+type Worker struct {
+	Index int
+	turn  int
+	rand  *rand.Rand
+	zipf  *rand.Zipf
+}
+
+// NewWorker returns the worker with the given index, from 0. Its choices are
+// the same in every run.
+func NewWorker(index int, cfg Config) *Worker {
+	w := &Worker{Index: index, rand: rand.New(rand.NewPCG(uint64(index), 4))}
+	if cfg.Sessions > 0 {
+		w.zipf = rand.NewZipf(w.rand, zipfExponent, 1, uint64(cfg.Sessions-1))
+	}
+	return w
+}
+
+// own returns the next of the sessions that belong to this worker alone, and
+// how often it has been through all of them.
+func (w *Worker) own(s *Site) (session, visits int) {
+	each := max(1, len(s.Tokens)/s.Config.Workers)
+	session, visits = w.Index+(w.turn%each)*s.Config.Workers, w.turn/each
+	w.turn++
+	return session % len(s.Tokens), visits
+}
