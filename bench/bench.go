@@ -95,6 +95,7 @@ func runPlan(ctx context.Context, runner *trial.Runner, plan []scenario.Config, 
 func describe(opts options, redis *backend.Backend, plan []scenario.Config) *report.Run {
 	results := &report.Run{
 		Backend:  redis.Label,
+		Real:     redis.Real,
 		Rounds:   opts.rounds,
 		RTTMicro: report.Micro(opts.rtt),
 		Pool:     opts.pool,

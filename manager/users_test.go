@@ -141,7 +141,7 @@ func TestR10UserSessions(t *testing.T) {
 			t.Errorf("RevokeUser but one: %d, %v", n, err)
 		}
 		for i, want := range []string{"1", "0", "0"} {
-			if r := tabs[i].get(nodes[0], "/ro/look"); r.body != want {
+			if r := tabs[i].get(nodes[0], "/look"); r.body != want {
 				t.Errorf("tab %d: %q, want %q", i, r.body, want)
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"time"
 )
@@ -50,14 +51,20 @@ func startServer(ctx context.Context, aof bool) (_ *Backend, err error) {
 		"--loglevel", "warning",
 	)
 	ownGroup(cmd)
-	if err := cmd.Start(); err != nil {
+	started, exited := make(chan error), make(chan struct{})
+	go func() {
+		defer close(exited)
+		runtime.LockOSThread() // see ownGroup
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // killed by stop, or seen by waitFor
+		}
+	}()
+	if err := <-started; err != nil {
 		return nil, errors.Join(fmt.Errorf("start redis-server: %w", err), os.RemoveAll(dir))
 	}
-	exited := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // killed by stop, or seen by waitFor
-		close(exited)
-	}()
 	b := &Backend{
 		Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 		Real: true,

@@ -13,7 +13,7 @@ import (
 // sample is a run with a bit of everything, hostile text included.
 func sample() *report.Run {
 	return &report.Run{
-		Backend: "redis-server 7.0.15, private, no persistence", Rounds: 3, Pool: 20, CPUs: 2, Go: "go1.26", System: "linux/amd64",
+		Backend: "redis-server 7.0.15, private, no persistence", Real: true, Rounds: 3, Pool: 20, CPUs: 2, Go: "go1.26", System: "linux/amd64",
 		RTTMicro: 500, Took: 61 * time.Second, Cut: true,
 		Warnings: []string{"scs left out: no reason"},
 		Settings: []report.Setting{{Subject: "holdfast", Text: "defaults"}},
@@ -148,7 +148,11 @@ func TestFigures(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	run.RTTMicro = 500
+	run.Real = false
+	if list := report.Figures(run); len(list) != 1 || !strings.Contains(list[0].Name, "lost") {
+		t.Errorf("without a real Redis: %+v", list)
+	}
+	run.Real, run.RTTMicro = true, 500
 	if list := report.Figures(run); !strings.Contains(list[0].Name, "+500 µs") || list[0].Met {
 		t.Errorf("with a longer way to Redis: %+v", list)
 	}

@@ -7,6 +7,7 @@ import "time"
 // Run is everything that was measured.
 type Run struct {
 	Backend  string        `json:"backend"`
+	Real     bool          `json:"real"` // a redis-server, not one inside the process
 	Rounds   int           `json:"rounds"`
 	RTTMicro float64       `json:"rtt_us"`    // added by -rtt, zero without
 	Pool     int           `json:"pool_size"` // of every client where the scenario sets none
