@@ -74,7 +74,7 @@ func (r *Record) measure() {
 
 // parseRecord reads the fields of HGETALL.
 func parseRecord(id, version string, fields []any) (*Record, error) {
-	r := &Record{ID: id, Version: version}
+	r := &Record{ID: strings.Clone(id), Version: version} // the caller's is part of a request's header
 	if len(fields)%2 != 0 {
 		return nil, fmt.Errorf("%w: an odd number of fields", ErrCorrupt)
 	}
@@ -95,7 +95,7 @@ func parseRecord(id, version string, fields []any) (*Record, error) {
 			return nil, fmt.Errorf("%w: a value has %w", ErrCorrupt, err)
 		}
 		if r.Values == nil {
-			r.Values = make(map[string]Value, (len(fields)-i)/2)
+			r.Values = make(map[string]Value, countValues(fields[i:]))
 		}
 		r.Values[name[1:]] = v
 	}
@@ -104,6 +104,16 @@ func parseRecord(id, version string, fields []any) (*Record, error) {
 	}
 	r.measure()
 	return r, nil
+}
+
+// countValues counts the fields that hold values: a map that is made too large stays so.
+func countValues(fields []any) (n int) {
+	for i := 0; i < len(fields); i += 2 {
+		if name, ok := fields[i].(string); ok && name != "" && name[0] == '.' {
+			n++
+		}
+	}
+	return n
 }
 
 func (r *Record) setMeta(name, text string) (err error) {

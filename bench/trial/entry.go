@@ -81,7 +81,13 @@ func (e *entry) work(ctx context.Context, length time.Duration, workers int) wor
 	for i, w := range e.workers[:workers] {
 		recorder := e.recorders[i]
 		recorder.Reset()
-		group.Go(func() { results[i] = e.loop(ctx, w, recorder, start.Add(length)) })
+		group.Go(func() {
+			// Requests of a server have contexts of their own. One for all would
+			// have the workers meet at its mutex whenever a library derives from it.
+			ctx, cancel := context.WithCancel(ctx)
+			defer cancel()
+			results[i] = e.loop(ctx, w, recorder, start.Add(length))
+		})
 	}
 	group.Wait()
 	var sum worked
