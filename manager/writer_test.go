@@ -235,16 +235,28 @@ func TestT7StreamingReleasesTheLock(t *testing.T) {
 				n, other := serve(t, on(t, b), shop), serve(t, on(t, b), shop)
 				tab := newBrowser(t)
 				tab.get(n, "/add")
-				events := make(chan bool)
+				events, ended := make(chan bool), make(chan struct{})
+				send := func(more bool) {
+					select {
+					case events <- more:
+					case <-ended:
+						t.Errorf("%s: the stream has ended by itself", what)
+					}
+				}
 				n.handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
+					defer close(ended)
 					if changes {
 						count.Set(s, count.Get(s)+1)
 					}
-					if err := run(w, func() bool { return <-events }); err != nil {
+					err := run(w, func() bool {
+						more := <-events
+						if more && what != "hijacked" && r.Context().Err() != nil {
+							t.Errorf("%s: the context of the stream ended: %v", what, context.Cause(r.Context()))
+						}
+						return more
+					})
+					if err != nil {
 						t.Errorf("%s: %v", what, err)
-					}
-					if err := r.Context().Err(); err != nil && what != "hijacked" {
-						t.Errorf("%s: the context of the stream ended: %v", what, context.Cause(r.Context()))
 					}
 					if count.Get(s) < 1 {
 						t.Errorf("%s: the session cannot be read while it streams", what)
@@ -254,7 +266,7 @@ func TestT7StreamingReleasesTheLock(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				events <- true
+				send(true)
 				if line, err := bufio.NewReader(resp.Body).ReadString('\n'); line != "data: x\n" {
 					t.Errorf("%s: the first event is %q, %v", what, line, err)
 				}
@@ -266,8 +278,8 @@ func TestT7StreamingReleasesTheLock(t *testing.T) {
 					t.Errorf("%s: while it streams another replica says %q, want %q", what, got, want)
 				}
 				unlocked(t, b.Client(t), b.Prefix)
-				events <- true
-				events <- false
+				send(true)
+				send(false)
 				_ = resp.Body.Close()
 			}
 		}
