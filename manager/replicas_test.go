@@ -271,25 +271,34 @@ func TestR8WaitingIsBounded(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		nodes := replicas(t, b, 2, func(c *manager.Config) { c.MaxWaiters = 2; c.LockWait = 400 * time.Millisecond })
+		nodes := replicas(t, b, 2, func(c *manager.Config) { c.MaxWaiters = 2; c.LockWait = -1 })
+		hasty := replicas(t, b, 1, func(c *manager.Config) { c.LockWait = 20 * time.Millisecond })[0]
 		browser := newBrowser(t)
 		browser.get(nodes[0], "/add")
 		hold := make(chan struct{})
+		free := sync.OnceFunc(func() { close(hold) })
+		defer free()
 		nodes[0].handle = func(http.ResponseWriter, *http.Request, *manager.Session) { <-hold }
 		var wg sync.WaitGroup
 		wg.Go(func() { browser.get(nodes[0], "/") })
 		eventually(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
-		for range 6 {
+		for range 3 {
 			wg.Go(func() {
-				r := browser.get(nodes[1], "/add")
-				if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
-					t.Errorf("%d, Retry-After %q", r.StatusCode, r.Header.Get("Retry-After"))
+				if r := browser.get(nodes[1], "/look"); r.StatusCode != http.StatusOK {
+					t.Errorf("a request that waited: %d", r.StatusCode)
 				}
 			})
 		}
-		eventually(t, "three find the line full", func() bool { return nodes[1].Stats().Lock.Refused == 3 })
-		eventually(t, "one asks Redis and two wait behind it, until they give up", func() bool { return nodes[1].Stats().Lock.Timeouts == 3 })
-		close(hold)
+		eventually(t, "one asks Redis and two wait behind it", func() bool { return nodes[1].Stats().Lock.Waiting == 3 })
+		for what, n := range map[string]*node{"with the line full": nodes[1], "after LockWait": hasty} {
+			if r := browser.get(n, "/add"); r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
+				t.Errorf("%s: %d, Retry-After %q", what, r.StatusCode, r.Header.Get("Retry-After"))
+			}
+		}
+		if a, b := nodes[1].Stats().Lock.Refused, hasty.Stats().Lock.Timeouts; a != 1 || b != 1 {
+			t.Errorf("%d were refused and %d gave up, want one of each", a, b)
+		}
+		free()
 		wg.Wait()
 		unlocked(t, b.Client(t), b.Prefix)
 	})
