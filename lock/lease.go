@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
-	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 // Lease is a lock that is held. Exactly one of Release and Done ends it. It is safe for concurrent use.
@@ -197,23 +196,11 @@ var leaveScript = queue.NewScript(leaveBody)
 // must not do that unasked, because the second answer would be that the lock was not ours.
 func (l *Locker) leave(ctx context.Context, key, token string) (held bool, err error) {
 	k := l.space.Of(key)
-	ks, args := []string{k.Lock, k.Queue}, []any{l.settings.NodePrefix, token, l.settings.Grant.Milliseconds()}
-	result := make(chan bool, 1)
-	err = l.db.Do(ctx, func(ctx context.Context) error {
-		cmd := rdb.EvalSha(ctx, leaveScript.Script, ks, args)
-		_ = l.db.Client().Process(ctx, cmd) // the command has the error too
-		if rdb.Missing(cmd.Err()) {
-			cmd = rdb.Eval(ctx, leaveScript.Source, ks, args)
-			_ = l.db.Client().Process(ctx, cmd)
-		}
-		n, err := cmd.Int()
-		result <- n == 1
-		return err
+	n, err := l.db.Run(ctx, queue.Step{
+		Script: leaveScript, Keys: []string{k.Lock, k.Queue},
+		Args: []any{l.settings.NodePrefix, token, l.settings.Grant.Milliseconds()},
 	})
-	if err != nil {
-		return false, rdb.Sort(err)
-	}
-	return <-result, nil
+	return n == int64(1), err
 }
 
 // abandon makes sure, in the background, that a token neither holds the lock nor waits for it.

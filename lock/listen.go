@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 // silence is after how much of it the listener asks the server for a sign of life; after twice that, without one, it
@@ -41,9 +42,9 @@ func (l *Locker) listen() {
 func (l *Locker) hear() (confirmed bool, err error) {
 	sub := l.db.Client().Subscribe(l.stop) // without a channel: nothing is sent yet
 	done := make(chan struct{})
-	err = l.db.Do(l.stop, func(ctx context.Context) error {
+	_, err = rdb.Call(l.stop, l.db, func(ctx context.Context) (struct{}, error) {
 		defer close(done)
-		return sub.Subscribe(ctx, l.space.Node(l.cfg.Node))
+		return struct{}{}, sub.Subscribe(ctx, l.space.Node(l.cfg.Node))
 	})
 	if err != nil {
 		go func() { // it may still be connecting, and Close would wait for that

@@ -83,6 +83,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 			MaxWaiters: c.MaxWaiters,
 			Life:       c.queueLife(),
 			Grant:      c.GrantTTL,
+			TTL:        c.TTL,
 		},
 		lines:   make(lines),
 		asking:  make(map[string]chan struct{}),
@@ -209,7 +210,7 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p
 	defer l.forget(token)
 
 	waited := false
-	for again := 0; ; {
+	for {
 		sent := time.Now()
 		at, err := l.try(ctx, key, token, waited, rider)
 		if err != nil {
@@ -227,9 +228,6 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p
 			return nil, ErrRefused
 		case queue.Full:
 			return nil, ErrTooManyWaiters
-		case queue.Again:
-			again++
-			err = p.pause(wake, backoff(again))
 		case queue.Queued:
 			if !waited {
 				l.stats.queued.Add(1)

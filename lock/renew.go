@@ -4,10 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"slices"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
@@ -15,7 +12,7 @@ import (
 //go:embed renew.lua
 var renewSource string
 
-var renewScript = redis.NewScript(renewSource)
+var renewScript = rdb.NewScript(renewSource)
 
 // renew is the one goroutine that keeps the leases of this process alive. Every tick it ends those that cannot be
 // trusted any longer, and has those that are due prolonged. It does not wait for that itself: while Redis is silent the
@@ -83,41 +80,21 @@ func (l *Locker) due(now time.Time) []*Lease {
 func (l *Locker) prolong(due []*Lease) ([]*bool, error) {
 	ctx, cancel := context.WithTimeout(l.stop, l.cfg.TTL/3)
 	defer cancel()
-	result := make(chan []*redis.Cmd, 1)
-	err := l.db.Do(ctx, func(ctx context.Context) error {
-		cmds := make([]*redis.Cmd, len(due))
-		send := func(each func(redis.Pipeliner, []string, ...any) *redis.Cmd) error {
-			pipe := l.db.Client().Pipeline()
-			for i, le := range due {
-				cmds[i] = each(pipe, []string{l.space.Of(le.key).Lock}, le.token, l.cfg.TTL.Milliseconds())
-			}
-			_, err := pipe.Exec(ctx)
-			return err
+	steps := make([]rdb.Step, len(due))
+	for i, le := range due {
+		steps[i] = rdb.Step{
+			Script: renewScript, Keys: []string{l.space.Of(le.key).Lock}, Args: []any{le.token, l.cfg.TTL.Milliseconds()},
 		}
-		err := send(func(p redis.Pipeliner, k []string, args ...any) *redis.Cmd {
-			return renewScript.EvalSha(ctx, p, k, args...)
-		})
-		missing := func(cmd *redis.Cmd) bool { return rdb.Missing(cmd.Err()) }
-		if slices.ContainsFunc(cmds, missing) { // err is only the first: another master may be down
-			err = send(func(p redis.Pipeliner, k []string, args ...any) *redis.Cmd {
-				return renewScript.Eval(ctx, p, k, args...)
-			})
-		}
-		result <- cmds
-		return err
-	})
-	answers := make([]*bool, len(due))
-	select {
-	case cmds := <-result:
-		for i, cmd := range cmds {
-			if n, err := cmd.Int(); err == nil {
-				ours := n == 1
-				answers[i] = &ours
-			}
-		}
-	default: // out of time: the commands belong to the call
 	}
-	return answers, rdb.Sort(err)
+	replies, err := l.db.RunAll(ctx, steps)
+	answers := make([]*bool, len(due))
+	for i, reply := range replies {
+		if n, ok := reply.(int64); ok {
+			ours := n == 1
+			answers[i] = &ours
+		}
+	}
+	return answers, err
 }
 
 // settle notes what Redis said of the leases. The time counts from before the request was sent.

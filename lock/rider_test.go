@@ -14,13 +14,13 @@ import (
 )
 
 // guarded asks for the lock and reads a value in the same round trip; where there is none it does not want the lock.
-var guarded = queue.NewScript(`
+var guarded = queue.NewRiderScript(`
 local value = redis.call('GET', KEYS[3])
 if not value then
   leave(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[6])
   return {'absent', 0}
 end
-local word, ms = enter(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3] ~= '', tonumber(ARGV[4]), ARGV[5], ARGV[6])
+local word, ms = enter(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3] ~= '', tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7])
 return {word, ms, word == 'held' and value}`)
 
 // reader is a rider that reads. It belongs to one request.

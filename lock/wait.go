@@ -76,14 +76,6 @@ func (p *patience) pause(wake <-chan struct{}, d time.Duration) error {
 	}
 }
 
-// backoff grows when a lock turns out to be free again and again, yet somebody else is always faster.
-func backoff(again int) time.Duration {
-	if again < 3 {
-		return 0
-	}
-	return jitter(min(time.Duration(again)*time.Millisecond, 50*time.Millisecond))
-}
-
 // jitter keeps those who wait for the same expiry from asking at the same moment.
 func jitter(most time.Duration) time.Duration {
 	return time.Millisecond + rand.N(min(most, 100*time.Millisecond))

@@ -117,7 +117,7 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 		} else if !errors.Is(err, ErrUnavailable) {
 			break
 		}
-		if try == tries-1 || !pause(ctx, time.Duration(try+1)*20*time.Millisecond) {
+		if try == tries-1 || !rdb.Pause(ctx, time.Duration(try+1)*20*time.Millisecond) {
 			break
 		}
 	}
@@ -128,33 +128,12 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 	return nil, err
 }
 
-// pause waits before the next try and reports whether there is time for one.
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-// once runs the script without go-redis' own retries: see rdb.Once.
+// once sends the script without go-redis' own retries: see rdb.Once.
 func (s *Store) once(ctx context.Context, step queue.Step) (answer, error) {
-	result := make(chan answer, 1)
-	err := s.db.Do(ctx, func(ctx context.Context) error {
-		cmd := rdb.EvalSha(ctx, step.Script.Script, step.Keys, step.Args)
+	return rdb.RunWith(ctx, s.db, step, func(ctx context.Context, cmd rdb.Once) (answer, error) {
 		replicas, err := s.process(ctx, cmd, step.Keys[0])
-		if rdb.Missing(err) {
-			cmd = rdb.Eval(ctx, step.Script.Source, step.Keys, step.Args)
-			replicas, err = s.process(ctx, cmd, step.Keys[0])
-		}
-		result <- answer{cmd.Val(), replicas}
-		return err
+		return answer{cmd.Val(), replicas}, err
 	})
-	if err != nil {
-		return answer{}, rdb.Sort(err)
-	}
-	return <-result, nil
 }
 
 // answer is what a script has returned, and how many replicas have what it wrote.

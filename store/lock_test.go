@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/holdfast-go/holdfast/internal/queue"
 	"github.com/holdfast-go/holdfast/store"
 )
@@ -176,7 +178,7 @@ func newEnvWithoutCopies(t *testing.T, e *env) *env {
 func TestRide(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		holder  string // when open.lua runs: redislock has tried before
+		holder  string // when open.lua runs
 		waiting []any
 		query   func(rec *store.Record) store.Query
 
@@ -191,8 +193,15 @@ func TestRide(t *testing.T) {
 		"held by another": {
 			holder: "you.1", place: queue.Queued, after: "you.1", queued: []string{"me.1"},
 		},
-		"free by now": {
-			place: queue.Again,
+		"free": {
+			place: queue.Held, after: "me.1",
+		},
+		"free, but others wait": {
+			waiting: []any{"a.1"}, place: queue.Queued, after: "a.1", queued: []string{"me.1"},
+		},
+		"free, unknown secret": {
+			place: queue.Out, err: store.ErrNotFound,
+			query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "guessed"} },
 		},
 		"too many wait": {
 			holder: "you.1", waiting: []any{"a.1", "b.1"}, place: queue.Full, after: "you.1", queued: []string{"a.1", "b.1"},
@@ -292,7 +301,7 @@ func TestRideAgain(t *testing.T) {
 		}})
 		take := func() queue.Place {
 			step := r.Step(queue.Ask{Token: "me.1", Settings: e.asking()})
-			reply, err := step.Script.Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
+			reply, err := redis.NewScript(step.Script.Source()).Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
 			at, err := r.Answer(reply, err)
 			if err != nil {
 				t.Fatal(err)

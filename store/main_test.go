@@ -256,15 +256,15 @@ func (e *env) waiting(t testing.TB, id string) []string {
 
 // asking are the settings of a locker.
 func (e *env) asking() *queue.Settings {
-	return &queue.Settings{NodePrefix: e.space.NodePrefix(), MaxWaiters: 2, Life: time.Minute, Grant: grantTTL}
+	return &queue.Settings{NodePrefix: e.space.NodePrefix(), MaxWaiters: 2, Life: time.Minute, Grant: grantTTL, TTL: lockTTL}
 }
 
-// ride runs the open script for a lock token, as a locker does behind redislock's Obtain.
+// ride runs the open script for a lock token, as a locker does.
 func (e *env) ride(t testing.TB, q store.Query, token string) (*store.Ride, queue.Standing, error) {
 	t.Helper()
 	r := e.Ride(q)
 	step := r.Step(queue.Ask{Token: token, Settings: e.asking()})
-	reply, err := step.Script.Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
+	reply, err := redis.NewScript(step.Script.Source()).Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
 	at, err := r.Answer(reply, err)
 	return r, at, err
 }

@@ -7,13 +7,12 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
-	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 //go:embed open.lua
 var openBody string
 
-var openScript = newScript(openBody)
+var openScript = queue.NewRiderScript(recordFunctions + "\n" + openBody)
 
 // Query says which session to open.
 type Query struct {
@@ -45,7 +44,7 @@ func (o *Opened) Lives() (d time.Duration, ends bool) {
 func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
 	r := s.Ride(q)
 	step := r.Step(queue.Ask{Settings: &queue.Settings{}})
-	reply, err := s.run(ctx, step)
+	reply, err := s.db.Repeat(ctx, step)
 	at, err := r.Answer(reply, err)
 	if err != nil {
 		return nil, err
@@ -56,7 +55,7 @@ func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
 	return r.opened, nil
 }
 
-// Ride is an Open that travels behind redislock's Obtain: one round trip for the lock and the session.
+// Ride is an Open that takes the lock as well: one round trip for both.
 type Ride struct {
 	store  *Store
 	query  Query
@@ -144,18 +143,4 @@ func (r *Ride) read(words []any) error {
 	}
 	r.opened = o
 	return nil
-}
-
-// run runs a script that may be repeated safely, in one round trip once the server knows it.
-func (s *Store) run(ctx context.Context, step queue.Step) (any, error) {
-	result := make(chan any, 1)
-	err := s.db.Do(ctx, func(ctx context.Context) error {
-		reply, err := step.Script.Run(ctx, s.db.Client(), step.Keys, step.Args...).Result()
-		result <- reply
-		return err
-	})
-	if err != nil {
-		return nil, rdb.Sort(err)
-	}
-	return <-result, nil
 }

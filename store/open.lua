@@ -1,17 +1,16 @@
--- open.lua: read a session, and with a token see where it stands at the session's lock. It runs behind redislock's
--- Obtain in one pipeline, or alone when no lock is wanted.
+-- open.lua: read a session, and with a token take its lock or stand in line for it.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
--- ARGV[1..6]  node_prefix, token ('' = no lock), waited, max waiters, queue ms, grant ms: see enter in queue.lua
--- ARGV[7]  hash of the secret that the client showed ('' = opened by ID)   ARGV[8] version the caller has ('' = none)
--- ARGV[9]  node that will keep a copy ('' = none)   ARGV[10] grace ms for secrets replaced by periodic rotation
+-- ARGV[1..7]  node_prefix, token ('' = no lock), waited, max waiters, queue ms, grant ms, lock ms: see enter.lua
+-- ARGV[8]  hash of the secret that the client showed ('' = opened by ID)   ARGV[9] version the caller has ('' = none)
+-- ARGV[10] node that will keep a copy ('' = none)   ARGV[11] grace ms for secrets replaced by periodic rotation
 -- returns {word, ms, now, version, expiry, via, registered, fields}: now and expiry in Unix ms, via 'P' if the secret
 --   is a replaced one that still opens the session, registered 1 if the node is in the directory, fields the record
 --   as HGETALL gives it unless the caller's version is the current one
--- | {word, ms, now} where the session was not opened: word is 'queued', 'again' or 'full' as in enter, 'absent',
+-- | {word, ms, now} where the session was not opened: word is 'queued' or 'full' as in enter, 'absent',
 --   'denied' (unknown secret) or 'superseded' (secret replaced by Rotate a moment ago)
 local record, lock, queue = KEYS[1], KEYS[2], KEYS[3]
 local node_prefix, token, waited, grant_ms = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[6]
-local secret, known, node, grace = ARGV[7], ARGV[8], ARGV[9], tonumber(ARGV[10])
+local secret, known, node, grace = ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11])
 local now = clock()
 
 local meta = redis.call('HMGET', record, 'v', 'h', 'i', 'x', 'n', 'p')
@@ -32,7 +31,7 @@ if secret ~= '' and secret ~= hash then
 end
 
 if token ~= '' then
-  local word, ms = enter(lock, queue, node_prefix, token, waited, tonumber(ARGV[4]), ARGV[5], grant_ms)
+  local word, ms = enter(lock, queue, node_prefix, token, waited, tonumber(ARGV[4]), ARGV[5], grant_ms, ARGV[7])
   if word ~= 'held' then return {word, ms, now} end
 end
 

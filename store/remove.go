@@ -5,11 +5,8 @@ import (
 	_ "embed"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/queue"
-	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 //go:embed remove.lua
@@ -117,43 +114,6 @@ func (s *Store) Touch(ctx context.Context, uses ...Use) ([]Touched, error) {
 
 // runAll runs scripts that may be repeated safely in one pipeline. A reply is nil where there was none.
 func (s *Store) runAll(ctx context.Context, steps []queue.Step) ([]any, error) {
-	if len(steps) == 0 {
-		return nil, nil
-	}
-	result := make(chan []any, 1)
-	err := s.db.Do(ctx, func(ctx context.Context) error {
-		cmds := make([]*redis.Cmd, len(steps))
-		pipe := s.db.Client().Pipeline()
-		for i, st := range steps {
-			cmds[i] = pipe.EvalSha(ctx, st.Script.Hash(), st.Keys, st.Args...)
-		}
-		_, err := pipe.Exec(ctx)
-		// Only some of a cluster's masters may lack the script. What the others have done must not be done again: the
-		// answer would be another one.
-		pipe = s.db.Client().Pipeline()
-		for i, st := range steps {
-			if rdb.Missing(cmds[i].Err()) {
-				cmds[i] = pipe.Eval(ctx, st.Script.Source, st.Keys, st.Args...)
-			}
-		}
-		if pipe.Len() > 0 {
-			_, err = pipe.Exec(ctx)
-		}
-		replies := make([]any, len(cmds))
-		for i, cmd := range cmds {
-			if v, failed := cmd.Result(); failed == nil {
-				replies[i] = v
-			} else if err == nil {
-				err = failed
-			}
-		}
-		result <- replies
-		return err
-	})
-	select {
-	case replies := <-result:
-		return replies, corrupt(rdb.Sort(err))
-	default:
-		return nil, rdb.Sort(err)
-	}
+	replies, err := s.db.RunAll(ctx, steps)
+	return replies, corrupt(err)
 }

@@ -27,7 +27,7 @@ const settling = removalMark
 // Enlist enters a session into the index of a user, before the commit that binds it, and returns how many entries that
 // makes. The index lives for as long as the session at least; a lifetime of 0 means for ever. One round trip.
 func (s *Store) Enlist(ctx context.Context, user, id string, lifetime time.Duration) (int, error) {
-	reply, err := s.run(ctx, queue.Step{
+	reply, err := s.db.Repeat(ctx, queue.Step{
 		Script: enlistScript,
 		Keys:   []string{s.space.User(user)},
 		Args:   []any{id, lifetime.Milliseconds()},
@@ -41,13 +41,14 @@ func (s *Store) Delist(ctx context.Context, user string, ids ...string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return rdb.Sort(s.db.Do(ctx, func(ctx context.Context) error {
+	_, err := rdb.Call(ctx, s.db, func(ctx context.Context) (int64, error) {
 		members := make([]any, len(ids))
 		for i, id := range ids {
 			members[i] = id
 		}
-		return s.db.Client().ZRem(ctx, s.space.User(user), members...).Err()
-	}))
+		return s.db.Client().ZRem(ctx, s.space.User(user), members...).Result()
+	})
+	return rdb.Sort(err)
 }
 
 // entry is one line of a user's index.
@@ -62,19 +63,16 @@ func (s *Store) entries(ctx context.Context, user string) ([]entry, error) {
 		lines []redis.Z
 		now   time.Time
 	}
-	result := make(chan answer, 1)
-	err := s.db.Do(ctx, func(ctx context.Context) error {
+	a, err := rdb.Call(ctx, s.db, func(ctx context.Context) (answer, error) {
 		pipe := s.db.Client().Pipeline()
 		lines := pipe.ZRangeWithScores(ctx, s.space.User(user), 0, -1)
 		now := pipe.Time(ctx)
 		_, err := pipe.Exec(ctx)
-		result <- answer{lines.Val(), now.Val()}
-		return err
+		return answer{lines.Val(), now.Val()}, err
 	})
 	if err != nil {
 		return nil, rdb.Sort(err)
 	}
-	a := <-result
 	out := make([]entry, 0, len(a.lines))
 	for _, z := range a.lines {
 		id, _ := z.Member.(string)
@@ -190,8 +188,7 @@ func (s *Store) Peek(ctx context.Context, ids ...string) ([]*Record, error) {
 		meta *redis.SliceCmd
 		left *redis.DurationCmd
 	}
-	result := make(chan []answer, 1)
-	err := s.db.Do(ctx, func(ctx context.Context) error {
+	answers, err := rdb.Call(ctx, s.db, func(ctx context.Context) ([]answer, error) {
 		pipe := s.db.Client().Pipeline()
 		answers := make([]answer, len(ids))
 		for i, id := range ids {
@@ -202,14 +199,13 @@ func (s *Store) Peek(ctx context.Context, ids ...string) ([]*Record, error) {
 		if redis.HasErrorPrefix(err, "WRONGTYPE") {
 			err = nil
 		}
-		result <- answers
-		return err
+		return answers, err
 	})
 	if err != nil {
 		return nil, rdb.Sort(err)
 	}
 	out := make([]*Record, len(ids))
-	for i, a := range <-result {
+	for i, a := range answers {
 		out[i] = peek(ids[i], a.meta.Val(), a.left.Val())
 	}
 	return out, nil

@@ -1,31 +1,71 @@
 // Package queue holds the rules of a lock that several nodes wait for: who has it, who is next, how it is passed on.
-// The rules are Lua functions in queue.lua, which the scripts of packages lock and store have in front of them, and
-// the words those scripts answer with.
+// The rules are Lua functions in queue.lua and enter.lua, which the scripts of packages lock and store have in front of
+// them, and the words those scripts answer with.
 package queue
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"time"
 
+	"github.com/bsm/redislock"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 //go:embed queue.lua
 var functions string
 
-// Script is a script together with its source, for a server that does not know it yet.
-type Script struct {
-	*redis.Script
-	Source string
-}
+//go:embed enter.lua
+var enterFunction string
+
+// Script is a script that Redis runs.
+type Script = rdb.Script
+
+// Step is one run of a script.
+type Step = rdb.Step
 
 // NewScript returns a script that may call the functions of queue.lua.
-func NewScript(body string) *Script {
-	source := functions + "\n" + body
-	return &Script{Script: redis.NewScript(source), Source: source}
+func NewScript(body string) *Script { return rdb.NewScript(functions + "\n" + body) }
+
+// NewRiderScript returns a script that may call enter as well.
+func NewRiderScript(body string) *Script {
+	return NewScript("local function obtain(KEYS, ARGV)\n" + obtainSource() + "\nend\n" + enterFunction + "\n" + body)
 }
+
+// obtainSource is the script with which redislock takes a lock.
+func obtainSource() string {
+	var c captor
+	_, _ = redislock.New(&c).Obtain(context.Background(), "key", time.Second, nil) // fails: nothing is asked
+	return c.source
+}
+
+// captor is a server that knows no script, and keeps the one that it is sent.
+type captor struct {
+	redis.Scripter
+	source string
+}
+
+func (*captor) EvalSha(ctx context.Context, _ string, _ []string, _ ...any) *redis.Cmd {
+	cmd := redis.NewCmd(ctx)
+	cmd.SetErr(errNoScript{})
+	return cmd
+}
+
+func (c *captor) Eval(ctx context.Context, source string, _ []string, _ ...any) *redis.Cmd {
+	c.source = source
+	cmd := redis.NewCmd(ctx)
+	cmd.SetErr(redis.Nil)
+	return cmd
+}
+
+type errNoScript struct{}
+
+func (errNoScript) Error() string { return "NOSCRIPT" }
+func (errNoScript) RedisError()   {}
 
 // GrantKind is the first byte of the message that tells a node of a grant; the lock token follows.
 const GrantKind = 'g'
@@ -38,7 +78,6 @@ const (
 	Out    Place = iota // not in the queue, and never will be: the rider's own answer says why
 	Held                // the lock is ours
 	Queued              // we wait
-	Again               // the lock was taken when we asked and is free by now: ask again
 	Full                // too many wait
 )
 
@@ -48,6 +87,7 @@ type Settings struct {
 	MaxWaiters int           // in one queue
 	Life       time.Duration // of a queue since its last newcomer
 	Grant      time.Duration // for a waiter to answer a grant
+	TTL        time.Duration // of the lock
 }
 
 // Ask is one attempt to enter.
@@ -63,7 +103,10 @@ func (a Ask) Args() []any {
 	if a.Waited {
 		waited = "1"
 	}
-	return []any{a.Settings.NodePrefix, a.Token, waited, a.Settings.MaxWaiters, a.Settings.Life.Milliseconds(), a.Settings.Grant.Milliseconds()}
+	s := a.Settings
+	return []any{
+		s.NodePrefix, a.Token, waited, s.MaxWaiters, s.Life.Milliseconds(), s.Grant.Milliseconds(), s.TTL.Milliseconds(),
+	}
 }
 
 // Standing is where a token stands and, if it waits, how long the holder's lock lives without renewal.
@@ -72,16 +115,9 @@ type Standing struct {
 	Expiry time.Duration
 }
 
-// Step is one run of a rider's script.
-type Step struct {
-	Script *Script
-	Keys   []string
-	Args   []any
-}
-
-// Rider is a script that travels behind redislock's Obtain in the same pipeline, so that what a holder needs to know
-// first comes with the lock. The script calls enter of queue.lua and returns its words with its own. It may run
-// several times for one lock: at the first try, after each grant, and again after a network error.
+// Rider is a script that does more for a request than to take the lock, in the same step, so that what a holder needs
+// to know first comes with the lock. The script calls enter, and returns its words first. It may run several times for
+// one lock: at the first try, after each grant, and again after a network error.
 type Rider interface {
 	// Step returns the script with its keys and arguments for one try.
 	Step(ask Ask) Step
@@ -101,8 +137,6 @@ func Parse(word string, ms int64) (Standing, error) {
 		return Standing{Place: Held}, nil
 	case "queued":
 		return Standing{Place: Queued, Expiry: time.Duration(ms) * time.Millisecond}, nil
-	case "again":
-		return Standing{Place: Again}, nil
 	case "full":
 		return Standing{Place: Full}, nil
 	}

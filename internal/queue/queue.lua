@@ -17,36 +17,6 @@ local function pass(lock, queue, node_prefix, grant_ms)
   redis.call('PUBLISH', node_prefix .. string.match(first, '^[^.]*'), 'g' .. first)
 end
 
--- enter says where a token stands after redislock has tried to take the lock for it, and queues it if need be.
--- waited: this token was told "queued" before. max: how many may wait. queue_ms: the life of the queue.
--- returns 'held' | 'queued', ms until the lock expires | 'again' (the lock is free by now) | 'full'
-local function enter(lock, queue, node_prefix, token, waited, max, queue_ms, grant_ms)
-  local holder = redis.call('GET', lock)
-  if not holder then return 'again', 0 end
-  local length = redis.call('LLEN', queue)
-  if holder == token and length == 0 then return 'held', 0 end
-  local place = redis.call('LPOS', queue, token)
-  if holder == token then
-    if place == 0 then
-      redis.call('LPOP', queue)
-      return 'held', 0
-    end
-    -- A grant takes the token off the queue. So a waiter that is no longer there was granted the lock; one that is
-    -- still there, or a newcomer, took it out of turn, after its holder had died, and gives way.
-    if waited and not place then return 'held', 0 end
-  end
-  if not place then
-    if length >= max and not waited then
-      if holder == token then pass(lock, queue, node_prefix, grant_ms) end
-      return 'full', 0
-    end
-    redis.call('RPUSH', queue, token)
-  end
-  redis.call('PEXPIRE', queue, queue_ms)
-  if holder == token then pass(lock, queue, node_prefix, grant_ms) end
-  return 'queued', redis.call('PTTL', lock)
-end
-
 -- leave takes a token out of the lock and the queue. returns 1 if it held the lock, else 0
 local function leave(lock, queue, node_prefix, token, grant_ms)
   redis.call('LREM', queue, 0, token)

@@ -16,8 +16,8 @@ import (
 
 // Each function of queue.lua alone.
 var (
-	enter = queue.NewScript(`local word, ms =
-enter(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3] ~= '', tonumber(ARGV[4]), ARGV[5], ARGV[6])
+	enter = queue.NewRiderScript(`local word, ms =
+enter(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3] ~= '', tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7])
 return {word, ms}`)
 	leave = queue.NewScript(`return leave(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])`)
 	wake  = queue.NewScript(`wake(KEYS[1], KEYS[2], ARGV[1]) return 0`)
@@ -48,7 +48,7 @@ func each(t *testing.T, fn func(l *lock)) {
 		space := keys.In(b.Prefix)
 		l := &lock{
 			t: t, client: b.Client(t), keys: space.Of("id"),
-			settings: queue.Settings{NodePrefix: space.NodePrefix(), MaxWaiters: 3, Life: life, Grant: grant},
+			settings: queue.Settings{NodePrefix: space.NodePrefix(), MaxWaiters: 3, Life: life, Grant: grant, TTL: lease},
 		}
 		l.sub = l.client.Subscribe(t.Context(), space.Node("n"))
 		t.Cleanup(func() { l.sub.Close() })
@@ -87,7 +87,7 @@ func (l *lock) becomes(holder string, waiting ...string) {
 func (l *lock) enter(token string, waited bool) queue.Standing {
 	l.t.Helper()
 	args := queue.Ask{Token: token, Waited: waited, Settings: &l.settings}.Args()
-	answer, err := enter.Run(l.t.Context(), l.client, []string{l.keys.Lock, l.keys.Queue}, args...).Slice()
+	answer, err := redis.NewScript(enter.Source()).Run(l.t.Context(), l.client, []string{l.keys.Lock, l.keys.Queue}, args...).Slice()
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func (l *lock) stands(token string, waited bool, want queue.Place) {
 
 func (l *lock) leave(token string, want int) {
 	l.t.Helper()
-	got, err := leave.Run(l.t.Context(), l.client, []string{l.keys.Lock, l.keys.Queue},
+	got, err := redis.NewScript(leave.Source()).Run(l.t.Context(), l.client, []string{l.keys.Lock, l.keys.Queue},
 		l.settings.NodePrefix, token, grant.Milliseconds()).Int()
 	if err != nil || got != want {
 		l.t.Errorf("%s left with %d (%v), want %d", token, got, err, want)
@@ -149,14 +149,13 @@ func (l *lock) lives(key string, want time.Duration) {
 func TestEnter(t *testing.T) {
 	each(t, func(l *lock) {
 		l.is("")
-		l.stands("n.1", fresh, queue.Again)
-		l.becomes("")
-		l.is("", "n.2")
-		l.stands("n.1", fresh, queue.Again)
-		l.becomes("", "n.2")
+		l.stands("n.1", fresh, queue.Held)
+		l.becomes("n.1")
+		l.lives(l.keys.Lock, lease)
 
 		l.is("n.1")
-		l.stands("n.1", fresh, queue.Held)
+		l.client.PExpire(l.t.Context(), l.keys.Lock, time.Second)
+		l.stands("n.1", fresh, queue.Held) // ours already, and renewed
 		l.stands("n.1", fresh, queue.Held) // asked again
 		l.becomes("n.1")
 		l.lives(l.keys.Lock, lease)
@@ -257,7 +256,7 @@ func TestWake(t *testing.T) {
 	each(t, func(l *lock) {
 		for _, holder := range []string{"n.1", ""} {
 			l.is(holder, "n.2", "m.1", "n.3")
-			if err := wake.Run(l.t.Context(), l.client, []string{l.keys.Lock, l.keys.Queue}, l.settings.NodePrefix).Err(); err != nil {
+			if err := redis.NewScript(wake.Source()).Run(l.t.Context(), l.client, []string{l.keys.Lock, l.keys.Queue}, l.settings.NodePrefix).Err(); err != nil {
 				l.t.Fatal(err)
 			}
 			l.becomes("")
@@ -271,7 +270,6 @@ func TestParse(t *testing.T) {
 	for word, want := range map[string]queue.Standing{
 		"held":   {Place: queue.Held},
 		"queued": {Place: queue.Queued, Expiry: 7 * time.Millisecond},
-		"again":  {Place: queue.Again},
 		"full":   {Place: queue.Full},
 	} {
 		if got, err := queue.Parse(word, 7); err != nil || got != want {

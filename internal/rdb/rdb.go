@@ -22,102 +22,105 @@ var (
 // DefaultTimeout bounds a call when nothing else is configured. It is go-redis' own default for a socket read.
 const DefaultTimeout = 3 * time.Second
 
+// defaultRetries is go-redis' own default of MaxRetries, for clients that do not tell theirs.
+const defaultRetries = 3
+
 // DB calls a client that belongs to somebody else. It is safe for concurrent use and never closes the client.
 type DB struct {
 	client  redis.UniversalClient
 	timeout time.Duration
+
 	// heedsContext: the client ends a socket read at the context's deadline, as go-redis does with
-	// ContextTimeoutEnabled. Where it does not, the call runs in a goroutine of its own, which lives on until the
-	// client's own timeout. A client derived with WithTimeout would be bounded too, but loses its owner's hooks.
-	heedsContext bool
+	// ContextTimeoutEnabled. bounded: it ends one by itself, no later than after our timeout. A client derived with
+	// WithTimeout would be bounded as well, but loses its owner's hooks.
+	heedsContext, bounded bool
+
+	retries int // the client's MaxRetries
 }
 
-// New prepares calls through the client. Every call ends after timeout; zero means DefaultTimeout.
+// New prepares calls through the client. Every call ends after timeout; zero means DefaultTimeout. Where the client
+// bounds its socket reads and writes by settings of its own, which are no longer than timeout, a call of [DB.Run] may
+// take that long again.
 func New(client redis.UniversalClient, timeout time.Duration) *DB {
 	if timeout <= 0 {
 		timeout = DefaultTimeout
 	}
-	db := &DB{client: client, timeout: timeout}
+	db := &DB{client: client, timeout: timeout, retries: defaultRetries}
 	switch c := client.(type) {
 	case *redis.Client:
-		db.heedsContext = c.Options().ContextTimeoutEnabled
+		o := c.Options()
+		db.heedsContext, db.retries = o.ContextTimeoutEnabled, o.MaxRetries
+		db.bounded = 0 < o.ReadTimeout && o.ReadTimeout <= timeout && 0 < o.WriteTimeout && o.WriteTimeout <= timeout
 	case *redis.ClusterClient:
-		db.heedsContext = c.Options().ContextTimeoutEnabled
+		db.heedsContext, db.retries = c.Options().ContextTimeoutEnabled, c.Options().MaxRetries
 	}
 	return db
 }
 
-// Client is the client to build pipelines on, inside Do only.
+// Client is the client to build pipelines on, inside Call only.
 func (db *DB) Client() redis.UniversalClient { return db.client }
 
 // Timeout is the bound of one call.
 func (db *DB) Timeout() time.Duration { return db.timeout }
 
-// Bound returns a context that ends after the timeout at the latest, for several calls of Do that make up one. A context
+// Bound returns a context that ends after the timeout at the latest, for several calls that make up one. A context
 // that ends sooner anyway is returned as it is.
 func (db *DB) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= db.timeout {
+	if _, ok := ctx.(ours); ok || db.sooner(ctx) {
 		return ctx, func() {}
 	}
-	return context.WithTimeout(ctx, db.timeout)
+	ctx, cancel := context.WithTimeout(ctx, db.timeout)
+	return ours{ctx}, cancel
 }
 
-// Do runs call, which makes one round trip on Client with the context it is given, and returns its error. When the
-// time is over it returns ErrUnknown, even if the client would wait longer; call must therefore hand its results
-// over by a value that nobody else reads after an error.
-func (db *DB) Do(ctx context.Context, call func(ctx context.Context) error) error {
+// ours is a context whose end is that of Bound: its caller would have waited longer.
+type ours struct{ context.Context } //nolint:containedctx // it is one
+
+// sooner reports whether a context ends before our timeout.
+func (db *DB) sooner(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) <= db.timeout
+}
+
+// inTime reports whether the client ends a command, sent once, by itself and before ctx ends, or a little later.
+func (db *DB) inTime(ctx context.Context) bool {
+	if _, ok := ctx.(ours); ok {
+		return db.heedsContext || db.bounded
+	}
+	return db.heedsContext || db.bounded && !db.sooner(ctx)
+}
+
+// Call runs fn, which makes one round trip on Client with the context it is given, and returns what it returns. When
+// the time is over the error is ErrUnknown, even if the client would wait longer: fn goes on by itself then, in a
+// goroutine of its own, and must not write to anything but its results.
+func Call[T any](ctx context.Context, db *DB, fn func(ctx context.Context) (T, error)) (T, error) {
+	return call(ctx, db, db.heedsContext, fn)
+}
+
+// call runs fn in this goroutine if that ends in time, which is faster: a new goroutine starts on a small stack, that
+// is copied again and again on the way down through the client.
+func call[T any](ctx context.Context, db *DB, here bool, fn func(ctx context.Context) (T, error)) (T, error) {
 	ctx, cancel := db.Bound(ctx)
 	defer cancel()
-	if db.heedsContext {
-		return call(ctx)
+	if here {
+		return fn(ctx)
 	}
-	done := make(chan error, 1)
-	go func() { done <- call(ctx) }()
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := fn(ctx)
+		done <- result{value, err}
+	}()
 	select {
-	case err := <-done:
-		return err
+	case r := <-done:
+		return r.value, r.err
 	case <-ctx.Done():
-		return errors.Join(ErrUnknown, context.Cause(ctx))
+		var none T
+		return none, errors.Join(ErrUnknown, context.Cause(ctx))
 	}
-}
-
-// Once is a command that the client must not send a second time by itself. A compare-and-set whose answer was lost
-// would, sent again, lose against itself; only its author knows how to ask anew.
-type Once struct{ *redis.Cmd }
-
-// NoRetry is asked by go-redis before it repeats a command.
-func (Once) NoRetry() bool { return true }
-
-// Clone is asked by go-redis' cluster client, which must not lose NoRetry on the way.
-func (o Once) Clone() redis.Cmder {
-	if c, ok := o.Cmd.Clone().(*redis.Cmd); ok {
-		return Once{c}
-	}
-	return o
-}
-
-// EvalSha returns a command that runs a loaded script, at most once.
-func EvalSha(ctx context.Context, script *redis.Script, keys []string, args []any) Once {
-	return eval(ctx, "evalsha", script.Hash(), keys, args)
-}
-
-// Eval returns a command that sends a script and runs it, at most once.
-func Eval(ctx context.Context, source string, keys []string, args []any) Once {
-	return eval(ctx, "eval", source, keys, args)
-}
-
-func eval(ctx context.Context, verb, script string, keys []string, args []any) Once {
-	all := make([]any, 0, 3+len(keys)+len(args))
-	all = append(all, verb, script, len(keys))
-	for _, k := range keys {
-		all = append(all, k)
-	}
-	all = append(all, args...)
-	cmd := redis.NewCmd(ctx, all...)
-	if len(keys) > 0 {
-		cmd.SetFirstKeyPos(3)
-	}
-	return Once{cmd}
 }
 
 // Sort turns the error of a call into one of the two outcomes that are not an answer: ErrUnavailable when the
@@ -159,6 +162,3 @@ func refused(err error) bool {
 	}
 	return false
 }
-
-// Missing reports whether the server does not know the script that a command named.
-func Missing(err error) bool { return redis.HasErrorPrefix(err, "NOSCRIPT") }

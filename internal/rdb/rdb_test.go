@@ -71,7 +71,7 @@ func TestSort(t *testing.T) {
 }
 
 // A client that ignores contexts, on a link that swallows everything, still gives way in time.
-func TestDoIsBounded(t *testing.T) {
+func TestCallIsBounded(t *testing.T) {
 	t.Parallel()
 	const timeout = 50 * time.Millisecond
 	clients := map[string]func(addr string) redis.UniversalClient{
@@ -105,13 +105,14 @@ func TestDoIsBounded(t *testing.T) {
 			client := open(p.Addr())
 			t.Cleanup(func() { client.Close() })
 			db := rdb.New(client, timeout)
-			ping := func(ctx context.Context) error { return db.Client().Ping(ctx).Err() }
-			if err := rdb.New(client, 10*time.Second).Do(t.Context(), ping); err != nil {
+			ping := func(ctx context.Context) (string, error) { return db.Client().Ping(ctx).Result() }
+			if _, err := rdb.Call(t.Context(), rdb.New(client, 10*time.Second), ping); err != nil {
 				t.Fatal(err)
 			}
 			p.Swallow(true)
 			start := time.Now()
-			err := rdb.Sort(db.Do(t.Context(), ping))
+			_, err := rdb.Call(t.Context(), db, ping)
+			err = rdb.Sort(err)
 			if took := time.Since(start); took < timeout/2 || took > timeout+time.Second {
 				t.Errorf("took %v", took)
 			}
@@ -144,23 +145,25 @@ func TestOnce(t *testing.T) {
 		p := redistest.Tap(t, b.Addr)
 		client := redistest.TapClient(t, p)
 		key := b.Prefix + "n"
-		incr := redis.NewScript(`return redis.call('INCR', KEYS[1]) -- ` + key) // no server knows it yet
+		incr := rdb.Step{
+			Script: rdb.NewScript(`return redis.call('INCR', KEYS[1]) -- ` + key), // no server knows it yet
+			Keys:   []string{key},
+		}
 		ctx := t.Context()
-		if err := client.Process(ctx, rdb.Eval(ctx, `return redis.call('DEL', KEYS[1])`, []string{key}, nil)); err != nil {
-			t.Fatal(err)
-		}
-		if cmd := rdb.EvalSha(ctx, incr, []string{key}, nil); !rdb.Missing(client.Process(ctx, cmd)) {
-			t.Fatal("an unknown script ran")
-		}
-		if err := incr.Load(ctx, client).Err(); err != nil {
-			t.Fatal(err)
+		db := rdb.New(client, 0)
+		if n, err := db.Run(ctx, incr); err != nil || n != int64(1) {
+			t.Fatalf("a script that the server did not know answered %v, %v", n, err)
 		}
 		p.DropReplies(1)
-		if err := client.Process(ctx, rdb.EvalSha(ctx, incr, []string{key}, nil)); err == nil {
-			t.Error("the answer was not lost")
+		if _, err := db.Run(ctx, incr); !errors.Is(err, rdb.ErrUnknown) {
+			t.Errorf("got %v for an answer that was lost", err)
 		}
-		if n := client.Get(ctx, key).Val(); n != "1" {
-			t.Errorf("it ran %s times", n)
+		if n := client.Get(ctx, key).Val(); n != "2" {
+			t.Errorf("it has run %s times, want 2", n)
+		}
+		p.DropReplies(1)
+		if n, err := db.Repeat(ctx, incr); err != nil || n != int64(4) {
+			t.Errorf("repeated, it answered %v, %v; want 4", n, err)
 		}
 		client.Del(ctx, key)
 	})

@@ -1,0 +1,33 @@
+-- enter.lua: ask for a lock, and stand in line for it if it is taken. It stands behind queue.lua and obtain in front of
+-- the scripts of riders. obtain is redislock's own script as a function of its KEYS and ARGV: it takes the lock if that
+-- is free or ours already, and tells whether it did.
+
+-- enter says where a token stands once redislock has tried to take the lock for it, and queues it if need be.
+-- waited: this token was told "queued" before. max: how many may wait. queue_ms: the life of the queue. ttl_ms: that of
+-- the lock.
+-- returns 'held' | 'queued', ms until the lock expires | 'full'
+local function enter(lock, queue, node_prefix, token, waited, max, queue_ms, grant_ms, ttl_ms)
+  local ours = obtain({lock}, {token, #token, ttl_ms})
+  local length = redis.call('LLEN', queue)
+  if ours and length == 0 then return 'held', 0 end
+  local place = redis.call('LPOS', queue, token)
+  if ours then
+    if place == 0 then
+      redis.call('LPOP', queue)
+      return 'held', 0
+    end
+    -- A grant takes the token off the queue. So a waiter that is no longer there was granted the lock; one that is
+    -- still there, or a newcomer, took it out of turn, after its holder had died, and gives way.
+    if waited and not place then return 'held', 0 end
+  end
+  if not place then
+    if length >= max and not waited then
+      if ours then pass(lock, queue, node_prefix, grant_ms) end
+      return 'full', 0
+    end
+    redis.call('RPUSH', queue, token)
+  end
+  redis.call('PEXPIRE', queue, queue_ms)
+  if ours then pass(lock, queue, node_prefix, grant_ms) end
+  return 'queued', redis.call('PTTL', lock)
+end

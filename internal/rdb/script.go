@@ -1,0 +1,153 @@
+package rdb
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Once is a command that the client must not send a second time by itself. A compare-and-set whose answer was lost
+// would, sent again, lose against itself; only its author knows how to ask anew.
+type Once struct{ *redis.Cmd }
+
+// NoRetry is asked by go-redis before it repeats a command.
+func (Once) NoRetry() bool { return true }
+
+// Clone is asked by go-redis' cluster client, which must not lose NoRetry on the way.
+func (o Once) Clone() redis.Cmder {
+	if c, ok := o.Cmd.Clone().(*redis.Cmd); ok {
+		return Once{c}
+	}
+	return o
+}
+
+// Script is a Lua script and the hash by which a server knows it.
+type Script struct{ source, hash string }
+
+// NewScript returns the script of a source.
+func NewScript(source string) *Script {
+	return &Script{source: source, hash: redis.NewScript(source).Hash()}
+}
+
+// Source is the script's text.
+func (s *Script) Source() string { return s.source }
+
+// Hash is what EVALSHA calls the script.
+func (s *Script) Hash() string { return s.hash }
+
+// Step is one run of a script.
+type Step struct {
+	Script *Script
+	Keys   []string
+	Args   []any
+}
+
+// command sends the script by its hash, or in full.
+func (s *Step) command(ctx context.Context, inFull bool) Once {
+	all := make([]any, 0, 3+len(s.Keys)+len(s.Args))
+	if inFull {
+		all = append(all, "eval", s.Script.source, len(s.Keys))
+	} else {
+		all = append(all, "evalsha", s.Script.hash, len(s.Keys))
+	}
+	for _, k := range s.Keys {
+		all = append(all, k)
+	}
+	cmd := redis.NewCmd(ctx, append(all, s.Args...)...)
+	if len(s.Keys) > 0 {
+		cmd.SetFirstKeyPos(3)
+	}
+	return Once{cmd}
+}
+
+// Run runs a script at most once and returns its answer, or an error as Sort does. One round trip, and another one if
+// the server has to be told the script first.
+func (db *DB) Run(ctx context.Context, s Step) (any, error) {
+	return RunWith(ctx, db, s, func(ctx context.Context, cmd Once) (any, error) {
+		err := db.client.Process(ctx, cmd)
+		return cmd.Val(), err
+	})
+}
+
+// RunWith is Run with a way of the caller's to send the command, which may be called twice.
+func RunWith[T any](ctx context.Context, db *DB, s Step, send func(context.Context, Once) (T, error)) (T, error) {
+	out, err := call(ctx, db, db.inTime(ctx), func(ctx context.Context) (T, error) {
+		out, err := send(ctx, s.command(ctx, false))
+		if Missing(err) {
+			out, err = send(ctx, s.command(ctx, true))
+		}
+		return out, err
+	})
+	return out, Sort(err)
+}
+
+// firstPause is before Repeat asks again; it doubles each time.
+const firstPause = 8 * time.Millisecond
+
+// Repeat is Run for a script that may run several times. It asks again, as often as the client is set to, when there
+// was no answer, or none but that the server cannot serve now, within the time of one call.
+func (db *DB) Repeat(ctx context.Context, s Step) (any, error) {
+	ctx, cancel := db.Bound(ctx)
+	defer cancel()
+	for again := 0; ; again++ {
+		out, err := db.Run(ctx, s)
+		if err == nil || again == db.retries || !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrUnavailable) {
+			return out, err
+		}
+		if !Pause(ctx, firstPause<<again) {
+			return out, err
+		}
+	}
+}
+
+// Pause waits before the next try and reports whether there is time for one.
+func Pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return ctx.Err() == nil
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// RunAll runs scripts that may run several times, in one pipeline. An answer is nil where there was none; the error is
+// the first one of all.
+func (db *DB) RunAll(ctx context.Context, steps []Step) ([]any, error) {
+	if len(steps) == 0 {
+		return nil, nil
+	}
+	answers, err := Call(ctx, db, func(ctx context.Context) ([]any, error) {
+		cmds := make([]*redis.Cmd, len(steps))
+		pipe := db.client.Pipeline()
+		for i, s := range steps {
+			cmds[i] = pipe.EvalSha(ctx, s.Script.hash, s.Keys, s.Args...)
+		}
+		_, err := pipe.Exec(ctx)
+		// Only some of a cluster's masters may lack the script. What the others have done must not be done again: the
+		// answer would be another one.
+		pipe = db.client.Pipeline()
+		for i, s := range steps {
+			if Missing(cmds[i].Err()) {
+				cmds[i] = pipe.Eval(ctx, s.Script.source, s.Keys, s.Args...)
+			}
+		}
+		if pipe.Len() > 0 {
+			_, err = pipe.Exec(ctx)
+		}
+		answers := make([]any, len(cmds))
+		for i, cmd := range cmds {
+			if v, failed := cmd.Result(); failed == nil {
+				answers[i] = v
+			} else if err == nil {
+				err = failed
+			}
+		}
+		return answers, err
+	})
+	return answers, Sort(err)
+}
+
+// Missing reports whether the server does not know the script that a command named.
+func Missing(err error) bool { return redis.HasErrorPrefix(err, "NOSCRIPT") }

@@ -1,7 +1,0 @@
--- enter.lua: where a lock token stands, right after redislock has tried to take the lock for it.
--- KEYS[1] lock   string: the holder's lock token
--- KEYS[2] queue  list: the lock tokens that wait
--- ARGV    node_prefix, token, waited ('' or '1'), max waiters, queue ms, grant ms: see enter in queue.lua
--- returns {'held', 0} | {'queued', ms until the lock expires} | {'again', 0} | {'full', 0}
-local word, ms = enter(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3] ~= '', tonumber(ARGV[4]), ARGV[5], ARGV[6])
-return {word, ms}
