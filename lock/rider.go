@@ -62,7 +62,8 @@ func (l *Locker) try(ctx context.Context, key, token string, waited bool, rider 
 	}
 	ctx, cancel := l.db.Bound(ctx) // redislock would make one of its own
 	defer cancel()
-	_, err := redislock.New(c).Obtain(ctx, l.space.Of(key).Lock, l.cfg.TTL, &redislock.Options{Token: token})
+	// The rider's step, and not the name given here, says which key is the lock's.
+	_, err := redislock.New(c).Obtain(ctx, key, l.cfg.TTL, &redislock.Options{Token: token})
 	if !c.asked {
 		c.err = rdb.Sort(err)
 	}

@@ -40,9 +40,10 @@ type Manager struct {
 // caller's: it is never changed and never closed, and must live longer than the Manager. A nil Config takes the
 // defaults; a Config is copied, and a mistake in it is an error that names the field. New does not wait for Redis.
 //
-// A go-redis client whose options have ContextTimeoutEnabled is called directly. Any other is called in a goroutine for
-// each call, so that Config.Timeout holds although the client would wait for longer; that costs some 10 us each. What
-// the Config brings, such as a Store, stays the caller's likewise.
+// Config.Timeout holds although the client would wait for longer: such a client is called in a goroutine for each call,
+// which costs some 10 us each. A single or Sentinel client whose ReadTimeout and WriteTimeout are no longer than that, as
+// by default, is called directly, and so is any client with ContextTimeoutEnabled. What the Config brings, such as a
+// Store, stays the caller's likewise.
 func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	if client == nil {
 		return nil, errors.New("manager: the client is nil: pass the go-redis client of the application")

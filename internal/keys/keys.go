@@ -26,14 +26,14 @@ const DefaultPrefix = "holdfast"
 const NodeLen = 11
 
 // Space is the set of keys under one prefix.
-type Space struct{ prefix string }
+type Space struct{ prefix, nodePrefix, nodes string }
 
 // In returns the keys under the prefix; an empty one means DefaultPrefix.
 func In(prefix string) Space {
 	if prefix == "" {
 		prefix = DefaultPrefix
 	}
-	return Space{prefix: prefix}
+	return Space{prefix: prefix, nodePrefix: prefix + ":node:", nodes: prefix + ":nodes"}
 }
 
 // braces keeps the names of a caller from ending the hash tag early.
@@ -75,13 +75,13 @@ func (s Space) User(user string) string {
 }
 
 // NodePrefix is what a node ID is appended to for the name of its channel. Scripts use it.
-func (s Space) NodePrefix() string { return s.prefix + ":node:" }
+func (s Space) NodePrefix() string { return s.nodePrefix }
 
 // Node is the channel of one node.
 func (s Space) Node(node string) string { return s.NodePrefix() + node }
 
 // Nodes is the channel that every node listens to.
-func (s Space) Nodes() string { return s.prefix + ":nodes" }
+func (s Space) Nodes() string { return s.nodes }
 
 // Random returns bits of randomness from the operating system in base64url without padding.
 func Random(bits int) string {

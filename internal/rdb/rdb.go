@@ -94,17 +94,17 @@ func (db *DB) inTime(ctx context.Context) bool {
 // the time is over the error is ErrUnknown, even if the client would wait longer: fn goes on by itself then, in a
 // goroutine of its own, and must not write to anything but its results.
 func Call[T any](ctx context.Context, db *DB, fn func(ctx context.Context) (T, error)) (T, error) {
-	return call(ctx, db, db.heedsContext, fn)
-}
-
-// call runs fn in this goroutine if that ends in time, which is faster: a new goroutine starts on a small stack, that
-// is copied again and again on the way down through the client.
-func call[T any](ctx context.Context, db *DB, here bool, fn func(ctx context.Context) (T, error)) (T, error) {
 	ctx, cancel := db.Bound(ctx)
 	defer cancel()
-	if here {
+	if db.heedsContext {
 		return fn(ctx)
 	}
+	return apart(ctx, fn)
+}
+
+// apart runs fn in a goroutine of its own. That is slow: it starts on a small stack, which is copied again and again on
+// the way down through the client.
+func apart[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error

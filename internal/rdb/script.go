@@ -73,14 +73,25 @@ func (db *DB) Run(ctx context.Context, s Step) (any, error) {
 
 // RunWith is Run with a way of the caller's to send the command, which may be called twice.
 func RunWith[T any](ctx context.Context, db *DB, s Step, send func(context.Context, Once) (T, error)) (T, error) {
-	out, err := call(ctx, db, db.inTime(ctx), func(ctx context.Context) (T, error) {
-		out, err := send(ctx, s.command(ctx, false))
-		if Missing(err) {
-			out, err = send(ctx, s.command(ctx, true))
-		}
-		return out, err
-	})
+	here := db.inTime(ctx)
+	ctx, cancel := db.Bound(ctx)
+	defer cancel()
+	var out T
+	var err error
+	if here {
+		out, err = sendScript(ctx, s, send)
+	} else {
+		out, err = apart(ctx, func(ctx context.Context) (T, error) { return sendScript(ctx, s, send) })
+	}
 	return out, Sort(err)
+}
+
+func sendScript[T any](ctx context.Context, s Step, send func(context.Context, Once) (T, error)) (T, error) {
+	out, err := send(ctx, s.command(ctx, false))
+	if Missing(err) {
+		out, err = send(ctx, s.command(ctx, true))
+	}
+	return out, err
 }
 
 // firstPause is before Repeat asks again; it doubles each time.
@@ -150,4 +161,4 @@ func (db *DB) RunAll(ctx context.Context, steps []Step) ([]any, error) {
 }
 
 // Missing reports whether the server does not know the script that a command named.
-func Missing(err error) bool { return redis.HasErrorPrefix(err, "NOSCRIPT") }
+func Missing(err error) bool { return err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") }
