@@ -1,5 +1,5 @@
-// Package wiretap is a TCP proxy between Redis clients and one server. It counts round trips as they happen on the
-// wire, keeps the bytes, and injects the faults that networks have.
+// Package wiretap is a TCP proxy between Redis clients and a server, or the servers of a set. It counts round trips as
+// they happen on the wire, keeps the bytes, and injects the faults that networks have.
 //
 // What a client library reports about itself is not what it sends: retries, handshakes and probes are invisible to its
 // caller. The proxy sees all of it, which is why every claim about round trips is measured here.

@@ -14,13 +14,13 @@ const (
 	acceptPause = 10 * time.Millisecond // after an error, lest the loop spins
 )
 
-// Proxy forwards connections to one server. It is safe for concurrent use. Whoever listened closes it.
+// Proxy forwards connections to one server, or to those of a set, which it then counts and disturbs as one. It is safe
+// for concurrent use. Whoever listened closes it.
 type Proxy struct {
-	target string
-	ln     net.Listener
-	ctx    context.Context    //nolint:containedctx // the proxy owns its goroutines; this is what ends them
-	stop   context.CancelFunc // ends ctx
-	wg     sync.WaitGroup     // all goroutines
+	doors []door
+	ctx   context.Context    //nolint:containedctx // the proxy owns its goroutines; this is what ends them
+	stop  context.CancelFunc // ends ctx
+	wg    sync.WaitGroup     // all goroutines
 
 	mu     sync.Mutex // guards what follows; never held over I/O
 	links  map[*link]struct{}
@@ -28,38 +28,64 @@ type Proxy struct {
 	faults faults
 }
 
-// Listen starts a proxy on a free port of 127.0.0.1 that forwards to target, a "host:port". The server need not be up
-// yet: a connection that cannot be forwarded is closed.
-func Listen(target string) (*Proxy, error) {
-	ln, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("listen for a proxy of %s: %w", target, err)
-	}
-	p := &Proxy{target: target, ln: ln, links: map[*link]struct{}{}, record: newRecord()}
+// door is where clients of one server come in.
+type door struct {
+	target string
+	ln     net.Listener
+}
+
+func (d door) addr() string { return d.ln.Addr().String() }
+
+// Listen starts a proxy on free ports of 127.0.0.1, one per target, a "host:port". The servers need not be up yet: a
+// connection that cannot be forwarded is closed.
+func Listen(target string, more ...string) (*Proxy, error) {
+	p := &Proxy{links: map[*link]struct{}{}, record: newRecord()}
 	p.ctx, p.stop = context.WithCancel(context.Background())
-	p.wg.Go(p.accept)
+	for _, target := range append([]string{target}, more...) {
+		ln, err := (&net.ListenConfig{}).Listen(p.ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listen for a proxy of %s: %w", target, err), p.Close())
+		}
+		d := door{target: target, ln: ln}
+		p.doors = append(p.doors, d)
+		p.wg.Go(func() { p.accept(d) })
+	}
 	return p, nil
 }
 
-// Addr returns the "host:port" at which clients reach the proxy.
-func (p *Proxy) Addr() string { return p.ln.Addr().String() }
+// Addr returns the "host:port" at which clients reach the first server through the proxy.
+func (p *Proxy) Addr() string { return p.doors[0].addr() }
 
-// Close closes the listener and all connections, and waits for the goroutines. Closing again does nothing. The record
+// Dial connects to the proxy in place of one of its servers, and to any other address as it is. It serves as a client's
+// dialer where the client learns the addresses of the set by itself.
+func (p *Proxy) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	for _, d := range p.doors {
+		if d.target == addr {
+			addr = d.addr()
+			break
+		}
+	}
+	return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, addr)
+}
+
+// Close closes the listeners and all connections, and waits for the goroutines. Closing again does nothing. The record
 // can still be read.
 func (p *Proxy) Close() error {
 	p.stop()
-	err := p.ln.Close()
+	var errs []error
+	for _, d := range p.doors {
+		if err := d.ln.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
 	p.abortLinks(func(*link) bool { return true })
 	p.wg.Wait()
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
+	return errors.Join(errs...)
 }
 
-func (p *Proxy) accept() {
+func (p *Proxy) accept(d door) {
 	for {
-		conn, err := p.ln.Accept()
+		conn, err := d.ln.Accept()
 		if err != nil {
 			select {
 			case <-p.ctx.Done():
@@ -68,14 +94,14 @@ func (p *Proxy) accept() {
 				continue
 			}
 		}
-		p.wg.Go(func() { p.serve(conn) })
+		p.wg.Go(func() { p.serve(conn, d.target) })
 	}
 }
 
 // serve forwards one connection until it ends.
-func (p *Proxy) serve(client net.Conn) {
+func (p *Proxy) serve(client net.Conn, target string) {
 	dialer := net.Dialer{Timeout: dialTimeout}
-	server, err := dialer.DialContext(p.ctx, "tcp", p.target)
+	server, err := dialer.DialContext(p.ctx, "tcp", target)
 	if err != nil {
 		reset(client)
 		return

@@ -332,3 +332,50 @@ func TestServerIsDown(t *testing.T) {
 		}
 	}
 }
+
+// The servers of a set are counted and cut as one; a client that learns of them by itself reaches them by Dial.
+func TestSeveralServers(t *testing.T) {
+	t.Parallel()
+	var addrs []string
+	for range 3 {
+		srv, err := embedded.Start()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = srv.Close() })
+		addrs = append(addrs, srv.Addr())
+	}
+	p, err := wiretap.Listen(addrs[0], addrs[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	var clients []*redis.Client
+	for i, addr := range addrs {
+		c := redis.NewClient(&redis.Options{Addr: addr, Dialer: p.Dial, MaxRetries: -1, DialerRetries: 1})
+		t.Cleanup(func() { _ = c.Close() })
+		clients = append(clients, c)
+		if err := c.Set(t.Context(), "k", i, 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := p.Trips(); n != 2 {
+		t.Errorf("%d trips %v, want those to the first two", n, p.Commands())
+	}
+	p.Cut()
+	for i, c := range clients {
+		got, err := c.Get(t.Context(), "k").Int()
+		if i == 2 && (err != nil || got != i) {
+			t.Errorf("the server that is no target: %d, %v", got, err)
+		}
+		if i < 2 && err == nil {
+			t.Errorf("server %d was reached through a proxy that is cut", i)
+		}
+	}
+	p.Heal()
+	for i, c := range clients {
+		if got, err := c.Get(t.Context(), "k").Int(); err != nil || got != i {
+			t.Errorf("server %d says %d, %v", i, got, err)
+		}
+	}
+}
