@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -9,17 +10,24 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wiretap"
 )
 
-// Backend is a server that a test is run against.
+// Backend is a Redis that a test is run against, reached by the client that belongs to its topology.
 type Backend struct {
-	Addr   string // "host:port"
-	Prefix string // keys and channels of the test begin with it
-	Real   bool   // a redis-server; otherwise miniredis
+	Prefix   string   // keys and channels of the test begin with it
+	Real     bool     // redis-server; otherwise miniredis
+	Topology Topology // of the servers
+	servers  []string // "host:port" of those that hold data
+	opt      redis.UniversalOptions
 }
 
-// Each runs fn twice, as the subtests "miniredis" and "redis": on an embedded server of its own, and on the [Shared]
-// one. fn may call t.Parallel.
+// Each runs fn as a subtest on every Redis that this process has: "miniredis", an embedded server of its own, and
+// "redis", the [Shared] one; or, where HOLDFAST_TOPOLOGY names another, only on that, under its name. fn may call
+// t.Parallel.
 func Each(t *testing.T, fn func(t *testing.T, b Backend)) {
 	t.Helper()
+	if current() != Standalone {
+		t.Run(string(current()), func(t *testing.T) { fn(t, Shared(t)) })
+		return
+	}
 	t.Run("miniredis", func(t *testing.T) {
 		srv, err := embedded.Start()
 		if err != nil {
@@ -30,38 +38,56 @@ func Each(t *testing.T, fn func(t *testing.T, b Backend)) {
 				t.Error(err)
 			}
 		})
-		fn(t, Backend{Addr: srv.Addr(), Prefix: Prefix(t)})
+		b := At(srv.Addr())
+		b.Prefix = Prefix(t)
+		fn(t, b)
 	})
-	t.Run("redis", func(t *testing.T) {
-		fn(t, Backend{Addr: Shared(t).Addr(), Prefix: Prefix(t), Real: true})
-	})
+	t.Run("redis", func(t *testing.T) { fn(t, Shared(t)) })
 }
 
-// Client returns a new client of the server. It is closed with tb.
-func (b Backend) Client(tb testing.TB) *redis.Client {
-	tb.Helper()
-	return newClient(tb, b.Addr)
+// At is the backend of one server, of which the caller takes care. It has no prefix.
+func At(addr string) Backend {
+	return Backend{Topology: Standalone, servers: []string{addr}, opt: redis.UniversalOptions{Addrs: []string{addr}}}
 }
 
-// NewClient returns a new client of the server whose options were changed by tune. It is closed with tb.
-func (b Backend) NewClient(tb testing.TB, tune ...func(*redis.Options)) *redis.Client {
+// Client returns a new client whose options were changed by tune. It is closed with tb.
+func (b Backend) Client(tb testing.TB, tune ...func(*redis.UniversalOptions)) redis.UniversalClient {
 	tb.Helper()
-	return newClient(tb, b.Addr, tune...)
+	opt := b.opt
+	opt.Addrs = slices.Clone(opt.Addrs)
+	opt.DisableIdentity = true
+	opt.MaintNotificationsConfig = clientOptions("").MaintNotificationsConfig
+	for _, fn := range tune {
+		fn(&opt)
+	}
+	rdb := redis.NewUniversalClient(&opt)
+	tb.Cleanup(func() { _ = rdb.Close() }) // a test may have closed it before
+	return rdb
 }
 
-// Tap starts a proxy in front of the server at target and closes it with tb. Clients for it come from [TapClient].
-func Tap(tb testing.TB, target string) *wiretap.Proxy {
+// Addr is the address of the one server. Where there are several it skips the test: see [Only].
+func (b Backend) Addr(tb testing.TB) string {
 	tb.Helper()
-	p, err := wiretap.Listen(target)
+	Only(tb, OneAddress)
+	return b.servers[0]
+}
+
+// Tap starts a proxy in front of the servers and closes it with tb. Clients for it come from [Backend.TapClient]. What
+// a client of a cluster sends to learn of its servers is not counted.
+func (b Backend) Tap(tb testing.TB) *wiretap.Proxy {
+	tb.Helper()
+	p, err := wiretap.Listen(b.servers[0], b.servers[1:]...)
 	if err != nil {
 		tb.Fatal(err)
 	}
+	p.Ignore("CLUSTER", "COMMAND")
 	tb.Cleanup(func() { _ = p.Close() })
 	return p
 }
 
-// TapClient returns a new client that reaches the server through p. It is closed with tb.
-func TapClient(tb testing.TB, p *wiretap.Proxy, tune ...func(*redis.Options)) *redis.Client {
+// TapClient returns a new client that reaches the servers through p. It is closed with tb.
+func (b Backend) TapClient(tb testing.TB, p *wiretap.Proxy, tune ...func(*redis.UniversalOptions)) redis.UniversalClient {
 	tb.Helper()
-	return newClient(tb, p.Addr(), tune...)
+	through := func(o *redis.UniversalOptions) { o.Dialer = p.Dial }
+	return b.Client(tb, append([]func(*redis.UniversalOptions){through}, tune...)...)
 }

@@ -22,13 +22,19 @@ type Cluster struct {
 // some seconds. They end with tb.
 func StartCluster(tb testing.TB) *Cluster {
 	tb.Helper()
+	return startCluster(tb, "1000")
+}
+
+// startCluster takes the milliseconds after which a node that does not answer is taken for dead.
+func startCluster(tb testing.TB, nodeTimeout string) *Cluster {
+	tb.Helper()
 	require(tb, binary, cli)
 	c := &Cluster{}
 	args := []string{"--cluster", "create"}
 	for range 6 {
 		node := Start(tb,
 			"--cluster-enabled", "yes",
-			"--cluster-node-timeout", "1000",
+			"--cluster-node-timeout", nodeTimeout,
 			"--cluster-replica-validity-factor", "0", // a replica may always take over
 			"--repl-ping-replica-period", "1",
 		)

@@ -20,6 +20,9 @@ func run(m interface{ Run() int }, ignore ...goleak.Option) int {
 	out, done := loud()
 	notice(out, skipped.Load())
 	done()
+	for _, line := range tally.lines(current()) {
+		fmt.Println(line)
+	}
 	if code != 0 {
 		return code // a test that failed half-way may well have left something behind
 	}

@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -93,5 +94,25 @@ func TestPortClash(t *testing.T) {
 
 	if _, err := start(dir, []string{"--no-such-option", "yes"}); err == nil {
 		t.Fatal("a server with a wrong option started")
+	}
+}
+
+func TestTally(t *testing.T) {
+	t.Parallel()
+	var c counts
+	if got := c.lines(Clustered); len(got) != 0 {
+		t.Errorf("nothing ran, and it says %q", got)
+	}
+	c.run("TestA")
+	c.run("TestA")
+	c.run("TestB")
+	c.skip(VirtualTime, "TestC")
+	c.skip(VirtualTime, "TestC")
+	want := []string{
+		"topology cluster: 1 tests skipped: each runs in virtual time, on a server in memory",
+		"topology cluster: 2 tests ran on it",
+	}
+	if got := c.lines(Clustered); !slices.Equal(got, want) {
+		t.Errorf("it says %q, want %q", got, want)
 	}
 }

@@ -27,6 +27,12 @@ type Sentinel struct {
 // which takes some seconds. They end with tb.
 func StartSentinel(tb testing.TB) *Sentinel {
 	tb.Helper()
+	return startSentinel(tb, "500")
+}
+
+// startSentinel takes the milliseconds after which a server that does not answer is taken for dead.
+func startSentinel(tb testing.TB, downAfter string) *Sentinel {
+	tb.Helper()
 	require(tb, binary)
 	s := &Sentinel{Servers: []*Server{Start(tb)}}
 	primary := s.Servers[0]
@@ -35,14 +41,14 @@ func StartSentinel(tb testing.TB) *Sentinel {
 	}
 	await(tb, "replicas in step", s.replicasInStep) // before the sentinels look: they look only every ten seconds
 	for range 3 {
-		s.Sentinels = append(s.Sentinels, startOneSentinel(tb, primary.p.port))
+		s.Sentinels = append(s.Sentinels, startOneSentinel(tb, primary.p.port, downAfter))
 	}
 	await(tb, "sentinels agree", s.sentinelsAgree)
 	return s
 }
 
 // startOneSentinel writes the file in which a sentinel also keeps what it learns, and starts it.
-func startOneSentinel(tb testing.TB, primaryPort int) *Server {
+func startOneSentinel(tb testing.TB, primaryPort int, downAfter string) *Server {
 	tb.Helper()
 	dir := tb.TempDir()
 	conf := filepath.Join(dir, "sentinel.conf")
@@ -52,7 +58,7 @@ func startOneSentinel(tb testing.TB, primaryPort int) *Server {
 			"bind 127.0.0.1",
 			"logfile " + strconv.Quote((&process{port: port, dir: dir}).logFile()),
 			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2", masterName, primaryPort),
-			fmt.Sprintf("sentinel down-after-milliseconds %s 500", masterName),
+			fmt.Sprintf("sentinel down-after-milliseconds %s %s", masterName, downAfter),
 			fmt.Sprintf("sentinel failover-timeout %s 3000", masterName),
 		}
 		err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600)

@@ -3,6 +3,7 @@ package redistest_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 
 func TestRestartKeepsAddressAndData(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnServer)
 	ctx := t.Context()
 	srv := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	rdb, addr := srv.Client(t), srv.Addr()
@@ -46,6 +48,7 @@ func TestRestartKeepsAddressAndData(t *testing.T) {
 
 func TestNothingIsPersistedByDefault(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnServer)
 	srv := redistest.Start(t)
 	rdb := srv.Client(t)
 	if err := rdb.Set(t.Context(), "k", "v", 0).Err(); err != nil {
@@ -60,6 +63,7 @@ func TestNothingIsPersistedByDefault(t *testing.T) {
 
 func TestPauseAndResume(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnServer)
 	srv := redistest.Start(t)
 	rdb := srv.NewClient(t, func(o *redis.Options) { o.ContextTimeoutEnabled, o.MaxRetries = true, -1 })
 	if err := rdb.Ping(t.Context()).Err(); err != nil {
@@ -83,28 +87,33 @@ func TestPauseAndResume(t *testing.T) {
 func TestSharedIsOne(t *testing.T) {
 	t.Parallel()
 	first := redistest.Shared(t)
+	client := first.Client(t)
+	if err := client.Set(t.Context(), first.Prefix+"k", "v", time.Minute).Err(); err != nil {
+		t.Fatal(err)
+	}
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			if redistest.Shared(t) != first {
-				t.Error("a second shared server")
+			b := redistest.Shared(t)
+			if b.Prefix == first.Prefix || b.Prefix == "" || b.Topology != redistest.Current() {
+				t.Errorf("a backend with prefix %q on %s", b.Prefix, b.Topology)
+			}
+			if got, err := b.Client(t).Get(t.Context(), first.Prefix+"k").Result(); got != "v" {
+				t.Errorf("a second shared server: %q, %v", got, err)
 			}
 		})
 	}
 	wg.Wait()
-	if a, b := redistest.Prefix(t), redistest.Prefix(t); a == b || a == "" {
-		t.Fatalf("prefixes %q and %q", a, b)
-	}
 }
 
 func TestEach(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
-	seen := map[bool]string{}
+	seen := map[string]bool{}
 	t.Run("all", func(t *testing.T) {
 		redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 			t.Parallel()
-			first, second := b.Client(t), b.NewClient(t)
+			first, second := b.Client(t), b.Client(t)
 			if err := first.Set(t.Context(), b.Prefix+"k", "v", time.Minute).Err(); err != nil {
 				t.Fatal(err)
 			}
@@ -113,27 +122,64 @@ func TestEach(t *testing.T) {
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			seen[b.Real] = b.Addr
+			seen[t.Name()] = b.Real
 		})
 	})
 	redistest.Shared(t) // skips where there is no server, as the second run did
-	if len(seen) != 2 || seen[true] == seen[false] {
-		t.Fatalf("ran on %v", seen)
+	want := map[string]bool{"TestEach/all/" + string(redistest.Current()): true}
+	if redistest.Current() == redistest.Standalone {
+		want = map[string]bool{"TestEach/all/miniredis": false, "TestEach/all/redis": true}
+	}
+	if !maps.Equal(seen, want) {
+		t.Fatalf("ran %v, want %v", seen, want)
 	}
 }
 
+// The clients are those of the topology, and a tap sees what they do on all servers.
 func TestTap(t *testing.T) {
 	t.Parallel()
-	p := redistest.Tap(t, redistest.Shared(t).Addr())
-	rdb := redistest.TapClient(t, p)
-	key := redistest.Prefix(t) + "k"
-	for range 3 {
-		if err := rdb.Incr(t.Context(), key).Err(); err != nil {
+	b := redistest.Shared(t)
+	p := b.Tap(t)
+	rdb := b.TapClient(t, p)
+	role, err := rdb.Do(t.Context(), "ROLE").Slice()
+	if err != nil || role[0] != "master" {
+		t.Fatalf("ROLE is %v, %v", role, err)
+	}
+	if _, clustered := rdb.(*redis.ClusterClient); clustered != (b.Topology == redistest.Clustered) {
+		t.Errorf("on %s the client is a %T", b.Topology, rdb)
+	}
+	p.Reset()
+	const n = 24 // in slots of every master
+	for i := range n {
+		if err := rdb.Set(t.Context(), b.Prefix+strconv.Itoa(i), i, time.Minute).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := p.Trips(); n != 3 {
-		t.Fatalf("%d trips: %v", n, p.Commands())
+	if got := p.Trips(); got != n {
+		t.Fatalf("%d trips: %v", got, p.Commands())
+	}
+	if keys := redistest.Keys(t, rdb, b.Prefix+"*"); len(keys) != n {
+		t.Errorf("%d keys, want %d: %q", len(keys), n, keys)
+	}
+	p.Cut()
+	if err := rdb.Get(t.Context(), b.Prefix+"1").Err(); err == nil {
+		t.Error("answered through a tap that is cut")
+	}
+}
+
+func TestChannelsOfAllMasters(t *testing.T) {
+	t.Parallel()
+	b := redistest.Shared(t)
+	rdb := b.Client(t)
+	for i := range 12 {
+		sub := rdb.Subscribe(t.Context(), b.Prefix+strconv.Itoa(i))
+		defer sub.Close()
+		if _, err := sub.Receive(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := redistest.Channels(t, rdb, b.Prefix+"*"); len(got) != 12 {
+		t.Errorf("%d channels, want 12: %q", len(got), got)
 	}
 }
 
@@ -150,6 +196,7 @@ func TestHelperProcess(t *testing.T) {
 
 func TestServersDieWithTheProcess(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnServer)
 	redistest.Shared(t) // skips where there is no server
 	if _, err := os.Stat("/proc/self"); err != nil {
 		t.Skip("only Linux ends children with their parent")
@@ -198,6 +245,7 @@ func eventually(t *testing.T, ok func() bool) {
 
 func TestSentinel(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnSet)
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
@@ -224,6 +272,7 @@ func TestSentinel(t *testing.T) {
 
 func TestCluster(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnSet)
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}

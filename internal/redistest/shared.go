@@ -3,48 +3,74 @@ package redistest
 import (
 	"crypto/rand"
 	"os"
+	"slices"
 	"sync"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 )
 
-// shared is the server of all tests of this process that do not ask for their own.
+// shared are the servers of all tests of this process that do not ask for their own.
 var shared struct {
-	mu     sync.Mutex // guards what follows, and is held while the first test starts the server
-	server *Server
-	dir    string
-	err    error
+	mu       sync.Mutex // guards what follows, and is held while the first test starts the servers
+	begun    bool
+	servers  []*Server // empty if the start failed
+	opt      redis.UniversalOptions
+	cleanups []func()
 }
 
-// Shared returns the one server of this test process, which the first call starts and [Main] ends. Tests that use it
-// must keep to keys under their [Prefix], and must not flush, configure, pause or kill it.
-func Shared(tb testing.TB) *Server {
+// Shared returns a backend of the real servers of this test process, which the first call starts and [Main] ends. They
+// form the topology that HOLDFAST_TOPOLOGY names. Tests must keep to keys under the backend's prefix, and must not
+// flush, configure, pause or kill the servers.
+func Shared(tb testing.TB) Backend {
 	tb.Helper()
-	require(tb, binary)
+	require(tb, programs()...)
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	if shared.server == nil && shared.err == nil {
-		shared.dir, shared.err = os.MkdirTemp("", "redistest") //nolint:usetesting // it outlives tb
-		if shared.err == nil {
-			shared.server, shared.err = start(shared.dir, nil)
-		}
+	if !shared.begun {
+		shared.begun = true
+		shared.servers, shared.opt = startTopology(lasting{tb})
 	}
-	if shared.err != nil {
-		tb.Fatal(shared.err)
+	if len(shared.servers) == 0 {
+		tb.Fatalf("the shared servers (%s) did not start for an earlier test", current())
 	}
-	return shared.server
+	tally.run(tb.Name())
+	b := Backend{Prefix: Prefix(tb), Real: true, Topology: current(), opt: shared.opt}
+	for _, s := range shared.servers {
+		b.servers = append(b.servers, s.Addr())
+	}
+	return b
 }
+
+func programs() []string {
+	if current() == Clustered {
+		return []string{binary, cli}
+	}
+	return []string{binary}
+}
+
+// lasting is a testing.TB whose directories and processes outlive its test, which only happened to be the first.
+type lasting struct{ testing.TB }
+
+func (l lasting) TempDir() string {
+	dir, err := os.MkdirTemp("", "redistest")
+	if err != nil {
+		l.Fatal(err)
+	}
+	l.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// Cleanup is called with shared.mu held.
+func (lasting) Cleanup(f func()) { shared.cleanups = append(shared.cleanups, f) }
 
 func stopShared() {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
-	if shared.server != nil {
-		shared.server.Kill()
-		shared.server = nil
+	for _, f := range slices.Backward(shared.cleanups) {
+		f()
 	}
-	if shared.dir != "" {
-		_ = os.RemoveAll(shared.dir)
-		shared.dir = ""
-	}
+	shared.cleanups, shared.servers = nil, nil
 }
 
 // Prefix returns a prefix for keys and channels that no other test uses.
