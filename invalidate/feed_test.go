@@ -72,6 +72,7 @@ type stand struct {
 // bubble runs f on a feed that has just proved itself.
 func bubble(t *testing.T, f func(t *testing.T, s *stand)) {
 	t.Helper()
+	redistest.Only(t, redistest.VirtualTime)
 	synctest.Test(t, func(t *testing.T) {
 		server := miniredis.NewMiniRedis()
 		server.ClockTTL(true)
@@ -380,6 +381,7 @@ func TestReadyEndsWithItsContext(t *testing.T) {
 // master.
 func TestClusterNeedsEveryMaster(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.VirtualTime)
 	synctest.Test(t, func(t *testing.T) {
 		server := miniredis.NewMiniRedis()
 		defer server.Close()

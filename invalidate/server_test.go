@@ -61,6 +61,7 @@ func next[T any](ctx context.Context, t *testing.T, ch <-chan T) T {
 
 func TestRealServer(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnServer)
 	addr := redistest.Start(t).Addr()
 	for _, protocol := range []int{2, 3} {
 		t.Run(fmt.Sprint("RESP", protocol), func(t *testing.T) {
@@ -118,6 +119,7 @@ redis.call('publish', KEYS[2], 'g' .. ARGV[2])`
 // go on must be believed again.
 func TestPausedServer(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnServer)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr(), ReadTimeout: 200 * time.Millisecond})

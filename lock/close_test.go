@@ -113,8 +113,8 @@ func TestCloseDuringARequest(t *testing.T) {
 // Close returns although Redis does not, and tells of the locks that it leaves.
 func TestCloseWithoutRedis(t *testing.T) {
 	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		p := redistest.Tap(t, b.Addr)
-		l, err := lock.New(redistest.TapClient(t, p), &lock.Config{Prefix: s.prefix, Timeout: 50 * time.Millisecond, Logger: quiet})
+		p := b.Tap(t)
+		l, err := lock.New(b.TapClient(t, p), &lock.Config{Prefix: s.prefix, Timeout: 50 * time.Millisecond, Logger: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}

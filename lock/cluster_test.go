@@ -17,6 +17,7 @@ import (
 // Locks in all slots of a cluster, through clients that ignore contexts while they read.
 func TestCluster(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnSet)
 	c := redistest.StartCluster(t)
 	prefix := redistest.Prefix(t)
 	const lockers, keys, rounds = 3, 6, 4

@@ -14,7 +14,7 @@ import (
 )
 
 // once keeps the client from asking a second time by itself.
-func once(o *redis.Options) { o.MaxRetries = -1 }
+func once(o *redis.UniversalOptions) { o.MaxRetries, o.MaxRedirects = -1, -1 }
 
 // The answer to Acquire is lost and the client asks again: the second answer is the same.
 func TestLostAnswerIsAskedForAgain(t *testing.T) {
@@ -24,8 +24,8 @@ func TestLostAnswerIsAskedForAgain(t *testing.T) {
 		lease := mustAcquire(t, l)
 		mustTake(t, p, 2, "acquiring with a lost answer")
 
-		q := redistest.Tap(t, b.Addr)
-		other := s.locker(redistest.TapClient(t, q), lock.Config{})
+		q := b.Tap(t)
+		other := s.locker(b.TapClient(t, q), lock.Config{})
 		out := make(chan acquired)
 		q.DropReplies(1)
 		background(t.Context(), other, "waiter", out)
@@ -177,6 +177,7 @@ func mustBeAway(t *testing.T, err error) {
 // The server ends and comes back empty: locks are lost with it, and new ones work.
 func TestServerRestarts(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnServer)
 	srv := redistest.Start(t)
 	s := newSite(t, srv.Client(t), redistest.Prefix(t))
 	l := s.locker(srv.Client(t), lock.Config{TTL: 600 * time.Millisecond})

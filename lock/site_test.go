@@ -23,13 +23,13 @@ var quiet = slog.New(slog.DiscardHandler)
 // site is a Redis as one test sees it. When the test ends and all its lockers are closed, no key may be left there.
 type site struct {
 	t      testing.TB
-	admin  *redis.Client // for looks from outside
+	admin  redis.UniversalClient // for looks from outside
 	prefix string
 	space  keys.Space
 	keys   keys.Keys // of key
 }
 
-func newSite(tb testing.TB, admin *redis.Client, prefix string) *site {
+func newSite(tb testing.TB, admin redis.UniversalClient, prefix string) *site {
 	tb.Helper()
 	s := &site{t: tb, admin: admin, prefix: prefix, space: keys.In(prefix), keys: keys.In(prefix).Of(key)}
 	tb.Cleanup(func() {
@@ -40,7 +40,7 @@ func newSite(tb testing.TB, admin *redis.Client, prefix string) *site {
 	return s
 }
 
-// each runs a test on miniredis and on a real server, with a client of its own.
+// each runs a test on every Redis that there is, with a client of its own.
 func each(t *testing.T, fn func(t *testing.T, s *site, b redistest.Backend)) {
 	t.Helper()
 	t.Parallel()
@@ -54,6 +54,7 @@ func each(t *testing.T, fn func(t *testing.T, s *site, b redistest.Backend)) {
 func bubble(t *testing.T, fn func(t *testing.T, s *site, srv *embedded.Server)) {
 	t.Helper()
 	t.Parallel()
+	redistest.Only(t, redistest.VirtualTime)
 	synctest.Test(t, func(t *testing.T) {
 		srv, err := embedded.InMemory()
 		if err != nil {
@@ -86,11 +87,7 @@ func (s *site) locker(client redis.UniversalClient, cfg lock.Config) *lock.Locke
 // left lists the keys of this test.
 func (s *site) left() []string {
 	s.t.Helper()
-	left, err := s.admin.Keys(context.Background(), s.prefix+"*").Result()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return left
+	return redistest.Keys(s.t, s.admin, s.prefix+"*")
 }
 
 // queued waits until n lock tokens wait in Redis.
@@ -105,7 +102,7 @@ func (s *site) queued(n int64) {
 func (s *site) listening(n int) {
 	s.t.Helper()
 	s.eventually("they listen", func() bool {
-		return len(s.admin.PubSubChannels(context.Background(), s.space.Node("*")).Val()) == n
+		return len(redistest.Channels(s.t, s.admin, s.space.Node("*"))) == n
 	})
 }
 

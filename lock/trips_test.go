@@ -15,10 +15,10 @@ import (
 )
 
 // tapped is a client behind a proxy that has counted nothing yet, with connections and scripts warm.
-func tapped(t *testing.T, s *site, b redistest.Backend, cfg lock.Config, tune ...func(*redis.Options)) (*lock.Locker, *wiretap.Proxy) {
+func tapped(t *testing.T, s *site, b redistest.Backend, cfg lock.Config, tune ...func(*redis.UniversalOptions)) (*lock.Locker, *wiretap.Proxy) {
 	t.Helper()
-	p := redistest.Tap(t, b.Addr)
-	l := s.locker(redistest.TapClient(t, p, tune...), cfg)
+	p := b.Tap(t)
+	l := s.locker(b.TapClient(t, p, tune...), cfg)
 	mustRelease(t, mustAcquire(t, l))
 	p.Reset()
 	return l, p
@@ -68,8 +68,8 @@ func TestHandingOverInMemoryTakesNoRoundTrip(t *testing.T) {
 func TestWaitingTakesTwoRoundTrips(t *testing.T) {
 	each(t, func(t *testing.T, s *site, b redistest.Backend) {
 		holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
-		p := redistest.Tap(t, b.Addr)
-		l := s.locker(redistest.TapClient(t, p), lock.Config{Node: "node"}) // a listener asks when it has connected
+		p := b.Tap(t)
+		l := s.locker(b.TapClient(t, p), lock.Config{Node: "node"}) // a listener asks when it has connected
 		out := make(chan acquired)
 		background(t.Context(), l, "waiter", out)
 		s.queued(1)
@@ -86,9 +86,9 @@ func TestWaitingTakesTwoRoundTrips(t *testing.T) {
 // A server that has lost its scripts costs a round trip, whichever it has lost, and no error.
 func TestScriptsAreLoadedOnDemand(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnServer)
 	run := func(t *testing.T, addr string, client *redis.Client) { // no shared server: it is flushed
-		s := newSite(t, client, redistest.Prefix(t))
-		b := redistest.Backend{Addr: addr, Prefix: s.prefix}
+		s, b := newSite(t, client, redistest.Prefix(t)), redistest.At(addr)
 		l, p := tapped(t, s, b, lock.Config{})
 		flush := func() {
 			t.Helper()

@@ -16,7 +16,7 @@ import (
 // benchManager is a replica on the shared server, without anybody else on its prefix.
 func benchManager(b *testing.B, prefix string) *manager.Manager {
 	b.Helper()
-	m, err := manager.New(redistest.Shared(b).NewClient(b), configured(prefix))
+	m, err := manager.New(redistest.Shared(b).Client(b), configured(prefix))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func BenchmarkLocalRead(b *testing.B) {
 	} {
 		b.Run(what, func(b *testing.B) {
 			h, _, r := local(b, func(testing.TB) *manager.Manager {
-				m, err := manager.New(redistest.Shared(b).NewClient(b), configured(redistest.Prefix(b), change))
+				m, err := manager.New(redistest.Shared(b).Client(b), configured(redistest.Prefix(b), change))
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -212,10 +212,10 @@ func TestAllocationsOfEncryption(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	rdb := redistest.Shared(t) // outside of this process, whose allocations count
+	b := redistest.Shared(t) // outside of this process, whose allocations count
 	cost := func(change ...func(*manager.Config)) float64 {
 		token := ""
-		m := open(t, rdb.Client(t), configured(redistest.Prefix(t), change...))
+		m := open(t, b.Client(t), configured(redistest.Prefix(t), change...))
 		threeValues(t, m, &token)
 		return testing.AllocsPerRun(300, func() { threeValues(t, m, &token) })
 	}

@@ -162,11 +162,7 @@ func idOf(token string) string {
 // keysOf lists the keys in Redis below a prefix.
 func keysOf(t *testing.T, client redis.UniversalClient, prefix string) []string {
 	t.Helper()
-	keys, err := client.Keys(context.Background(), prefix+":*").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return keys
+	return redistest.Keys(t, client, prefix+":*")
 }
 
 // sessionsOf lists the IDs of all sessions.

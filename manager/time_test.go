@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/internal/redistest"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -17,6 +18,7 @@ import (
 func bubble(t *testing.T, fn func(t *testing.T, v *virtual)) {
 	t.Helper()
 	t.Parallel()
+	redistest.Only(t, redistest.VirtualTime)
 	synctest.Test(t, func(t *testing.T) {
 		srv, err := embedded.InMemory()
 		if err != nil {

@@ -16,6 +16,7 @@ import (
 // The same code on Sentinel and Cluster: replicas and tabs, users across slots, revocation, listing over all masters.
 func TestR12SentinelAndCluster(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnSet)
 	for topology, start := range map[string]func(testing.TB) func(testing.TB) redis.UniversalClient{
 		"sentinel": func(tb testing.TB) func(testing.TB) redis.UniversalClient {
 			s := redistest.StartSentinel(tb)
@@ -91,8 +92,8 @@ func TestR13RedisAway(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		tap := redistest.Tap(t, b.Addr)
-		client := redistest.TapClient(t, tap, func(o *redis.Options) { o.MaxRetries, o.DialerRetries = -1, 1 })
+		tap := b.Tap(t)
+		client := b.TapClient(t, tap, func(o *redis.UniversalOptions) { o.MaxRetries, o.DialerRetries = -1, 1 })
 		m, err := manager.New(client, configured(b.Prefix))
 		if err != nil {
 			t.Fatal(err)

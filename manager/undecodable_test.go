@@ -145,10 +145,14 @@ func TestV6UndecodableRecord(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		for what, spoil := range map[string]func(rdb *redis.Client, key string) error{
-			"a value without a stamp": func(rdb *redis.Client, key string) error { return rdb.HSet(t.Context(), key, ".x", "zzz").Err() },
-			"a deadline in words":     func(rdb *redis.Client, key string) error { return rdb.HSet(t.Context(), key, "c", "tomorrow").Err() },
-			"no secret":               func(rdb *redis.Client, key string) error { return rdb.HDel(t.Context(), key, "h").Err() },
+		for what, spoil := range map[string]func(rdb redis.UniversalClient, key string) error{
+			"a value without a stamp": func(rdb redis.UniversalClient, key string) error {
+				return rdb.HSet(t.Context(), key, ".x", "zzz").Err()
+			},
+			"a deadline in words": func(rdb redis.UniversalClient, key string) error {
+				return rdb.HSet(t.Context(), key, "c", "tomorrow").Err()
+			},
+			"no secret": func(rdb redis.UniversalClient, key string) error { return rdb.HDel(t.Context(), key, "h").Err() },
 		} {
 			m, other := on(t, b), on(t, b) // which has no copy
 			token := do(m, "", add)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -14,12 +15,29 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
+// learned holds back the tests that count round trips until all masters of the shared cluster know the scripts: a new
+// session may come to any.
+var learned sync.Once
+
+func learn(t *testing.T, n *node) {
+	t.Helper()
+	for range 60 {
+		tab := newBrowser(t)
+		for _, path := range []string{"/add", "/add", "/look", "/opt/look", "/rotate"} {
+			tab.get(n, path)
+		}
+	}
+}
+
 // tapped is a replica behind a proxy that counts its round trips. Probes are not counted.
 func tapped(t *testing.T, b redistest.Backend, change ...func(*manager.Config)) (*node, *wiretap.Proxy) {
 	t.Helper()
-	tap := redistest.Tap(t, b.Addr)
+	tap := b.Tap(t)
 	tap.Ignore("PUBLISH")
-	n := serve(t, open(t, redistest.TapClient(t, tap), configured(b.Prefix, change...)), shop)
+	n := serve(t, open(t, b.TapClient(t, tap), configured(b.Prefix, change...)), shop)
+	if b.Topology == redistest.Clustered {
+		learned.Do(func() { learn(t, serve(t, open(t, b.Client(t), configured(redistest.Prefix(t))), shop)) })
+	}
 	return n, tap
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/store/storetest"
 )
 
-// On both servers, and in virtual time, which only the embedded one can be on.
+// On every Redis that there is, and in virtual time, which only the embedded one can be on.
 func TestR15ConformanceOfRedis(t *testing.T) {
 	t.Parallel()
 	open := func(t *testing.T, client redis.UniversalClient, prefix string) store.Sessions {
@@ -34,6 +34,7 @@ func TestR15ConformanceOfRedis(t *testing.T) {
 	})
 	t.Run("in virtual time", func(t *testing.T) {
 		t.Parallel()
+		redistest.Only(t, redistest.VirtualTime)
 		storetest.RunInBubble(t, func(t *testing.T) store.Sessions {
 			t.Helper()
 			srv, err := embedded.InMemory()

@@ -124,6 +124,7 @@ func TestWrongType(t *testing.T) {
 // A server without memory refuses writes as a whole and still serves reads, of which it keeps no note.
 func TestOutOfMemory(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnServer)
 	srv := redistest.Start(t, "--maxmemory-policy", "noeviction")
 	e := newEnv(t, srv.Client(t), "oom")
 	ctx := t.Context()
@@ -178,6 +179,7 @@ func TestOutOfMemory(t *testing.T) {
 // A server may forget its scripts at any time.
 func TestScriptFlush(t *testing.T) {
 	t.Parallel()
+	redistest.Only(t, redistest.OwnServer)
 	clients := map[string]func(t *testing.T) redis.UniversalClient{
 		"plain client":   func(t *testing.T) redis.UniversalClient { t.Helper(); return redistest.Start(t).Client(t) },
 		"wrapped client": func(t *testing.T) redis.UniversalClient { t.Helper(); return wrapped{redistest.Start(t).Client(t)} },

@@ -67,7 +67,7 @@ func (e *env) other(tb testing.TB) *env {
 	return newEnv(tb, e.rdb, e.prefix)
 }
 
-// each runs a test on both servers.
+// each runs a test on every Redis that there is.
 func each(t *testing.T, fn func(t *testing.T, e *env)) {
 	t.Helper()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
@@ -82,6 +82,7 @@ func each(t *testing.T, fn func(t *testing.T, e *env)) {
 func bubble(t *testing.T, fn func(t *testing.T, e *env)) {
 	t.Helper()
 	t.Parallel()
+	redistest.Only(t, redistest.VirtualTime)
 	synctest.Test(t, func(t *testing.T) {
 		srv, err := embedded.InMemory()
 		if err != nil {
@@ -281,22 +282,28 @@ func (e *env) messages(t testing.TB) func() []string {
 	}
 	return func() []string {
 		t.Helper()
-		end := e.prefix + ":end"
-		if err := e.rdb.Publish(ctx, end, "").Err(); err != nil {
-			t.Fatal(err)
+		// What the masters of a cluster publish comes on a link each, and only there in order.
+		end, missing := e.prefix+":end", 0
+		for _, master := range redistest.Masters(t, e.rdb) {
+			if err := master.Publish(ctx, end, "").Err(); err != nil {
+				t.Fatal(err)
+			}
+			missing++
 		}
 		var got []string
-		for {
+		for missing > 0 {
 			m, err := sub.ReceiveMessage(ctx)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if m.Channel == end {
-				slices.Sort(got)
-				return got
+				missing--
+				continue
 			}
 			got = append(got, m.Channel[len(e.prefix)+1:]+" "+m.Payload)
 		}
+		slices.Sort(got)
+		return got
 	}
 }
 
@@ -330,17 +337,24 @@ func (e *env) mute(t testing.TB, between ...func()) *env {
 
 func (e *env) faulty(t testing.TB, f *fault) *env {
 	t.Helper()
-	client, ok := e.rdb.(*redis.Client)
-	if !ok {
-		t.Fatal("not a plain client")
-	}
-	opt := *client.Options()
-	dial := opt.Dialer
-	opt.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+	dial := new(net.Dialer).DialContext
+	faulty := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(ctx, network, addr)
 		return &faultyConn{Conn: conn, fault: f}, err
 	}
-	client = redis.NewClient(&opt)
+	var client redis.UniversalClient
+	switch c := e.rdb.(type) {
+	case *redis.Client: // one of a failover set knows by its dialer where the primary is
+		opt := *c.Options()
+		dial, opt.Dialer = opt.Dialer, faulty
+		client = redis.NewClient(&opt)
+	case *redis.ClusterClient:
+		opt := *c.Options()
+		opt.Dialer = faulty
+		client = redis.NewClusterClient(&opt)
+	default:
+		t.Fatalf("cannot break the connections of a %T", c)
+	}
 	t.Cleanup(func() { _ = client.Close() })
 	return newEnv(t, client, e.prefix)
 }

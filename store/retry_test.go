@@ -56,8 +56,8 @@ func TestLostAnswerOnTheWire(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		p := redistest.Tap(t, b.Addr)
-		e := newEnv(t, redistest.TapClient(t, p), b.Prefix)
+		p := b.Tap(t)
+		e := newEnv(t, b.TapClient(t, p), b.Prefix)
 		rec := e.create(t, "n", "")
 		for i := range 3 {
 			p.DropReplies(1)

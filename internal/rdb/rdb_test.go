@@ -101,7 +101,7 @@ func TestCallIsBounded(t *testing.T) {
 	for name, open := range clients {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := redistest.Tap(t, srv.Addr())
+			p := srv.Tap(t)
 			client := open(p.Addr())
 			t.Cleanup(func() { client.Close() })
 			db := rdb.New(client, timeout)
@@ -142,8 +142,8 @@ func TestOnce(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		p := redistest.Tap(t, b.Addr)
-		client := redistest.TapClient(t, p)
+		p := b.Tap(t)
+		client := b.TapClient(t, p)
 		key := b.Prefix + "n"
 		incr := rdb.Step{
 			Script: rdb.NewScript(`return redis.call('INCR', KEYS[1]) -- ` + key), // no server knows it yet

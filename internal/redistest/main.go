@@ -21,7 +21,7 @@ func run(m interface{ Run() int }, ignore ...goleak.Option) int {
 	notice(out, skipped.Load())
 	done()
 	for _, line := range tally.lines(current()) {
-		fmt.Println(line)
+		fmt.Fprintln(os.Stdout, line) // shown with -v
 	}
 	if code != 0 {
 		return code // a test that failed half-way may well have left something behind

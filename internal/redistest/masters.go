@@ -7,58 +7,52 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Keys lists the keys that match a pattern, on every master.
-func Keys(tb testing.TB, client redis.UniversalClient, pattern string) []string {
+// Masters returns a client of each server that takes writes: of a cluster's masters, or else the client itself. They
+// end with it.
+func Masters(tb testing.TB, client redis.UniversalClient) []redis.Cmdable {
 	tb.Helper()
-	keys, err := onMasters(client, func(ctx context.Context, c redis.Cmdable) ([]string, error) {
-		return c.Keys(ctx, pattern).Result()
+	cluster, ok := client.(*redis.ClusterClient)
+	if !ok {
+		return []redis.Cmdable{client}
+	}
+	found := make(chan redis.Cmdable, 1000)
+	err := cluster.ForEachMaster(context.Background(), func(_ context.Context, c *redis.Client) error {
+		found <- c
+		return nil
 	})
 	if err != nil {
 		tb.Fatal(err)
+	}
+	close(found)
+	var masters []redis.Cmdable
+	for c := range found {
+		masters = append(masters, c)
+	}
+	return masters
+}
+
+// Keys lists the keys that match a pattern, on every master.
+func Keys(tb testing.TB, client redis.UniversalClient, pattern string) (keys []string) {
+	tb.Helper()
+	for _, master := range Masters(tb, client) {
+		some, err := master.Keys(context.Background(), pattern).Result()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		keys = append(keys, some...)
 	}
 	return keys
 }
 
-// Channels lists the channels that match a pattern and have a subscriber, on whatever server.
-func Channels(tb testing.TB, client redis.UniversalClient, pattern string) []string {
+// Channels lists the channels that match a pattern and have a subscriber, on every master.
+func Channels(tb testing.TB, client redis.UniversalClient, pattern string) (channels []string) {
 	tb.Helper()
-	channels, err := onMasters(client, func(ctx context.Context, c redis.Cmdable) ([]string, error) {
-		return c.PubSubChannels(ctx, pattern).Result()
-	})
-	if err != nil {
-		tb.Fatal(err)
+	for _, master := range Masters(tb, client) {
+		some, err := master.PubSubChannels(context.Background(), pattern).Result()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		channels = append(channels, some...)
 	}
 	return channels
-}
-
-// FlushScripts makes the servers forget all scripts.
-func FlushScripts(tb testing.TB, client redis.UniversalClient) {
-	tb.Helper()
-	_, err := onMasters(client, func(ctx context.Context, c redis.Cmdable) ([]string, error) {
-		return nil, c.ScriptFlush(ctx).Err()
-	})
-	if err != nil {
-		tb.Fatal(err)
-	}
-}
-
-// onMasters gathers what every master answers.
-func onMasters(client redis.UniversalClient, ask func(context.Context, redis.Cmdable) ([]string, error)) ([]string, error) {
-	ctx := context.Background()
-	cluster, ok := client.(*redis.ClusterClient)
-	if !ok {
-		return ask(ctx, client)
-	}
-	answers := make(chan []string, 100)
-	err := cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error {
-		answer, err := ask(ctx, c)
-		answers <- answer
-		return err
-	})
-	close(answers)
-	var all []string
-	for answer := range answers {
-		all = append(all, answer...)
-	}
-	return all, err
 }

@@ -47,7 +47,7 @@ func TestUnlockedLosesUpdates(t *testing.T) {
 func TestHoldfastLosesNothing(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		cfg := site.Config{Replicas: 3, Redis: b.Addr, Think: time.Millisecond}
+		cfg := site.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
 		report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 50, Seed: 1})
 		if !report.OK() || report.Books.Added == 0 || report.Books.Logins == 0 || report.Books.Logouts == 0 {
 			t.Errorf("the books are not in order:\n%s", out)
@@ -66,7 +66,7 @@ func TestHoldfastLosesNothing(t *testing.T) {
 func TestHoldfastSurvivesKilledReplica(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		cfg := site.Config{Replicas: 3, Redis: b.Addr, Think: time.Millisecond}
+		cfg := site.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
 		report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 50, Seed: 2, Kill: true})
 		if !report.OK() {
 			t.Errorf("the books are not in order:\n%s", out)

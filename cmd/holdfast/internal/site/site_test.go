@@ -78,7 +78,7 @@ func TestReplicaIsStoppedAndStarted(t *testing.T) {
 
 func TestKeysAreRemovedFromForeignRedis(t *testing.T) {
 	t.Parallel()
-	addr := redistest.Shared(t).Addr()
+	addr := redistest.Shared(t).Addr(t)
 	s := start(t, site.Config{Replicas: 1, Redis: addr, Count: true})
 	ask(t, s, "POST", "/cart/rope")
 	ask(t, s, "POST", "/cart/rope")
