@@ -3,6 +3,9 @@ package store
 import (
 	"context"
 	_ "embed"
+	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -19,6 +22,11 @@ import (
 var enlistBody string
 
 var enlistScript = newScript(enlistBody)
+
+//go:embed entries.lua
+var entriesBody string
+
+var entriesScript = newScript(entriesBody)
 
 // settling is how long an entry is believed though its session is not there, or not the user's: the commit that will
 // make it so may be on its way. It is longer than any commit may take.
@@ -59,24 +67,25 @@ type entry struct {
 
 // entries reads the index of a user, oldest first. One round trip.
 func (s *Store) entries(ctx context.Context, user string) ([]entry, error) {
-	type answer struct {
-		lines []redis.Z
-		now   time.Time
-	}
-	a, err := rdb.Call(ctx, s.db, func(ctx context.Context) (answer, error) {
-		pipe := s.db.Client().Pipeline()
-		lines := pipe.ZRangeWithScores(ctx, s.space.User(user), 0, -1)
-		now := pipe.Time(ctx)
-		_, err := pipe.Exec(ctx)
-		return answer{lines.Val(), now.Val()}, err
-	})
+	reply, err := s.db.Repeat(ctx, queue.Step{Script: entriesScript, Keys: []string{s.space.User(user)}})
 	if err != nil {
-		return nil, rdb.Sort(err)
+		return nil, err
 	}
-	out := make([]entry, 0, len(a.lines))
-	for _, z := range a.lines {
-		id, _ := z.Member.(string)
-		out = append(out, entry{id: id, settled: a.now.Sub(time.UnixMicro(int64(z.Score))) > settling})
+	words, _ := reply.([]any)
+	if len(words) != 2 {
+		return nil, fmt.Errorf("read the index of a user: unexpected answer of %d words", len(words))
+	}
+	now, _ := words[0].(int64)
+	lines, _ := words[1].([]any)
+	out := make([]entry, 0, len(lines)/2)
+	for line := range slices.Chunk(lines, 2) {
+		id, _ := line[0].(string)
+		text, _ := line[len(line)-1].(string)
+		entered, err := strconv.ParseFloat(text, 64) // as Redis writes scores
+		if err != nil {
+			return nil, fmt.Errorf("read the index of a user: %w", err)
+		}
+		out = append(out, entry{id: id, settled: time.Duration(now-int64(entered))*time.Microsecond > settling})
 	}
 	return out, nil
 }

@@ -80,6 +80,28 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
+// The index of a user and the time that its entries are judged by come in one round trip, from one server.
+func TestIndexIsReadWithTheClockOfItsServer(t *testing.T) {
+	t.Parallel()
+	e, p := tapped(t)
+	for i := range 12 { // indexes on every master
+		user := fmt.Sprint("user", i)
+		if _, err := e.Enlist(t.Context(), user, "id", time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Before(t.Context(), user, "id"); err != nil { // the server learns the script
+			t.Fatal(err)
+		}
+		p.Reset()
+		if n, err := e.Before(t.Context(), user, "id"); n != 0 || err != nil {
+			t.Fatalf("%d before the first: %v", n, err)
+		}
+		if p.Trips() != 1 {
+			t.Errorf("%d round trips, want 1: %v", p.Trips(), p.Commands())
+		}
+	}
+}
+
 // A commit sends what has changed, and an open gets what the caller does not have.
 func TestBytesOnTheWire(t *testing.T) {
 	t.Parallel()
