@@ -131,6 +131,37 @@ func (c *Cluster) MasterOf(tb testing.TB, key string) *Server {
 	return master
 }
 
+// Failover makes the replica of a master take its place, as for a maintenance: nothing is lost, and every process goes
+// on. It returns the new master when all nodes agree.
+func (c *Cluster) Failover(tb testing.TB, master *Server) *Server {
+	tb.Helper()
+	var heir *Server
+	for _, node := range c.Nodes {
+		role, err := node.Client(tb).Do(context.Background(), "ROLE").Slice()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if len(role) > 2 && role[0] == "slave" && role[2] == int64(master.p.port) {
+			heir = node
+		}
+	}
+	if heir == nil {
+		tb.Fatalf("%s has no replica", master)
+	}
+	if err := heir.Client(tb).ClusterFailover(context.Background()).Err(); err != nil {
+		tb.Fatal(err)
+	}
+	await(tb, "a planned failover", func(ctx context.Context) error {
+		role, err := heir.Client(tb).Do(ctx, "ROLE").Slice()
+		if err == nil && (len(role) == 0 || role[0] != "master") {
+			err = fmt.Errorf("%s is still a replica", heir)
+		}
+		return err
+	})
+	c.AwaitHealthy(tb)
+	return heir
+}
+
 // servesKey asks a node for the key itself: any other than the master answers with a redirection.
 func servesKey(ctx context.Context, node *Server, key string) (bool, error) {
 	rdb := redis.NewClient(probeOptions(node.Addr()))

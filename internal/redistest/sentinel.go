@@ -168,6 +168,19 @@ func (s *Sentinel) AwaitPromotion(tb testing.TB, old *Server) *Server {
 	return primary
 }
 
+// Failover makes a replica take the primary's place, as for a maintenance: every process goes on. It returns the new
+// primary.
+func (s *Sentinel) Failover(tb testing.TB) *Server {
+	tb.Helper()
+	old := s.Primary(tb)
+	rdb := redis.NewSentinelClient(probeOptions(s.Sentinels[0].Addr()))
+	defer rdb.Close()
+	if err := rdb.Failover(context.Background(), masterName).Err(); err != nil {
+		tb.Fatal(err)
+	}
+	return s.AwaitPromotion(tb, old)
+}
+
 // primary asks the sentinels and returns the server that more than half of them name.
 func (s *Sentinel) primary(ctx context.Context) (*Server, error) {
 	votes := map[string]int{}
