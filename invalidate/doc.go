@@ -13,7 +13,8 @@
 //
 // A feed goes through lives. A life begins with a subscription on a connection
 // of its own, and is over at the first sign of trouble: an error, a connection
-// that the client replaced on the quiet, or no proof for [Config].Timeout. Then
+// that the client replaced on the quiet, no proof for [Config].Timeout, or other
+// masters in the cluster than before, of whose links nothing was proven. Then
 // nothing known locally may be relied on: FreshAsOf turns zero, OnForget is
 // called, and a new life is tried, with a growing pause. Once its subscription
 // is confirmed OnForget is called again, for what was learnt in between, and

@@ -24,6 +24,7 @@ type Feed struct {
 	counters counters
 
 	wake    chan struct{}      // buffered 1, coalesces: a life was confirmed, probe now
+	moved   chan struct{}      // buffered 1, coalesces: other masters take writes, end the life
 	stop    context.CancelFunc // ends both goroutines
 	closing <-chan struct{}    // closed by stop
 	done    chan struct{}      // closed when both have ended
@@ -53,6 +54,7 @@ func Start(client redis.UniversalClient, cfg Config) (*Feed, error) {
 		instance: rand.Text(),
 		proof:    newProof(cfg.Timeout),
 		wake:     make(chan struct{}, 1),
+		moved:    make(chan struct{}, 1),
 		stop:     stop,
 		closing:  ctx.Done(),
 		done:     make(chan struct{}),

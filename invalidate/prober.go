@@ -3,7 +3,6 @@ package invalidate
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -83,11 +82,21 @@ func (f *Feed) publish(ctx context.Context, cluster cluster, number uint64) {
 	if cluster == nil {
 		err = send(ctx, f.client, 0)
 	} else {
-		var masters atomic.Int64
+		var mu sync.Mutex // guards masters
+		var masters []string
 		err = cluster.ForEachMaster(ctx, func(ctx context.Context, client *redis.Client) error {
-			return send(ctx, client, int(masters.Add(1)-1))
+			mu.Lock()
+			n := len(masters)
+			masters = append(masters, client.Options().Addr)
+			mu.Unlock()
+			return send(ctx, client, n)
 		})
-		f.proof.sentTo(number, int(masters.Load()))
+		if f.proof.sentTo(number, masters) {
+			select {
+			case f.moved <- struct{}{}:
+			default:
+			}
+		}
 	}
 	if err != nil {
 		f.cfg.Logger.DebugContext(ctx, "probe not sent", "cause", err)

@@ -1,6 +1,7 @@
 package invalidate
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,6 +18,9 @@ type proof struct {
 	number uint64     // of the newest round, over all lives
 	rounds []round    // under way, oldest first
 	proven chan struct{}
+
+	masters []string // those that the newest round of this life went through, sorted; nil before the first
+	newest  uint64   // the number of that round
 }
 
 // round is one probe, or in a cluster one per master.
@@ -48,7 +52,7 @@ func (p *proof) lose() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	proven := !p.fresh.IsZero()
-	p.live, p.fresh, p.base, p.rounds = false, time.Time{}, time.Time{}, nil
+	p.live, p.fresh, p.base, p.rounds, p.masters = false, time.Time{}, time.Time{}, nil, nil
 	if proven {
 		p.proven = make(chan struct{})
 	}
@@ -77,18 +81,29 @@ func (p *proof) begin(now time.Time, masters int) (uint64, bool) {
 	return p.number, true
 }
 
-// sentTo tells how many masters a round went through. Probes may have come
-// back before that is known.
-func (p *proof) sentTo(number uint64, masters int) {
+// sentTo tells which masters a round went through. Probes may have come back
+// before that is known. It reports whether others than before take writes: a
+// newcomer may have published while nothing was proven of its link, so this
+// life, and not only the round, is worth nothing.
+func (p *proof) sentTo(number uint64, masters []string) (changed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.rounds {
-		if p.rounds[i].number == number {
-			p.rounds[i].masters = masters
-			p.settle(i)
-			return
+		if p.rounds[i].number != number {
+			continue
 		}
+		if len(masters) > 0 && number > p.newest { // not overtaken
+			slices.Sort(masters)
+			changed = p.masters != nil && !slices.Equal(p.masters, masters)
+			p.masters, p.newest = masters, number
+		}
+		if !changed {
+			p.rounds[i].masters = len(masters)
+			p.settle(i)
+		}
+		return changed
 	}
+	return false
 }
 
 // heard takes a probe that came back. One of an earlier life finds no round.

@@ -57,7 +57,7 @@ func TestProof(t *testing.T) {
 		n := begin(t, p, 1, 0)
 		p.heard(n, 0)
 		p.heard(n, 0) // a PUBLISH that the client sent twice
-		p.sentTo(n, 2)
+		p.sentTo(n, []string{"b", "a"})
 		want(t, p, 2, time.Time{})
 		p.heard(n, 1)
 		want(t, p, 2, at(1))
@@ -69,15 +69,41 @@ func TestProof(t *testing.T) {
 		p.heard(n, 1)
 		p.heard(n, 0)
 		want(t, p, 2, time.Time{})
-		p.sentTo(n, 2)
+		p.sentTo(n, []string{"b", "a"})
 		want(t, p, 2, at(1))
 	})
 	t.Run("no masters prove nothing", func(t *testing.T) {
 		t.Parallel()
 		p := newLife(t)
 		n := begin(t, p, 1, 0)
-		p.sentTo(n, 0)
+		p.sentTo(n, nil)
 		want(t, p, 1, time.Time{})
+	})
+	t.Run("other masters end the life", func(t *testing.T) {
+		t.Parallel()
+		p := newLife(t)
+		sent := func(n uint64, changed bool, masters ...string) {
+			t.Helper()
+			if got := p.sentTo(n, masters); got != changed {
+				t.Errorf("round %d through %v: changed %v, want %v", n, masters, got, changed)
+			}
+		}
+		one, two, three := begin(t, p, 1, 0), begin(t, p, 2, 0), begin(t, p, 3, 0)
+		sent(one, false, "a", "b")
+		sent(three, true, "c", "a")
+		p.heard(three, 0)
+		p.heard(three, 1)
+		want(t, p, 4, time.Time{}) // it came back, and proves nothing of what the newcomer published before
+		sent(two, false, "a", "b") // overtaken
+		p.lose()
+		p.confirm(at(5))
+		four := begin(t, p, 6, 0)
+		sent(four, false, "a", "c")
+		p.heard(four, 0)
+		p.heard(four, 1)
+		want(t, p, 7, at(6))
+		sent(begin(t, p, 7, 0), false)           // nobody was asked
+		sent(begin(t, p, 8, 0), false, "c", "a") // in any order
 	})
 	t.Run("a loss voids", func(t *testing.T) {
 		t.Parallel()

@@ -23,6 +23,7 @@ const (
 var (
 	errSilent      = errors.New("no probe came back in time")
 	errReconnected = errors.New("the client replaced the connection")
+	errMoved       = errors.New("the masters of the cluster have changed")
 )
 
 // read lives one life after the other until ctx ends.
@@ -95,7 +96,7 @@ func (f *Feed) live(ctx context.Context) error {
 }
 
 // guard closes ps when ctx ends, or ends the life itself if the probes stay
-// away. A deadline on the socket would not do: during a maintenance of the
+// away or go through other masters than before. A deadline on the socket would not do: during a maintenance of the
 // server the client stretches it, and traffic that is no proof extends it.
 func (f *Feed) guard(ctx context.Context, cancel context.CancelCauseFunc, ps *redis.PubSub, start time.Time) {
 	defer func() { _ = ps.Close() }() // the connection is given up, whatever state it is in
@@ -104,6 +105,9 @@ func (f *Feed) guard(ctx context.Context, cancel context.CancelCauseFunc, ps *re
 	for {
 		select {
 		case <-ctx.Done():
+			return
+		case <-f.moved:
+			cancel(errMoved)
 			return
 		case <-timer.C:
 		}

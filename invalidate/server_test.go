@@ -18,15 +18,17 @@ type heard struct {
 	ids, tokens     chan string
 }
 
-func startFeed(t *testing.T, client redis.UniversalClient, timeout time.Duration) (*invalidate.Feed, heard) {
-	t.Helper()
-	h := heard{
+func newHeard() heard {
+	return heard{
 		forget:  make(chan struct{}, 100),
 		recover: make(chan struct{}, 100),
 		ids:     make(chan string, 100),
 		tokens:  make(chan string, 100),
 	}
-	feed, err := invalidate.Start(client, invalidate.Config{
+}
+
+func (h heard) config(timeout time.Duration) invalidate.Config {
+	return invalidate.Config{
 		Node:          node,
 		Broadcast:     broadcast,
 		ProbeInterval: 50 * time.Millisecond,
@@ -35,7 +37,18 @@ func startFeed(t *testing.T, client redis.UniversalClient, timeout time.Duration
 		OnGrant:       func(token string) { h.tokens <- token },
 		OnForget:      func() { h.forget <- struct{}{} },
 		OnRecover:     func() { h.recover <- struct{}{} },
-	})
+	}
+}
+
+func startFeed(t *testing.T, client redis.UniversalClient, timeout time.Duration) (*invalidate.Feed, heard) {
+	t.Helper()
+	h := newHeard()
+	return start(t, client, h.config(timeout)), h
+}
+
+func start(t *testing.T, client redis.UniversalClient, cfg invalidate.Config) *invalidate.Feed {
+	t.Helper()
+	feed, err := invalidate.Start(client, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +57,7 @@ func startFeed(t *testing.T, client redis.UniversalClient, timeout time.Duration
 			t.Error(err)
 		}
 	})
-	return feed, h
+	return feed
 }
 
 // next takes a signal or fails the test when ctx ends.
