@@ -21,7 +21,6 @@ import (
 
 const (
 	binary = "redis-server"
-	cli    = "redis-cli"
 
 	startTimeout = 20 * time.Second // far more than needed; a loaded machine is slow, not broken
 	pollEvery    = 5 * time.Millisecond

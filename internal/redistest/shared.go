@@ -24,7 +24,7 @@ var shared struct {
 // flush, configure, pause or kill the servers.
 func Shared(tb testing.TB) Backend {
 	tb.Helper()
-	require(tb, programs()...)
+	require(tb, binary)
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	if !shared.begun {
@@ -40,13 +40,6 @@ func Shared(tb testing.TB) Backend {
 		b.servers = append(b.servers, s.Addr())
 	}
 	return b
-}
-
-func programs() []string {
-	if current() == Clustered {
-		return []string{binary, cli}
-	}
-	return []string{binary}
 }
 
 // lasting is a testing.TB whose directories and processes outlive its test, which only happened to be the first.
