@@ -6,7 +6,7 @@ SHELL := /bin/bash
 MODULES := $(shell find . -name go.mod -not -path '*/.*' -exec dirname {} \; | sort)
 export GOWORK := off
 
-.PHONY: help test race bench1 style lint deps fuzz-short ci
+.PHONY: help test race topologies bench1 style lint deps fuzz-short ci
 
 help:       ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-11s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ test:       ## all tests of all modules
 
 race:       ## the same under the race detector, in random order
 	@set -e; for m in $(MODULES); do (cd $$m && go test -race -shuffle=on ./...); done
+
+topologies: ## the tests of the library behind Sentinel and on a cluster
+	@.ci/run topologies
 
 bench1:     ## every benchmark once, so that none rots
 	@set -e; for m in $(MODULES); do (cd $$m && go test -run='^$$' -bench=. -benchtime=1x ./...); done
