@@ -99,9 +99,10 @@ func TestLostAnswerToARenewal(t *testing.T) {
 // The script of a renewal is unknown to the server, of which it has only the others.
 func TestRenewalLoadsItsScript(t *testing.T) {
 	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{TTL: 600 * time.Millisecond})
+		l, p := tapped(t, s, b, lock.Config{TTL: 3 * time.Second}) // a busy machine must not keep it from renewing
 		lease := mustAcquire(t, l)
-		s.eventually("it is renewed for longer than its TTL", func() bool { return p.Trips() >= 5 })
+		trips := p.Trips()
+		s.eventually("it was renewed, and then again", func() bool { return p.Trips() >= trips+3 })
 		if !lease.Trusted() {
 			t.Errorf("lost: %v", context.Cause(lease.Context()))
 		}
