@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"time"
 
@@ -223,7 +224,8 @@ func (l *Locker) abandonAsked(key, token string) {
 	})
 }
 
-// cleanUp tries until it succeeds, the lock must have expired, or the Locker stops.
+// cleanUp tries until it succeeds, the lock must have expired, or the Locker stops. It does not argue with an answer: a
+// key of another type stays one.
 func (l *Locker) cleanUp(key, token string) (clean bool) {
 	expired := time.Now().Add(l.cfg.TTL)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
@@ -231,11 +233,12 @@ func (l *Locker) cleanUp(key, token string) (clean bool) {
 		if err == nil {
 			return true
 		}
-		stopped := l.stop.Err() != nil
+		answered := !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrOutcomeUnknown)
+		stopped := !answered && l.stop.Err() != nil
 		if stopped {
 			l.leftBehind.Add(1)
 		}
-		if stopped || time.Now().After(expired) {
+		if answered || stopped || time.Now().After(expired) {
 			l.cfg.Logger.Warn("holdfast: a lock could not be released and ends with its TTL", "id", key, "ttl", l.cfg.TTL,
 				"error", err)
 			return false
