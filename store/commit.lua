@@ -38,7 +38,7 @@ end
 local function finish(word, ...)
   local kept = 0
   if holder and holder == token then
-    if ARGV[6] ~= '' and redis.call('LLEN', queue) == 0 then
+    if ARGV[6] ~= '' and redis.pcall('LLEN', queue) == 0 then
       kept = redis.call('PEXPIRE', lock, ARGV[4])
     else
       pass(lock, queue, node_prefix, ARGV[3])

@@ -6,11 +6,12 @@
 -- token    NODE.RANDOM; NODE listens on the channel whose name is node_prefix .. NODE
 -- grant_ms how long a waiter that was given the lock may take to show itself
 
--- pass gives the lock to the first waiter, or frees it.
+-- pass gives the lock to the first waiter, or frees it. A key of another type is nobody's queue, and goes: a commit that
+-- is written already must not fail over it.
 local function pass(lock, queue, node_prefix, grant_ms)
-  local first = redis.call('LPOP', queue)
-  if not first then
-    redis.call('DEL', lock)
+  local first = redis.pcall('LPOP', queue)
+  if type(first) ~= 'string' then
+    redis.call('DEL', lock, queue)
     return
   end
   redis.call('SET', lock, first, 'PX', grant_ms)
@@ -19,7 +20,7 @@ end
 
 -- leave takes a token out of the lock and the queue. returns 1 if it held the lock, else 0
 local function leave(lock, queue, node_prefix, token, grant_ms)
-  redis.call('LREM', queue, 0, token)
+  redis.pcall('LREM', queue, 0, token)
   if redis.call('GET', lock) ~= token then return 0 end
   pass(lock, queue, node_prefix, grant_ms)
   return 1
@@ -27,7 +28,7 @@ end
 
 -- wake tells every waiter to ask again, and forgets the lock and the queue.
 local function wake(lock, queue, node_prefix)
-  for _, token in ipairs(redis.call('LRANGE', queue, 0, -1)) do
+  for _, token in ipairs(redis.pcall('LRANGE', queue, 0, -1)) do
     redis.call('PUBLISH', node_prefix .. string.match(token, '^[^.]*'), 'g' .. token)
   end
   redis.call('DEL', lock, queue)
