@@ -66,7 +66,7 @@ if mode == 'create' then
   if rare[4] then return finish('removed') end
 elseif not version then
   return finish('removed')
-elseif newest == '' or not (idle and deadline and meta[6]) then
+elseif newest == '' or not (idle and deadline and meta[6] and idle + deadline < 1e15) then -- beyond it expiry fails
   return finish('corrupt')
 elseif holder and holder ~= token then
   return deny('lost')

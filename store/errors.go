@@ -40,11 +40,19 @@ var (
 	ErrOutcomeUnknown = rdb.ErrUnknown
 )
 
-// corrupt marks the error of a script that met a key of another type, which old servers and miniredis wrap in words of
-// their own.
+// damages are what scripts stumble over that meet a key of another type, or a field that none of them has written. Old
+// servers and miniredis wrap it in words of their own.
+var damages = []string{"WRONGTYPE", "value is not an integer", "invalid expire time", "attempt to "}
+
+// corrupt marks the error of a script that stumbled over what it has read.
 func corrupt(err error) error {
-	if _, answer := errors.AsType[redis.Error](err); answer && strings.Contains(err.Error(), "WRONGTYPE") {
-		return errors.Join(ErrCorrupt, err)
+	if _, answer := errors.AsType[redis.Error](err); !answer || errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	for _, text := range damages {
+		if strings.Contains(err.Error(), text) {
+			return errors.Join(ErrCorrupt, err)
+		}
 	}
 	return err
 }

@@ -41,7 +41,7 @@ func (s *Store) Enlist(ctx context.Context, user, id string, lifetime time.Durat
 		Args:   []any{id, lifetime.Milliseconds()},
 	})
 	n, _ := reply.(int64)
-	return int(n), err
+	return int(n), corrupt(err)
 }
 
 // Delist takes sessions out of the index of a user. One round trip.
@@ -56,7 +56,7 @@ func (s *Store) Delist(ctx context.Context, user string, ids ...string) error {
 		}
 		return s.db.Client().ZRem(ctx, s.space.User(user), members...).Result()
 	})
-	return rdb.Sort(err)
+	return corrupt(rdb.Sort(err))
 }
 
 // entry is one line of a user's index.
@@ -69,7 +69,7 @@ type entry struct {
 func (s *Store) entries(ctx context.Context, user string) ([]entry, error) {
 	reply, err := s.db.Repeat(ctx, queue.Step{Script: entriesScript, Keys: []string{s.space.User(user)}})
 	if err != nil {
-		return nil, err
+		return nil, corrupt(err)
 	}
 	words, _ := reply.([]any)
 	if len(words) != 2 {
