@@ -1,0 +1,155 @@
+package manager_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/manager"
+	"github.com/holdfast-go/holdfast/store"
+)
+
+// foreign puts something of each type under a key that holds none of Holdfast's any more.
+var foreign = map[string]func(ctx context.Context, rdb *redis.Client, key string) error{
+	"string": func(ctx context.Context, rdb *redis.Client, key string) error { return rdb.Set(ctx, key, "x", 0).Err() },
+	"list": func(ctx context.Context, rdb *redis.Client, key string) error {
+		return rdb.RPush(ctx, key, "", "no node", strings.Repeat("x", 1<<16)).Err()
+	},
+	"zset": func(ctx context.Context, rdb *redis.Client, key string) error {
+		return rdb.ZAdd(ctx, key, redis.Z{Member: "", Score: -1}, redis.Z{Member: "{x}", Score: 1e300}).Err()
+	},
+	"hash": func(ctx context.Context, rdb *redis.Client, key string) error {
+		return rdb.HSet(ctx, key, "v", "x", "", "y").Err()
+	},
+	"set": func(ctx context.Context, rdb *redis.Client, key string) error { return rdb.SAdd(ctx, key, "x").Err() },
+}
+
+// typed reports whether an error is one that the documentation names.
+func typed(err error) bool {
+	for _, want := range []error{
+		manager.ErrConflict, manager.ErrLockLost, manager.ErrLockTimeout, manager.ErrTooManyWaiters, manager.ErrRemoved,
+		manager.ErrNotFound, manager.ErrDecode, store.ErrCorrupt,
+	} {
+		if errors.Is(err, want) {
+			return true
+		}
+	}
+	return false
+}
+
+// Something of another type lies under a key of one session. Whoever uses that session gets a new one or an error that
+// the documentation names, in every mode and from every function; nobody panics, and nobody else notices.
+func TestForeignTypesInRedis(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		for _, where := range []string{"record", "lock", "queue", "user"} {
+			for kind, put := range foreign {
+				t.Run(where+" "+kind, func(t *testing.T) {
+					t.Parallel()
+					testForeign(t, redistest.Backend{Addr: b.Addr, Prefix: redistest.Prefix(t), Real: b.Real}, where, put)
+				})
+			}
+		}
+	})
+}
+
+func testForeign(t *testing.T, b redistest.Backend, where string, put func(context.Context, *redis.Client, string) error) {
+	t.Helper()
+	ctx := t.Context()
+	rdb := b.Client(t)
+	refused := make(chan error, 1)
+	cfg := func(c *manager.Config) {
+		c.LockWait = 50 * time.Millisecond
+		c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			refused <- err
+			manager.DefaultErrorHandler(w, r, err)
+		}
+	}
+	m, replica := on(t, b, cfg), on(t, b, cfg)
+	token := do(m, "", func(s *manager.Session) { count.Set(s, 1); s.BindUser("mallory") })
+	id := idOf(token)
+	neighbour := do(m, "", func(s *manager.Session) { count.Set(s, 7); s.BindUser("alice") })
+	unlocked(t, rdb, b.Prefix)
+
+	space := keys.In(b.Prefix)
+	key := map[string]string{
+		"record": space.Of(id).Record, "lock": space.Of(id).Lock, "queue": space.Of(id).Queue, "user": space.User("mallory"),
+	}[where]
+	spoil := func() {
+		if err := errors.Join(rdb.Del(ctx, key).Err(), put(ctx, rdb, key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range []*manager.Manager{m, replica} { // the second has no copy
+		for mode, mw := range map[string]func(http.Handler) http.Handler{
+			"exclusive": m.Handler, "lazy": m.Lazy, "optimistic": m.Optimistic, "read-only": m.ReadOnly,
+		} {
+			for what, shown := range map[string]string{"the session": token, "a login": ""} {
+				spoil()
+				r, _ := visit(m, mw, shown, func(s *manager.Session) {
+					if n := count.Get(s); mode != "read-only" {
+						count.Set(s, n+1)
+						s.Rotate()
+						s.BindUser("mallory")
+					}
+				})
+				select {
+				case err := <-refused:
+					if !typed(err) {
+						t.Errorf("%s, %s: %d, %v", what, mode, r.StatusCode, err)
+					}
+				default:
+					if r.StatusCode != http.StatusOK {
+						t.Errorf("%s, %s: %d", what, mode, r.StatusCode)
+					}
+				}
+			}
+		}
+	}
+	for what, call := range map[string]func() error{
+		"Update": func() error {
+			return m.Update(ctx, id, func(s *manager.Session) error { count.Set(s, 3); return nil })
+		},
+		"View":         func() error { return m.View(ctx, id, func(s *manager.Session) error { count.Get(s); return nil }) },
+		"UserSessions": func() error { _, err := m.UserSessions(ctx, "mallory"); return err },
+		"RevokeUser":   func() error { _, err := m.RevokeUser(ctx, "mallory"); return err },
+		"Revoke":       func() error { _, err := m.Revoke(ctx, id); return err },
+	} {
+		spoil()
+		if err := call(); err != nil && !typed(err) {
+			t.Errorf("%s: %v is no error of the documentation's", what, err)
+		}
+	}
+
+	// The neighbour is served, listed and ended.
+	spoil()
+	for _, m := range []*manager.Manager{m, replica} {
+		r, _ := visit(m, m.Handler, neighbour, func(s *manager.Session) { count.Set(s, count.Get(s)+1) })
+		if r.StatusCode != http.StatusOK {
+			t.Errorf("the neighbour: %d", r.StatusCode)
+		}
+	}
+	spoil()
+	if ids := sessionsOf(t, m); !strings.Contains(strings.Join(ids, " "), idOf(neighbour)) {
+		t.Errorf("All lists %q without the neighbour", ids)
+	}
+	do(m, neighbour, func(s *manager.Session) {
+		if got := count.Get(s); got != 9 {
+			t.Errorf("the neighbour has %d", got)
+		}
+	})
+	if n, err := m.RevokeUser(ctx, "alice"); n != 1 || err != nil {
+		t.Errorf("the neighbour's RevokeUser: %d, %v", n, err)
+	}
+	if err := rdb.Del(ctx, key).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
