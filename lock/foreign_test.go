@@ -9,6 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/redistest"
 	"github.com/holdfast-go/holdfast/lock"
 )
@@ -72,5 +73,44 @@ func TestForeignQueueEntries(t *testing.T) {
 		if n := s.admin.Exists(ctx, s.keys.Lock, s.keys.Queue).Val(); n != 0 {
 			t.Errorf("%d keys are left", n)
 		}
+	})
+}
+
+// FuzzQueueEntries puts what it likes into lock and queue. Acquire brings the lock or an error with a name, in bounded
+// time, and leaves nothing of its own behind.
+func FuzzQueueEntries(f *testing.F) {
+	rdb := redistest.Shared(f).Client(f)
+	prefix := redistest.Prefix(f)
+	space := keys.In(prefix)
+	l, err := lock.New(rdb, &lock.Config{
+		Prefix: prefix, TTL: 5 * time.Second, GrantTTL: time.Millisecond,
+		Wait: 20 * time.Millisecond, MaxWaiters: 3, Logger: quiet,
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = l.Close(context.Background()) })
+	f.Add("", "", "")
+	f.Add("nobody.1", "a.b", "c.d")
+	f.Add("no node", "\x00", "*.{x}")
+	f.Add(".", ".", ".")
+	f.Fuzz(func(t *testing.T, holder, first, second string) {
+		ctx := context.Background()
+		k := space.Of(key)
+		if holder != "" {
+			rdb.Set(ctx, k.Lock, holder, 2*time.Millisecond)
+		}
+		rdb.RPush(ctx, k.Queue, first, second)
+		lease, err := l.Acquire(ctx, key)
+		switch {
+		case err == nil:
+			if got := rdb.Get(ctx, k.Lock).Val(); got != lease.Token() && lease.Trusted() {
+				t.Errorf("the lock is held by %q", got)
+			}
+			_ = lease.Release(ctx)
+		case !errors.Is(err, lock.ErrTimeout) && !errors.Is(err, lock.ErrTooManyWaiters):
+			t.Errorf("%q, %q, %q: %v", holder, first, second, err)
+		}
+		rdb.Del(ctx, k.Lock, k.Queue)
 	})
 }

@@ -89,7 +89,7 @@ var showIDs = []string{"log", "hooks", "responses", "commands", "messages", "key
 func formsOf(secret string) map[string]string {
 	b := []byte(secret)
 	return map[string]string{
-		"as it is": secret, "in hex": hex.EncodeToString(b), "as Go prints bytes": strings.Trim(fmt.Sprint(b), "[]"),
+		"as it is": secret, "in hex": hex.EncodeToString(b), "as a slice": strings.Trim(fmt.Sprintf("%d", b), "[]"),
 		"in base64": base64.RawStdEncoding.EncodeToString(b), "in base64url": base64.RawURLEncoding.EncodeToString(b),
 	}
 }
