@@ -20,7 +20,7 @@ type copies struct {
 	start  time.Time // what the times of a localCopy count from, on the monotonic clock
 
 	mu   sync.Mutex
-	used []*localCopy // used since Redis was last told; each once
+	used []*use // since Redis was last told
 }
 
 // localCopy is a record and what this node knows of its time: nanoseconds since copies.start.
@@ -28,10 +28,21 @@ type localCopy struct {
 	rec     *store.Record
 	clock   clock
 	ends    atomic.Int64 // the session does, without further use
-	slid    atomic.Int64 // its idle timeout last began anew, as far as Redis knows
 	recheck atomic.Int64 // the copy is to be checked against Redis
-	lastUse atomic.Int64 // that Redis was not told of; 0 for none
+	use     *use
 }
+
+// use is what Redis is to be told of a copy. It stands apart from the record, since it waits for its time for as long as
+// an eighth of the idle timeout, and the cache may have evicted the record by then.
+type use struct {
+	id   string
+	idle time.Duration
+	slid atomic.Int64 // the idle timeout last began anew, as far as Redis knows
+	last atomic.Int64 // use that Redis was not told of; 0 for none
+}
+
+// maxUses bounds how many uses wait for their time.
+const maxUses = 1 << 16
 
 func newCopies(cfg *Config) (*copies, error) {
 	c, err := cache.New(cache.Config[*localCopy]{
@@ -72,7 +83,7 @@ func (cs *copies) keep(f cache.Fill, rec *store.Record, now, expiry, sent time.T
 	}
 	lc, ok := cs.cache.Get(rec.ID)
 	if !ok || lc.rec != rec {
-		lc = &localCopy{rec: rec, clock: clock{server: now, local: sent}}
+		lc = &localCopy{rec: rec, clock: clock{server: now, local: sent}, use: &use{id: rec.ID, idle: rec.Idle}}
 		lc.refresh(cs, now, expiry, sent)
 		if !cs.cache.Put(f, rec.Counter(), lc) {
 			// A commit of this node gets no message; whatever is here now may be older than it.
@@ -90,7 +101,7 @@ func (lc *localCopy) refresh(cs *copies, now, expiry, sent time.Time) {
 		ends = cs.since(sent.Add(expiry.Sub(now)))
 	}
 	lc.ends.Store(ends)
-	lc.slid.Store(cs.since(sent))
+	lc.use.slid.Store(cs.since(sent))
 	lc.recheck.Store(cs.since(sent.Add(cs.maxAge)))
 }
 
@@ -109,12 +120,12 @@ func (cs *copies) alive(id string, at time.Time) *localCopy {
 		return nil
 	}
 	if idle := int64(lc.rec.Idle); idle > 0 {
-		if now >= lc.slid.Load()+idle/2 {
+		if now >= lc.use.slid.Load()+idle/2 {
 			return nil
 		}
-		if lc.lastUse.Swap(now) == 0 {
+		if lc.use.last.Swap(now) == 0 {
 			cs.mu.Lock()
-			cs.used = append(cs.used, lc)
+			cs.used = append(cs.used, lc.use)
 			cs.mu.Unlock()
 		}
 	}
@@ -131,21 +142,22 @@ func (cs *copies) drop(id string) {
 // forget forgets everything.
 func (cs *copies) forget() { cs.cache.Purge() }
 
-// uses takes the copies of whose use Redis should be told now. Those whose idle timeout began anew a short while ago
-// wait for a later time: the use is counted from when it happened.
-func (cs *copies) uses(all bool) (due []*localCopy) {
+// uses takes the uses that Redis should be told of now. Those of copies whose idle timeout began anew a short while ago
+// wait for a later time, unless too many do: the use is counted from when it happened.
+func (cs *copies) uses(all bool) (due []*use) {
 	if cs == nil {
 		return nil
 	}
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
+	all = all || len(cs.used) > maxUses
 	now := cs.since(time.Now())
-	var later []*localCopy
-	for _, lc := range cs.used {
-		if all || now >= lc.slid.Load()+int64(lc.rec.Idle)/8 {
-			due = append(due, lc)
+	var later []*use
+	for _, u := range cs.used {
+		if all || now >= u.slid.Load()+int64(u.idle)/8 {
+			due = append(due, u)
 		} else {
-			later = append(later, lc)
+			later = append(later, u)
 		}
 	}
 	cs.used = later
@@ -171,14 +183,14 @@ func (m *Manager) touch() {
 	}
 }
 
-func (m *Manager) tell(used []*localCopy) {
+func (m *Manager) tell(used []*use) {
 	cs := m.copies
 	for len(used) > 0 {
 		batch := used[:min(len(used), touchBatch)]
 		used = used[len(batch):]
 		uses := make([]store.Use, len(batch))
-		for i, lc := range batch {
-			uses[i] = store.Use{ID: lc.rec.ID, At: cs.start.Add(time.Duration(lc.lastUse.Swap(0)))}
+		for i, u := range batch {
+			uses[i] = store.Use{ID: u.id, At: cs.start.Add(time.Duration(u.last.Swap(0)))}
 		}
 		touched, err := m.store.Touch(context.Background(), uses...)
 		if err != nil && !errors.Is(err, ErrUnavailable) {
@@ -200,7 +212,7 @@ func (cs *copies) told(t store.Touched) {
 	default:
 		if t.Lives >= 0 {
 			lc.ends.Store(cs.since(t.Sent.Add(t.Lives)))
-			lc.slid.Store(cs.since(t.Sent.Add(t.Lives - lc.rec.Idle)))
+			lc.use.slid.Store(cs.since(t.Sent.Add(t.Lives - lc.rec.Idle)))
 		}
 	}
 }

@@ -288,3 +288,30 @@ func TestOversizedTokens(t *testing.T) {
 		}
 	})
 }
+
+// CacheBytes bounds what is kept of sessions that are read, also of those whose use Redis is still to be told of.
+func TestCacheBytesBoundsReadSessions(t *testing.T) {
+	rdb := redistest.Shared(t).Client(t)
+	prefix := redistest.Prefix(t)
+	m := open(t, rdb, configured(prefix, func(c *manager.Config) {
+		c.CacheBytes, c.IdleTimeout, c.Lifetime = 1<<20, 24*time.Hour, 48*time.Hour
+	}))
+	const sessions, size = 2000, 10 << 10
+	text := strings.Repeat("x", size)
+	eventually(t, "proof that the feed is live", func() bool { return m.Stats().FreshFor >= 0 })
+	before := used()
+	for i := range sessions {
+		token := do(m, "", func(s *manager.Session) { name.Set(s, text+strconv.Itoa(i)) })
+		for range 2 {
+			visit(m, m.ReadOnly, token, func(s *manager.Session) { _ = s.Has("name") })
+		}
+	}
+	grown := used().heap - before.heap
+	t.Logf("%d sessions of %d bytes were read, CacheBytes is 1 MiB: heap %+d kB, %d local reads", sessions, size, grown/1000, m.Stats().LocalHits)
+	if hits := m.Stats().LocalHits; hits < sessions {
+		t.Fatalf("%d reads of local copies, want %d: this shows nothing", hits, sessions)
+	}
+	if grown > 4<<20 {
+		t.Errorf("%d bytes are kept of %d sessions, and CacheBytes is %d", grown, sessions, 1<<20)
+	}
+}
