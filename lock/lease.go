@@ -17,6 +17,7 @@ type Lease struct {
 	key    string
 	token  string
 	state  any
+	waited time.Duration
 	ctx    context.Context //nolint:containedctx // ends with the lease; Context returns it
 	cancel context.CancelCauseFunc
 
@@ -64,6 +65,9 @@ func (le *Lease) Token() string { return le.token }
 
 // State is what the request before vouched for with [Lease.Done], else nil.
 func (le *Lease) State() any { return le.state }
+
+// Waited is how long its holder waited because somebody else had the lock, from the call of Acquire on; 0 if it was free.
+func (le *Lease) Waited() time.Duration { return le.waited }
 
 // Trusted reports whether the lease was neither ended nor lost so far.
 func (le *Lease) Trusted() bool {

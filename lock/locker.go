@@ -141,6 +141,7 @@ func (l *Locker) AcquireWith(ctx context.Context, key string, rider Rider) (*Lea
 		l.left()
 		return nil, l.count(err)
 	}
+	lease.waited = patience.spent()
 	return lease, nil
 }
 

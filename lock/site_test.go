@@ -1,6 +1,7 @@
 package lock_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -69,7 +70,7 @@ func bubble(t *testing.T, fn func(t *testing.T, s *site, srv *embedded.Server)) 
 func (s *site) locker(client redis.UniversalClient, cfg lock.Config) *lock.Locker {
 	s.t.Helper()
 	cfg.Prefix = s.prefix
-	cfg.Logger = quiet
+	cfg.Logger = cmp.Or(cfg.Logger, quiet)
 	l, err := lock.New(client, &cfg)
 	if err != nil {
 		s.t.Fatal(err)

@@ -15,8 +15,17 @@ type patience struct {
 	limit  time.Duration // 0 or less: none
 	start  time.Time
 
-	timer *time.Timer // made at the first wait, since most requests never wait
-	got   turn        // what wait received
+	timer  *time.Timer // made at the first wait, since most requests never wait
+	got    turn        // what wait received
+	waited bool        // wait or pause was called
+}
+
+// spent is how long the request has waited by now; 0 if it did not have to.
+func (p *patience) spent() time.Duration {
+	if !p.waited {
+		return 0
+	}
+	return time.Since(p.start)
 }
 
 // until is the channel that tells the end of the limit; nil without one.
@@ -46,6 +55,7 @@ func (p *patience) over() error {
 
 // wait waits for a turn.
 func (p *patience) wait(c <-chan turn) error {
+	p.waited = true
 	select {
 	case p.got = <-c:
 		return nil
@@ -60,6 +70,7 @@ func (p *patience) wait(c <-chan turn) error {
 
 // pause waits for a signal, or for as long as it makes sense to wait without one.
 func (p *patience) pause(wake <-chan struct{}, d time.Duration) error {
+	p.waited = true
 	fallback := time.NewTimer(d)
 	defer fallback.Stop()
 	select {
