@@ -117,7 +117,7 @@ func (l *Locker) settle(due []*Lease, answers []*bool, sent time.Time) {
 func (le *Lease) lose(cause error) {
 	l := le.locker
 	l.mu.Lock()
-	first := le.lost == nil && !le.ended
+	first, since := le.lost == nil && !le.ended, le.trust.since
 	if first {
 		le.lost = cause
 	}
@@ -125,5 +125,7 @@ func (le *Lease) lose(cause error) {
 	if first {
 		l.stats.lost.Add(1)
 		le.cancel(cause)
+		l.cfg.Logger.Warn("holdfast: a lock was lost before its holder released it", "id", le.key,
+			"held", time.Since(since).Round(time.Millisecond), "error", cause)
 	}
 }

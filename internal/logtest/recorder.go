@@ -1,0 +1,64 @@
+// Package logtest keeps what is logged, for tests of what operators see.
+package logtest
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+)
+
+// Recorder is a slog.Handler that keeps each record of every level. The zero value is ready. It is safe for concurrent
+// use. Handlers that are derived from it with attributes or groups would lose those, so they panic.
+type Recorder struct {
+	mu      sync.Mutex // guards records
+	records []slog.Record
+}
+
+var _ slog.Handler = (*Recorder)(nil)
+
+// Enabled implements slog.Handler.
+func (*Recorder) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle implements slog.Handler.
+func (l *Recorder) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.records = append(l.records, r.Clone())
+	return nil
+}
+
+// WithAttrs implements slog.Handler.
+func (*Recorder) WithAttrs([]slog.Attr) slog.Handler { panic("logtest: not supported") }
+
+// WithGroup implements slog.Handler.
+func (*Recorder) WithGroup(string) slog.Handler { panic("logtest: not supported") }
+
+// Lines returns the records from a level on, each as "LEVEL message key key".
+func (l *Recorder) Lines(from slog.Level) (lines []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.records {
+		if r.Level < from {
+			continue
+		}
+		line := r.Level.String() + " " + r.Message
+		r.Attrs(func(a slog.Attr) bool { line += " " + a.Key; return true })
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// Text returns everything that was logged, values and all, to look for what must not be there.
+func (l *Recorder) Text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var text strings.Builder
+	for _, r := range l.records {
+		text.WriteString(r.Message)
+		r.Attrs(func(a slog.Attr) bool { fmt.Fprintf(&text, " %s=%v", a.Key, a.Value); return true })
+		text.WriteByte('\n')
+	}
+	return text.String()
+}

@@ -1,0 +1,35 @@
+package lock_test
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/internal/logtest"
+	"github.com/holdfast-go/holdfast/lock"
+)
+
+// A lock that is lost is told once; the everyday is not told at all.
+func TestLostLockIsLogged(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		var log logtest.Recorder
+		l := s.locker(srv.NewClient(), lock.Config{MaxHold: time.Minute, Logger: slog.New(&log)})
+		mustRelease(t, mustAcquire(t, l))
+		if got := log.Text(); got != "" {
+			t.Errorf("logged %q", got)
+		}
+		lease := mustAcquire(t, l)
+		<-lease.Context().Done()
+		time.Sleep(time.Minute)
+		if err := lease.Release(context.Background()); err == nil {
+			t.Error("Release of a lost lease: no error")
+		}
+		want := []string{"WARN holdfast: a lock was lost before its holder released it id held error"}
+		if got := log.Lines(slog.LevelDebug); !slices.Equal(got, want) {
+			t.Errorf("logged %q, want %q", got, want)
+		}
+	})
+}
