@@ -22,6 +22,7 @@ type Feed struct {
 	instance string // tells this feed's probes from those of any other
 	proof    *proof
 	counters counters
+	down     time.Time // since when the feed was lost, or not to be had; zero while it is up. Of the reader alone
 
 	wake    chan struct{}      // buffered 1, coalesces: a life was confirmed, probe now
 	moved   chan struct{}      // buffered 1, coalesces: other masters take writes, end the life

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"sync"
@@ -14,6 +15,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holdfast-go/holdfast/internal/logtest"
 	"github.com/holdfast-go/holdfast/internal/redistest"
 	"github.com/holdfast-go/holdfast/invalidate"
 )
@@ -33,6 +35,7 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 type recorder struct {
 	mu     sync.Mutex // guards events
 	events []string
+	log    logtest.Recorder
 }
 
 func (r *recorder) add(event string) {
@@ -57,6 +60,7 @@ func (r *recorder) config() invalidate.Config {
 		OnGrant:      func(token string) { r.add("grant:" + token) },
 		OnForget:     func() { r.add("forget") },
 		OnRecover:    func() { r.add("recover") },
+		Logger:       slog.New(&r.log),
 	}
 }
 

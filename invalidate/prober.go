@@ -91,7 +91,7 @@ func (f *Feed) publish(ctx context.Context, cluster cluster, number uint64) {
 			mu.Unlock()
 			return send(ctx, client, n)
 		})
-		if f.proof.sentTo(number, masters) {
+		if f.proof.sentTo(number, masters, time.Now()) {
 			select {
 			case f.moved <- struct{}{}:
 			default:
@@ -99,6 +99,6 @@ func (f *Feed) publish(ctx context.Context, cluster cluster, number uint64) {
 		}
 	}
 	if err != nil {
-		f.cfg.Logger.DebugContext(ctx, "probe not sent", "cause", err)
+		f.cfg.Logger.DebugContext(ctx, "holdfast: a probe of the feed was not sent", "error", err)
 	}
 }

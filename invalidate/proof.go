@@ -18,6 +18,7 @@ type proof struct {
 	number uint64     // of the newest round, over all lives
 	rounds []round    // under way, oldest first
 	proven chan struct{}
+	lag    time.Duration // that the newest complete round took
 
 	masters []string // those that the newest round of this life went through, sorted; nil before the first
 	newest  uint64   // the number of that round
@@ -85,7 +86,7 @@ func (p *proof) begin(now time.Time, masters int) (uint64, bool) {
 // before that is known. It reports whether others than before take writes: a
 // newcomer may have published while nothing was proven of its link, so this
 // life, and not only the round, is worth nothing.
-func (p *proof) sentTo(number uint64, masters []string) (changed bool) {
+func (p *proof) sentTo(number uint64, masters []string, now time.Time) (changed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.rounds {
@@ -99,7 +100,7 @@ func (p *proof) sentTo(number uint64, masters []string) (changed bool) {
 		}
 		if !changed {
 			p.rounds[i].masters = len(masters)
-			p.settle(i)
+			p.settle(i, now)
 		}
 		return changed
 	}
@@ -107,13 +108,13 @@ func (p *proof) sentTo(number uint64, masters []string) (changed bool) {
 }
 
 // heard takes a probe that came back. One of an earlier life finds no round.
-func (p *proof) heard(number uint64, master int) {
+func (p *proof) heard(number uint64, master int, now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.rounds {
 		if p.rounds[i].number == number {
 			p.rounds[i].returned[master] = struct{}{}
-			p.settle(i)
+			p.settle(i, now)
 			return
 		}
 	}
@@ -121,7 +122,7 @@ func (p *proof) heard(number uint64, master int) {
 
 // settle draws the conclusion if round i is complete. The rounds before it
 // could only prove less.
-func (p *proof) settle(i int) {
+func (p *proof) settle(i int, now time.Time) {
 	if !p.rounds[i].complete() {
 		return
 	}
@@ -130,6 +131,7 @@ func (p *proof) settle(i int) {
 	}
 	p.fresh = p.rounds[i].sent
 	p.base = p.fresh
+	p.lag = now.Sub(p.fresh)
 	p.rounds = p.rounds[i+1:]
 }
 
@@ -143,6 +145,13 @@ func (p *proof) freshAsOf(now time.Time) time.Time {
 		return time.Time{}
 	}
 	return p.fresh
+}
+
+// took returns how long the newest complete round was under way.
+func (p *proof) took() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.lag
 }
 
 // silentAt returns when the silence becomes a loss. A life that is not yet

@@ -36,12 +36,13 @@ func (f *Feed) read(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		if f.down.IsZero() { // once for each outage, however many tries it takes
+			f.down = time.Now()
+			f.cfg.Logger.WarnContext(ctx, "holdfast: the feed is down; until it is back every read asks Redis", "error", err)
+		}
 		if confirmed {
 			f.counters.losses.Add(1)
-			f.cfg.Logger.WarnContext(ctx, "feed lost", "cause", err)
 			f.cfg.OnForget()
-		} else {
-			f.cfg.Logger.WarnContext(ctx, "feed cannot subscribe", "cause", err)
 		}
 		if proven {
 			pause = minPause
@@ -146,7 +147,10 @@ func (f *Feed) listen(ctx context.Context, ps *redis.PubSub) error {
 	f.cfg.OnForget()
 	f.proof.confirm(time.Now())
 	f.cfg.OnRecover()
-	f.cfg.Logger.DebugContext(ctx, "feed subscribed")
+	if !f.down.IsZero() {
+		f.cfg.Logger.InfoContext(ctx, "holdfast: the feed is back", "after", time.Since(f.down).Round(time.Millisecond))
+		f.down = time.Time{}
+	}
 	select {
 	case f.wake <- struct{}{}:
 	default:
@@ -178,7 +182,8 @@ func (f *Feed) handle(ctx context.Context, payload string) {
 	case err != nil:
 		// The payload stays out of the log, and a flood of them too.
 		if n := f.counters.malformed.Add(1); n&(n-1) == 0 {
-			f.cfg.Logger.WarnContext(ctx, "malformed message on the feed", "bytes", len(payload), "so_far", n)
+			f.cfg.Logger.WarnContext(ctx, "holdfast: a message on the feed is malformed",
+				"bytes", len(payload), "so_far", n)
 		}
 		if m.Kind == KindInvalidation {
 			f.cfg.OnForget() // something changed, and any copy may be the one
@@ -191,6 +196,6 @@ func (f *Feed) handle(ctx context.Context, payload string) {
 		f.cfg.OnGrant(m.Token)
 	case m.Kind == KindProbe && m.Instance == f.instance:
 		f.counters.probesReturned.Add(1)
-		f.proof.heard(m.Round, m.Master)
+		f.proof.heard(m.Round, m.Master, time.Now())
 	}
 }

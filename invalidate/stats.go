@@ -1,6 +1,9 @@
 package invalidate
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats are the figures of a feed since it was started.
 type Stats struct {
@@ -17,6 +20,10 @@ type Stats struct {
 
 	ProbesSent     uint64 // in a cluster one per master and round
 	ProbesReturned uint64
+
+	// Lag is how long the newest proof was under way: the time from a message's publication until it is heard, and the
+	// round trip to publish it. 0 before the first. A gauge.
+	Lag time.Duration
 }
 
 type counters struct {
@@ -40,5 +47,6 @@ func (f *Feed) Stats() Stats {
 		Malformed:      f.counters.malformed.Load(),
 		ProbesSent:     f.counters.probesSent.Load(),
 		ProbesReturned: f.counters.probesReturned.Load(),
+		Lag:            f.proof.took(),
 	}
 }
