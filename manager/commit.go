@@ -36,7 +36,7 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 		m.release(p.lease)
 		m.settle(ctx, p.merged, false)
 	}
-	m.counts.committed(err)
+	m.counts.committed(&p, err)
 	if err != nil {
 		err = fmt.Errorf("commit session: %w", err)
 		s.mu.Lock()

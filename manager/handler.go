@@ -156,7 +156,8 @@ func (m *Manager) tellClient(w http.ResponseWriter, s *request) {
 func (m *Manager) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	m.counts.refused.Add(1)
 	if !errors.Is(err, context.Canceled) { // a client that left is no news
-		m.cfg.Logger.Warn("holdfast: a request was refused", "method", r.Method, "pattern", r.Pattern, "error", err)
+		m.cfg.Logger.Warn("holdfast: a request was refused", "method", r.Method, "pattern", r.Pattern,
+			"reason", Reason(err), "error", err)
 	}
 	m.cfg.ErrorHandler(w, r, err)
 }

@@ -15,12 +15,48 @@ type Hooks struct {
 	// Committed is called for each commit that wrote something, or failed to.
 	Committed func(ctx context.Context, e CommitEvent)
 
+	// Revoked is called for each Revoke and RevokeUser, and when a login ends the oldest session of a user that has too
+	// many.
+	Revoked func(ctx context.Context, e RevokeEvent)
+
 	// Undecodable is called for each value that could not be decoded or decrypted. It is told the error, which names
 	// the type that was asked for.
 	Undecodable func(ctx context.Context, id string, err error)
 
 	// Late is called when a request has changed its session after the commit.
 	Late func(ctx context.Context, id string)
+}
+
+// And returns hooks that call h and then next, so that metrics, traces and an audit log can stand side by side.
+func (h Hooks) And(next Hooks) Hooks {
+	return Hooks{
+		Opened:      both(h.Opened, next.Opened),
+		Committed:   both(h.Committed, next.Committed),
+		Revoked:     both(h.Revoked, next.Revoked),
+		Undecodable: bothWith(h.Undecodable, next.Undecodable),
+		Late:        both(h.Late, next.Late),
+	}
+}
+
+// both calls two hooks; it stays nil if both are, and a single one stays as it is.
+func both[E any](a, b func(context.Context, E)) func(context.Context, E) {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(ctx context.Context, e E) { a(ctx, e); b(ctx, e) }
+}
+
+func bothWith[E, F any](a, b func(context.Context, E, F)) func(context.Context, E, F) {
+	switch {
+	case a == nil:
+		return b
+	case b == nil:
+		return a
+	}
+	return func(ctx context.Context, e E, f F) { a(ctx, e, f); b(ctx, e, f) }
 }
 
 // OpenEvent tells about an open.
@@ -30,7 +66,8 @@ type OpenEvent struct {
 	Outcome Outcome
 	Local   bool          // from the copy in this process
 	Took    time.Duration // waiting for the lock included
-	Err     error         // with OpenFailed
+	Waited  time.Duration // of it, because another request had the lock; 0 if it was free
+	Err     error         // with OpenFailed; Reason gives it in a word
 }
 
 // Outcome is what opening a session came to.
@@ -71,5 +108,13 @@ type CommitEvent struct {
 	Destroyed bool
 	User      string // that was bound by it; empty if none was
 	Took      time.Duration
-	Err       error
+	Err       error // Reason gives it in a word
+}
+
+// RevokeEvent tells about sessions that were ended by their IDs or their user.
+type RevokeEvent struct {
+	IDs  []string // that there were; the hook must not change them
+	User string   // whose they were, with RevokeUser
+	Took time.Duration
+	Err  error // Reason gives it in a word
 }

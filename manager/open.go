@@ -72,9 +72,15 @@ type found struct {
 // event tells a hook about the open.
 func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
 	e := OpenEvent{Mode: mode, Took: took, Local: f.local}
+	if f.lease != nil {
+		e.Waited = f.lease.Waited()
+	}
 	switch {
 	case err != nil:
 		e.Outcome, e.Err = OpenFailed, err
+		if errors.Is(err, ErrLockTimeout) {
+			e.Waited = took
+		}
 	case f.superseded:
 		e.Outcome = OpenedSuperseded
 	case f.rec != nil:

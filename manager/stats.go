@@ -8,6 +8,7 @@ import (
 	"github.com/holdfast-go/holdfast/cache"
 	"github.com/holdfast-go/holdfast/invalidate"
 	"github.com/holdfast-go/holdfast/lock"
+	"github.com/holdfast-go/holdfast/store"
 )
 
 // Stats is what a Manager has counted since New, for dashboards and alerts. Counts only grow, unless said otherwise.
@@ -20,6 +21,10 @@ type Stats struct {
 	Superseded    int64         // tokens that Rotate had replaced
 	Corrupt       int64         // records that could not be read
 	Commits       int64         // that wrote something
+	Created       int64         // of these, new sessions
+	Rotated       int64         // of these, with a new token for a session that there was
+	Destroyed     int64         // of these, after Destroy
+	Revoked       int64         // sessions ended by Revoke and RevokeUser, or because their user had too many
 	Conflicts     int64         // commits refused: the session had changed, was removed or the lock was lost
 	Unavailable   int64         // commits that Redis did not take
 	OutcomeLost   int64         // commits of which nobody knows
@@ -39,6 +44,7 @@ type counts struct {
 	opens, localHits, waits                   atomic.Int64
 	malformed, unknown, superseded, corrupt   atomic.Int64
 	commits, conflicts, unavailable, outcome  atomic.Int64
+	created, rotated, destroyed, revoked      atomic.Int64
 	rejected                                  atomic.Int64
 	undecodable, late, refused, invalidations atomic.Int64
 }
@@ -46,10 +52,11 @@ type counts struct {
 func (c *counts) waited(d time.Duration) { c.waits.Add(int64(d)) }
 
 // committed counts the outcome of a commit.
-func (c *counts) committed(err error) {
+func (c *counts) committed(p *plan, err error) {
 	switch {
 	case err == nil:
 		c.commits.Add(1)
+		p.count(c)
 	case errors.Is(err, ErrOutcomeUnknown):
 		c.outcome.Add(1)
 	case errors.Is(err, ErrUnavailable):
@@ -58,6 +65,20 @@ func (c *counts) committed(err error) {
 		c.conflicts.Add(1)
 	default:
 		c.rejected.Add(1)
+	}
+}
+
+// count counts what a commit that was made has done.
+func (p *plan) count(c *counts) {
+	if p.remove != nil {
+		c.destroyed.Add(1)
+	}
+	switch w := p.write; {
+	case w == nil:
+	case w.Mode == store.Create:
+		c.created.Add(1)
+	case w.Rotate != store.Stays:
+		c.rotated.Add(1)
 	}
 }
 
@@ -73,6 +94,10 @@ func (m *Manager) Stats() Stats {
 		Superseded:    c.superseded.Load(),
 		Corrupt:       c.corrupt.Load(),
 		Commits:       c.commits.Load(),
+		Created:       c.created.Load(),
+		Rotated:       c.rotated.Load(),
+		Destroyed:     c.destroyed.Load(),
+		Revoked:       c.revoked.Load(),
 		Conflicts:     c.conflicts.Load(),
 		Unavailable:   c.unavailable.Load(),
 		OutcomeLost:   c.outcome.Load(),

@@ -13,8 +13,11 @@ import (
 // commit it any more. It returns how many there were; unknown IDs are none. One round trip for all, and one more if
 // they belong to users.
 func (m *Manager) Revoke(ctx context.Context, ids ...string) (int, error) {
+	start := time.Now()
 	removed, err := m.store.Remove(ctx, ids...)
-	for _, r := range removed {
+	ended := make([]string, len(removed))
+	for i, r := range removed {
+		ended[i] = r.ID
 		m.copies.drop(r.ID)
 		if r.User != "" {
 			// The index may name what has ended, so this is tidiness.
@@ -22,9 +25,10 @@ func (m *Manager) Revoke(ctx context.Context, ids ...string) (int, error) {
 		}
 	}
 	if err != nil {
-		return len(removed), fmt.Errorf("revoke sessions: %w", err)
+		err = fmt.Errorf("revoke sessions: %w", err)
 	}
-	return len(removed), nil
+	m.revoked(ctx, RevokeEvent{IDs: ended, Took: time.Since(start), Err: err})
+	return len(ended), err
 }
 
 // RevokeUser ends the sessions that were bound to a user with BindUser, except those with the given IDs: "log out
@@ -38,14 +42,23 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 	if user == "" {
 		return 0, nil
 	}
+	start := time.Now()
 	ended, err := m.store.RemoveUser(ctx, user, except...)
 	for _, id := range ended {
 		m.copies.drop(id)
 	}
 	if err != nil {
-		return len(ended), fmt.Errorf("revoke sessions of a user: %w", err)
+		err = fmt.Errorf("revoke sessions of a user: %w", err)
 	}
-	return len(ended), nil
+	m.revoked(ctx, RevokeEvent{IDs: ended, User: user, Took: time.Since(start), Err: err})
+	return len(ended), err
+}
+
+func (m *Manager) revoked(ctx context.Context, e RevokeEvent) {
+	m.counts.revoked.Add(int64(len(e.IDs)))
+	if f := m.cfg.Hooks.Revoked; f != nil {
+		f(ctx, e)
+	}
 }
 
 // UserSessions returns the sessions that are bound to a user, those whose login or rotation is longest ago in front. A
