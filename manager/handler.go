@@ -66,10 +66,7 @@ func (m *Manager) serve(mode Mode, next http.Handler) http.Handler {
 			}
 			return
 		}
-		carrier := m.cfg.Propagator
-		if c, ok := carrier.(Chain); ok {
-			carrier = c.of(r)
-		}
+		carrier := m.carrier(r)
 		shown, _ := carrier.Extract(r)
 		ctx := r.Context()
 		var cancel context.CancelCauseFunc

@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -10,14 +11,54 @@ import (
 // Session and Commit find it in. An empty or unknown token gives a new session. The returned context is cancelled when
 // the session's lock is lost, and by Discard, which is to be called in any case: defer it. One round trip.
 func (m *Manager) Load(ctx context.Context, token string) (context.Context, error) {
-	return m.load(ctx, token, Exclusive)
+	return m.load(ctx, m.newSession(ctx, Exclusive, token))
 }
 
-func (m *Manager) load(ctx context.Context, token string, mode Mode) (context.Context, error) {
+// LoadRequest is Load for an HTTP request whose handler cannot be wrapped, as in an adapter to the interface of another
+// session library. Config.Propagator finds the token in it; the session is opened at once, in any mode but Lazy. End it
+// with CommitResponse, or with Discard if it has a lock.
+//
+// If the request's context is one that LoadRequest returned and CommitResponse has ended, the session is opened anew with
+// the token that it has by now, which the request itself cannot know.
+func (m *Manager) LoadRequest(r *http.Request, mode Mode) (context.Context, error) {
+	carrier := m.carrier(r)
+	shown, _ := carrier.Extract(r)
+	if before, ok := m.Lookup(r.Context()); ok {
+		shown = before.lastToken()
+	}
+	if mode == Lazy {
+		mode = Exclusive
+	}
+	s := m.newSession(r.Context(), m.mode(mode, r), shown)
+	s.http, s.carrier = r, carrier
+	return m.load(r.Context(), s)
+}
+
+// carrier is what carries the token of a request.
+func (m *Manager) carrier(r *http.Request) Propagator {
+	if c, ok := m.cfg.Propagator.(Chain); ok {
+		return c.of(r)
+	}
+	return m.cfg.Propagator
+}
+
+// lastToken is what the client would show after the response.
+func (s *request) lastToken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.result.inject:
+		return s.result.token
+	case s.result.remove:
+		return ""
+	}
+	return s.shown
+}
+
+func (m *Manager) load(ctx context.Context, s *Session) (context.Context, error) {
 	parent := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
-	s := m.newSession(ctx, mode, token)
-	s.cancel = cancel
+	s.ctx, s.cancel = ctx, cancel
 	if err := m.open(ctx, s.request); err != nil {
 		cancel(nil)
 		return parent, err
@@ -45,6 +86,16 @@ func (m *Manager) Commit(ctx context.Context) (token string, expires time.Time, 
 		return "", time.Time{}, nil
 	}
 	return s.token.text, s.tokenExpiry(), nil
+}
+
+// CommitResponse writes what was changed since LoadRequest and puts the token, if it is new, or its removal into the
+// header of the response, which must not have been sent. What an error means for the response is up to the caller. One
+// round trip, none if nothing changed.
+func (m *Manager) CommitResponse(ctx context.Context, w http.ResponseWriter) error {
+	s := m.Session(ctx)
+	err := m.commit(ctx, s.request)
+	m.tellClient(w, s.request) // after an error of a removal that was made before the rest failed
+	return err
 }
 
 // Discard ends a Load: it releases the lock without writing anything, unless Commit has done its work before, and
