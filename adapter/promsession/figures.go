@@ -1,0 +1,117 @@
+package promsession
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+// figure is one time series that is read from Stats.
+type figure struct {
+	desc   *prometheus.Desc
+	kind   prometheus.ValueType
+	labels []string // values of the variable labels
+	value  func(*manager.Stats) (v float64, known bool)
+}
+
+type number interface{ ~int | ~int64 | ~uint64 }
+
+// of reads a count.
+func of[N number](read func(*manager.Stats) N) func(*manager.Stats) (float64, bool) {
+	return func(s *manager.Stats) (float64, bool) { return float64(read(s)), true }
+}
+
+// when is 1 or 0.
+func when(read func(*manager.Stats) bool) func(*manager.Stats) (float64, bool) {
+	return func(s *manager.Stats) (float64, bool) {
+		if read(s) {
+			return 1, true
+		}
+		return 0, true
+	}
+}
+
+// seconds reads a time, which is unknown while it is negative.
+func seconds(read func(*manager.Stats) time.Duration) func(*manager.Stats) (float64, bool) {
+	return func(s *manager.Stats) (float64, bool) { return read(s).Seconds(), read(s) >= 0 }
+}
+
+// part is one value of a label, with its count.
+type part struct {
+	label string
+	value func(*manager.Stats) (float64, bool)
+}
+
+// figures lists what is exported from Stats.
+func figures(constant prometheus.Labels) (all []figure) {
+	type stats = manager.Stats
+	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
+	one := func(kind prometheus.ValueType, name, help string, value func(*stats) (float64, bool)) {
+		all = append(all, figure{prometheus.NewDesc("holdfast_"+name, help, nil, constant), kind, nil, value})
+	}
+	several := func(name, help, label string, parts ...part) {
+		desc := prometheus.NewDesc("holdfast_"+name, help, []string{label}, constant)
+		for _, p := range parts {
+			all = append(all, figure{desc, counter, []string{p.label}, p.value})
+		}
+	}
+
+	one(counter, "session_opens_total", "Sessions opened, in any mode.", of(func(s *stats) int64 { return s.Opens }))
+	one(counter, "session_local_opens_total", "Sessions opened without asking Redis.", of(func(s *stats) int64 { return s.LocalHits }))
+	several("session_commits_total", "Commits that had something to write, by what came of them.", "outcome",
+		part{"ok", of(func(s *stats) int64 { return s.Commits })},
+		part{"conflict", of(func(s *stats) int64 { return s.Conflicts })},
+		part{"unavailable", of(func(s *stats) int64 { return s.Unavailable })},
+		part{"outcome_unknown", of(func(s *stats) int64 { return s.OutcomeLost })},
+		part{"rejected", of(func(s *stats) int64 { return s.Rejected })})
+	several("session_changes_total", "Sessions that were created, given a new token, destroyed or revoked.", "change",
+		part{"created", of(func(s *stats) int64 { return s.Created })},
+		part{"rotated", of(func(s *stats) int64 { return s.Rotated })},
+		part{"destroyed", of(func(s *stats) int64 { return s.Destroyed })},
+		part{"revoked", of(func(s *stats) int64 { return s.Revoked })})
+	several("session_tokens_rejected_total", "Tokens that opened nothing.", "reason",
+		part{"malformed", of(func(s *stats) int64 { return s.Malformed })},
+		part{"unknown", of(func(s *stats) int64 { return s.Unknown })},
+		part{"superseded", of(func(s *stats) int64 { return s.Superseded })})
+	one(counter, "session_requests_refused_total", "Requests answered by the ErrorHandler.", of(func(s *stats) int64 { return s.Refused }))
+	one(counter, "session_late_changes_total", "Requests that changed a session after its commit.", of(func(s *stats) int64 { return s.Late }))
+	one(counter, "session_records_corrupt_total", "Session records that could not be read.", of(func(s *stats) int64 { return s.Corrupt }))
+	one(counter, "session_values_undecodable_total", "Values that could not be decoded or decrypted.", of(func(s *stats) int64 { return s.Undecodable }))
+
+	one(gauge, "lock_held", "Locks held now.", of(func(s *stats) int { return s.Lock.Held }))
+	one(gauge, "lock_waiting", "Requests that wait for a lock now.", of(func(s *stats) int { return s.Lock.Waiting }))
+	one(counter, "lock_acquired_total", "Locks given out.", of(func(s *stats) int64 { return s.Lock.Acquired }))
+	one(counter, "lock_queued_total", "Times that a request waited in Redis' queue.", of(func(s *stats) int64 { return s.Lock.Queued }))
+	one(counter, "lock_handed_total", "Locks that went to the next request of this process in memory.", of(func(s *stats) int64 { return s.Lock.Handed }))
+	one(counter, "lock_timeouts_total", "Requests that gave up waiting.", of(func(s *stats) int64 { return s.Lock.Timeouts }))
+	one(counter, "lock_refused_total", "Requests turned away because too many were waiting.", of(func(s *stats) int64 { return s.Lock.Refused }))
+	one(counter, "lock_lost_total", "Locks that ended before they were released.", of(func(s *stats) int64 { return s.Lock.Lost }))
+
+	one(gauge, "cache_entries", "Local copies held now.", of(func(s *stats) int { return s.Cache.Entries }))
+	one(gauge, "cache_size_bytes", "Memory for local copies, roughly.", of(func(s *stats) int64 { return s.Cache.Bytes }))
+	one(counter, "cache_hits_total", "Lookups that found a local copy.", of(func(s *stats) uint64 { return s.Cache.Hits }))
+	one(counter, "cache_misses_total", "Lookups that found none.", of(func(s *stats) uint64 { return s.Cache.Misses }))
+	one(counter, "cache_evictions_total", "Local copies dropped for want of room.", of(func(s *stats) uint64 { return s.Cache.Evictions }))
+	one(counter, "cache_purges_total", "Times that all local copies were dropped.", of(func(s *stats) uint64 { return s.Cache.Purges }))
+	several("cache_fills_total", "Copies that were to be stored, by what came of them.", "outcome",
+		part{"stored", of(func(s *stats) uint64 { return s.Cache.Fills })},
+		part{"voided", of(func(s *stats) uint64 { return s.Cache.FillsVoided })},
+		part{"older", of(func(s *stats) uint64 { return s.Cache.FillsOlder })},
+		part{"too_large", of(func(s *stats) uint64 { return s.Cache.FillsTooLarge })})
+
+	one(gauge, "feed_connected", "1 while the feed's subscription is confirmed.", when(func(s *stats) bool { return s.Feed.Connected }))
+	one(gauge, "feed_proven", "1 while the feed has proof of having heard everything.", when(func(s *stats) bool { return s.FreshFor >= 0 }))
+	one(gauge, "feed_age_seconds", "How long ago the feed had provably heard everything; absent without proof.", seconds(func(s *stats) time.Duration { return s.FreshFor }))
+	one(gauge, "feed_lag_seconds", "How long the newest proof was under way.", seconds(func(s *stats) time.Duration { return s.Feed.Lag }))
+	one(counter, "feed_losses_total", "Subscriptions that were lost.", of(func(s *stats) uint64 { return s.Feed.Losses }))
+	one(counter, "feed_probes_sent_total", "Probes sent, in a cluster one per master.", of(func(s *stats) uint64 { return s.Feed.ProbesSent }))
+	one(counter, "feed_probes_returned_total", "Probes that came back.", of(func(s *stats) uint64 { return s.Feed.ProbesReturned }))
+	several("feed_messages_total", "Messages heard, without probes.", "kind",
+		part{"invalidation", of(func(s *stats) uint64 { return s.Feed.Invalidations })},
+		part{"grant", of(func(s *stats) uint64 { return s.Feed.Grants })},
+		part{"unknown", of(func(s *stats) uint64 { return s.Feed.Unknown })},
+		part{"malformed", of(func(s *stats) uint64 { return s.Feed.Malformed })})
+	return all
+}
