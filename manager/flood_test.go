@@ -46,7 +46,7 @@ func used() usage {
 }
 
 // commandsOf counts the commands that a server has run since it began, scripts' own included.
-func commandsOf(t *testing.T, rdb *redis.Client) int {
+func commandsOf(t *testing.T, rdb redis.UniversalClient) int {
 	t.Helper()
 	for line := range strings.Lines(rdb.Info(t.Context(), "stats").Val()) {
 		if n, ok := strings.CutPrefix(strings.TrimSpace(line), "total_commands_processed:"); ok {

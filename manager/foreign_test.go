@@ -17,18 +17,18 @@ import (
 )
 
 // foreign puts something of each type under a key that holds none of Holdfast's any more.
-var foreign = map[string]func(ctx context.Context, rdb *redis.Client, key string) error{
-	"string": func(ctx context.Context, rdb *redis.Client, key string) error { return rdb.Set(ctx, key, "x", 0).Err() },
-	"list": func(ctx context.Context, rdb *redis.Client, key string) error {
+var foreign = map[string]func(ctx context.Context, rdb redis.UniversalClient, key string) error{
+	"string": func(ctx context.Context, rdb redis.UniversalClient, key string) error { return rdb.Set(ctx, key, "x", 0).Err() },
+	"list": func(ctx context.Context, rdb redis.UniversalClient, key string) error {
 		return rdb.RPush(ctx, key, "", "no node", strings.Repeat("x", 1<<16)).Err()
 	},
-	"zset": func(ctx context.Context, rdb *redis.Client, key string) error {
+	"zset": func(ctx context.Context, rdb redis.UniversalClient, key string) error {
 		return rdb.ZAdd(ctx, key, redis.Z{Member: "", Score: -1}, redis.Z{Member: "{x}", Score: 1e300}).Err()
 	},
-	"hash": func(ctx context.Context, rdb *redis.Client, key string) error {
+	"hash": func(ctx context.Context, rdb redis.UniversalClient, key string) error {
 		return rdb.HSet(ctx, key, "v", "x", "", "y").Err()
 	},
-	"set": func(ctx context.Context, rdb *redis.Client, key string) error { return rdb.SAdd(ctx, key, "x").Err() },
+	"set": func(ctx context.Context, rdb redis.UniversalClient, key string) error { return rdb.SAdd(ctx, key, "x").Err() },
 }
 
 // typed reports whether an error is one that the documentation names.
@@ -54,14 +54,14 @@ func TestForeignTypesInRedis(t *testing.T) {
 			for kind, put := range foreign {
 				t.Run(where+" "+kind, func(t *testing.T) {
 					t.Parallel()
-					testForeign(t, redistest.Backend{Addr: b.Addr, Prefix: redistest.Prefix(t), Real: b.Real}, where, put)
+					testForeign(t, b.Again(t), where, put)
 				})
 			}
 		}
 	})
 }
 
-func testForeign(t *testing.T, b redistest.Backend, where string, put func(context.Context, *redis.Client, string) error) {
+func testForeign(t *testing.T, b redistest.Backend, where string, put func(context.Context, redis.UniversalClient, string) error) {
 	t.Helper()
 	ctx := t.Context()
 	rdb := b.Client(t)

@@ -229,7 +229,7 @@ func BenchmarkHooksSet(b *testing.B) {
 // benchHooks reads a session from the copy in the process: no Redis, and little but the middleware itself.
 func benchHooks(b *testing.B, hooks manager.Hooks) {
 	b.Helper()
-	m, err := manager.New(redistest.Shared(b).NewClient(b), configured(redistest.Prefix(b), func(c *manager.Config) { c.Hooks = hooks }))
+	m, err := manager.New(redistest.Shared(b).Client(b), configured(redistest.Prefix(b), func(c *manager.Config) { c.Hooks = hooks }))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -171,8 +171,9 @@ func (w *watcher) live(t *testing.T, value string, change func(*manager.Config))
 	t.Helper()
 	ctx, rdb, prefix := t.Context(), w.server.Client(t), redistest.Prefix(t)
 	faster := func(c *manager.Config) { change(c); c.Timeout, c.LockWait = time.Second, 50*time.Millisecond }
-	tap := redistest.Tap(t, w.server.Addr())
-	m := open(t, redistest.TapClient(t, tap), configured(prefix, faster))
+	server := redistest.At(w.server.Addr())
+	tap := server.Tap(t)
+	m := open(t, server.TapClient(t, tap), configured(prefix, faster))
 	other := open(t, rdb, configured(prefix, faster, policy(manager.FailRequest)))
 	go1 := func(m *manager.Manager, mw func(http.Handler) http.Handler, token string, do func(*manager.Session)) string {
 		r, after := visit(m, mw, token, do)

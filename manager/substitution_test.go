@@ -30,7 +30,7 @@ func TestSubstitutedRecords(t *testing.T) {
 			{"signed", []func(*manager.Config){signed(1)}, true, false, true, true},
 			{"encrypted and signed", []func(*manager.Config){encrypted(1), signed(1)}, false, false, true, true},
 		} {
-			b := redistest.Backend{Addr: b.Addr, Prefix: redistest.Prefix(t), Real: b.Real}
+			b := b.Again(t)
 			m := on(t, b, c.change...)
 			space := keys.In(b.Prefix)
 			victim := do(m, "", func(s *manager.Session) { name.Set(s, "secret"); s.BindUser("victim") })
@@ -80,7 +80,7 @@ func TestSubstitutedRecords(t *testing.T) {
 	})
 }
 
-func swap(t *testing.T, rdb *redis.Client, a, b, field string) {
+func swap(t *testing.T, rdb redis.UniversalClient, a, b, field string) {
 	t.Helper()
 	ctx := t.Context()
 	x, y := rdb.HGet(ctx, a, field).Val(), rdb.HGet(ctx, b, field).Val()
@@ -125,7 +125,7 @@ func TestLeakedDatabaseOpensNothing(t *testing.T) {
 }
 
 // dump lists every key below a prefix and all that it holds.
-func dump(t *testing.T, rdb *redis.Client, prefix string) (texts []string) {
+func dump(t *testing.T, rdb redis.UniversalClient, prefix string) (texts []string) {
 	t.Helper()
 	ctx := t.Context()
 	for _, key := range keysOf(t, rdb, prefix) {

@@ -65,6 +65,12 @@ func (b Backend) Client(tb testing.TB, tune ...func(*redis.UniversalOptions)) re
 	return rdb
 }
 
+// Again returns the same backend with another prefix.
+func (b Backend) Again(tb testing.TB) Backend {
+	b.Prefix = Prefix(tb)
+	return b
+}
+
 // Addr is the address of the one server. Where there are several it skips the test: see [Only].
 func (b Backend) Addr(tb testing.TB) string {
 	tb.Helper()
