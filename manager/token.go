@@ -15,7 +15,7 @@ import (
 // A token is what the client holds: ID.SECRET, or ID.SECRET.MAC with Config.TokenKeys. The ID names the session and
 // grants nothing. Of the secret Redis holds a hash.
 const (
-	idBits, idLen         = 128, 22
+	idBits, idLen         = 128, keys.IDLen
 	secretBits, secretLen = 256, 43
 	macLen                = 43
 )

@@ -16,7 +16,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"strings"
+	"time"
 )
 
 // DefaultPrefix is the prefix of every key when none is configured.
@@ -24,6 +26,9 @@ const DefaultPrefix = "holdfast"
 
 // NodeLen is the length of a node ID: 64 bits in base64url.
 const NodeLen = 11
+
+// IDLen is the length of a session ID: 128 bits in base64url.
+const IDLen = 22
 
 // Space is the set of keys under one prefix.
 type Space struct{ prefix, nodePrefix, nodes string }
@@ -39,6 +44,8 @@ func In(prefix string) Space {
 // braces keeps the names of a caller from ending the hash tag early.
 var braces = strings.NewReplacer("%", "%25", "{", "%7B", "}", "%7D")
 
+var unbraces = strings.NewReplacer("%25", "%", "%7B", "{", "%7D", "}")
+
 // Keys are the three keys of one ID. They live in one cluster slot.
 type Keys struct{ Record, Lock, Queue string }
 
@@ -52,10 +59,12 @@ func (s Space) Of(id string) Keys {
 	return Keys{Record: record, Lock: lock, Queue: record + ":queue"}
 }
 
-// RecordPattern matches the keys of all records for SCAN, and also their locks and queues; see RecordID.
-func (s Space) RecordPattern() string {
-	escaped := strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`).Replace(s.prefix)
-	return escaped + ":{*}"
+// RecordPattern matches the keys of all records for SCAN; see RecordID.
+func (s Space) RecordPattern() string { return s.literal() + ":{*}" }
+
+// literal is the prefix in a pattern.
+func (s Space) literal() string {
+	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "?", `\?`, "[", `\[`, "]", `\]`).Replace(s.prefix)
 }
 
 // RecordID returns the ID in a record's key, and false for any other key.
@@ -65,6 +74,22 @@ func (s Space) RecordID(key string) (id string, ok bool) {
 		return "", false
 	}
 	return strings.CutSuffix(rest, "}")
+}
+
+// LockPattern matches the keys of all locks and queues for SCAN; see LockID.
+func (s Space) LockPattern() string { return s.RecordPattern() + ":*" }
+
+// LockID returns the ID in the key of a lock or of its queue, and false for any other key.
+func (s Space) LockID(key string) (id string, ok bool) {
+	record, ok := strings.CutSuffix(key, ":lock")
+	if !ok {
+		record, ok = strings.CutSuffix(key, ":queue")
+	}
+	if !ok {
+		return "", false
+	}
+	id, ok = s.RecordID(record)
+	return unbraces.Replace(id), ok
 }
 
 // User is the sorted set of a user's sessions. The user's name is hashed: names are often e-mail addresses, and
@@ -80,6 +105,14 @@ func (s Space) NodePrefix() string { return s.nodePrefix }
 // Node is the channel of one node.
 func (s Space) Node(node string) string { return s.NodePrefix() + node }
 
+// NodePattern matches the channels of all nodes for PSUBSCRIBE, but not that of Nodes; see NodeOf.
+func (s Space) NodePattern() string { return s.literal() + ":node:*" }
+
+// NodeOf returns the node whose channel that is, and false for any other channel.
+func (s Space) NodeOf(channel string) (node string, ok bool) {
+	return strings.CutPrefix(channel, s.NodePrefix())
+}
+
 // Nodes is the channel that every node listens to.
 func (s Space) Nodes() string { return s.nodes }
 
@@ -93,5 +126,23 @@ func Random(bits int) string {
 // NewNode returns the ID of a new node.
 func NewNode() string { return Random(64) }
 
-// NewLockToken returns a lock token of the node: NODE.RANDOM. It tells whom a grant is for.
-func NewLockToken(node string) string { return node + "." + Random(96) }
+// NewLockToken returns a lock token of the node: NODE.RANDOM. It tells whom a grant is for. The first 48 of the 128 bits
+// behind the node are the time in Unix ms, for people who ask how long a lock has been wanted: nothing else reads it, since
+// the clocks of two nodes may differ.
+func NewLockToken(node string) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16)
+	_, _ = rand.Read(b[6:]) // never fails, see Random
+	return node + "." + base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// ParseLockToken returns the node of a lock token and when it was drawn, by that node's clock: the zero time if the token
+// does not tell.
+func ParseLockToken(token string) (node string, drawn time.Time) {
+	node, rest, _ := strings.Cut(token, ".")
+	b, err := base64.RawURLEncoding.DecodeString(rest)
+	if err != nil || len(b) != 16 {
+		return node, time.Time{}
+	}
+	return node, time.UnixMilli(int64(binary.BigEndian.Uint64(b) >> 16))
+}

@@ -3,6 +3,7 @@ package keys_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 )
@@ -56,6 +57,49 @@ func TestRecordID(t *testing.T) {
 				t.Errorf("%q passed for the record of %q", key, got)
 			}
 		}
+	}
+}
+
+func TestLockID(t *testing.T) {
+	t.Parallel()
+	space := keys.In("app")
+	for _, id := range ids {
+		k := space.Of(id)
+		for _, key := range []string{k.Lock, k.Queue} {
+			if got, ok := space.LockID(key); !ok || got != id {
+				t.Errorf("%q: got %q, %v, want %q", key, got, ok, id)
+			}
+		}
+		for _, key := range []string{k.Record, space.Node("lock"), space.User("lock"), "other" + k.Lock} {
+			if got, ok := space.LockID(key); ok && key != k.Record {
+				t.Errorf("%q passed for the lock of %q", key, got)
+			}
+		}
+	}
+}
+
+func TestLockTokensTellWhenTheyWereDrawn(t *testing.T) {
+	t.Parallel()
+	before := time.Now().Truncate(time.Millisecond)
+	node, drawn := keys.ParseLockToken(keys.NewLockToken("node"))
+	if node != "node" || drawn.Before(before) || drawn.After(time.Now()) {
+		t.Errorf("got %q at %v", node, drawn)
+	}
+	for _, token := range []string{"node.abcdefghijklmnop", "node.", "node", "node.!", "node." + keys.Random(256)} {
+		if node, drawn := keys.ParseLockToken(token); node != "node" || !drawn.IsZero() {
+			t.Errorf("%q: got %q at %v", token, node, drawn)
+		}
+	}
+}
+
+func TestNodeOf(t *testing.T) {
+	t.Parallel()
+	space := keys.In("app")
+	if node, ok := space.NodeOf(space.Node("n")); !ok || node != "n" {
+		t.Errorf("got %q, %v", node, ok)
+	}
+	if _, ok := space.NodeOf(space.Nodes()); ok {
+		t.Error("the channel of all nodes passed for one node's")
 	}
 }
 
