@@ -247,60 +247,29 @@ func peek(id string, meta []any, left time.Duration) *Record {
 // so it holds little memory and blocks no server. Sessions that come or go meanwhile may be missing; one that is moved
 // to another master by a resharding may come twice.
 func (s *Store) Scan(ctx context.Context, each func(*Record) bool) error {
-	scan := func(ctx context.Context, node redis.Cmdable) (more bool, err error) {
-		for cursor := uint64(0); ; {
-			keys, next, err := node.Scan(ctx, cursor, s.space.RecordPattern(), scanCount).Result()
-			if err != nil {
-				return false, rdb.Sort(err)
-			}
-			var ids []string
-			for _, key := range keys {
-				if id, ok := s.space.RecordID(key); ok {
-					ids = append(ids, id)
-				}
-			}
-			records, err := s.Peek(ctx, ids...)
-			if err != nil {
-				return false, err
-			}
-			for _, r := range records {
-				if r != nil && !each(r) {
-					return false, nil
-				}
-			}
-			if cursor = next; cursor == 0 {
-				return true, nil
+	return s.scan(ctx, func(ids []string) (more bool, err error) {
+		records, err := s.Peek(ctx, ids...)
+		if err != nil {
+			return false, err
+		}
+		for _, r := range records {
+			if r != nil && !each(r) {
+				return false, nil
 			}
 		}
-	}
-	return s.eachMaster(ctx, scan)
+		return true, nil
+	})
 }
 
-// scanCount is how many keys one step of Scan looks at.
-const scanCount = 500
-
-// eachMaster calls visit for one master after the other, until it wants no more.
-func (s *Store) eachMaster(ctx context.Context, visit func(context.Context, redis.Cmdable) (more bool, err error)) error {
-	cluster, ok := s.db.Client().(interface {
-		ForEachMaster(ctx context.Context, fn func(ctx context.Context, client *redis.Client) error) error
-	})
-	if !ok {
-		_, err := visit(ctx, s.db.Client())
-		return err
-	}
-	masters := make(chan *redis.Client, 1024)
-	err := cluster.ForEachMaster(ctx, func(_ context.Context, c *redis.Client) error {
-		masters <- c
-		return nil
-	})
-	if err != nil {
-		return rdb.Sort(err)
-	}
-	close(masters)
-	for c := range masters {
-		if more, err := visit(ctx, c); err != nil || !more {
-			return err
+// scan visits the IDs of all sessions, some hundred at a time.
+func (s *Store) scan(ctx context.Context, visit func(ids []string) (more bool, err error)) error {
+	return s.db.Scan(ctx, s.space.RecordPattern(), func(found []string) (more bool, err error) {
+		ids := found[:0]
+		for _, key := range found {
+			if id, ok := s.space.RecordID(key); ok {
+				ids = append(ids, id)
+			}
 		}
-	}
-	return nil
+		return visit(ids)
+	})
 }

@@ -1,0 +1,165 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/rdb"
+)
+
+// What stands in this file is for operators. It reads sessions as they lie in Redis: that is no use of them, registers no
+// copy, and waits for no lock.
+
+// Outline is a session without its values.
+type Outline struct {
+	*Record          // as Peek returns it
+	Keys    []string // sorted
+	Memory  int64    // bytes that the record occupies in Redis, as Redis estimates it; negative if it does not say
+}
+
+// Outlines reads sessions without their values. One is nil if there is none, or if it cannot be read. Two round trips.
+func (s *Store) Outlines(ctx context.Context, ids ...string) ([]*Outline, error) {
+	records, err := s.Peek(ctx, ids...)
+	if err != nil {
+		return nil, err
+	}
+	type answer struct {
+		names  *redis.StringSliceCmd
+		memory *redis.IntCmd
+	}
+	result := make(chan []answer, 1)
+	err = s.db.Do(ctx, func(ctx context.Context) error {
+		pipe := s.db.Client().Pipeline()
+		answers := make([]answer, len(records))
+		for i, r := range records {
+			if r != nil {
+				key := s.space.Of(r.ID).Record
+				answers[i] = answer{pipe.HKeys(ctx, key), pipe.MemoryUsage(ctx, key)}
+			}
+		}
+		_, err := pipe.Exec(ctx)
+		result <- answers
+		return unlessAnswered(err)
+	})
+	if err != nil {
+		return nil, rdb.Sort(err)
+	}
+	out := make([]*Outline, len(records))
+	for i, a := range <-result {
+		if a.names == nil || len(a.names.Val()) == 0 { // it ended between the two questions
+			continue
+		}
+		out[i] = &Outline{Record: records[i], Keys: valueNames(a.names.Val()), Memory: memory(a.memory)}
+	}
+	return out, nil
+}
+
+// ScanOutlines is Scan with outlines.
+func (s *Store) ScanOutlines(ctx context.Context, each func(*Outline) bool) error {
+	return s.scan(ctx, func(ids []string) (more bool, err error) {
+		outlines, err := s.Outlines(ctx, ids...)
+		if err != nil {
+			return false, err
+		}
+		for _, o := range outlines {
+			if o != nil && !each(o) {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+}
+
+// Inspection is all that Redis holds of a session, but for the hashes of its secrets.
+type Inspection struct {
+	Record *Record  // with its values, of which some may have expired, and with Left
+	Copies []string // nodes that were told to hear of changes, since they may hold a copy
+	All    bool     // there are so many that every node is told; Copies is empty then
+	Memory int64    // see Outline
+}
+
+// Inspect reads a session. It returns ErrNotFound, ErrCorrupt, or an outcome of Redis. One round trip.
+func (s *Store) Inspect(ctx context.Context, id string) (*Inspection, error) {
+	type answer struct {
+		fields *redis.MapStringStringCmd
+		left   *redis.DurationCmd
+		memory *redis.IntCmd
+	}
+	result := make(chan answer, 1)
+	err := s.db.Do(ctx, func(ctx context.Context) error {
+		key := s.space.Of(id).Record
+		pipe := s.db.Client().Pipeline()
+		a := answer{pipe.HGetAll(ctx, key), pipe.PTTL(ctx, key), pipe.MemoryUsage(ctx, key)}
+		_, err := pipe.Exec(ctx)
+		result <- a
+		return unlessAnswered(err)
+	})
+	if err != nil {
+		return nil, rdb.Sort(err)
+	}
+	a := <-result
+	fields, err := a.fields.Result()
+	switch {
+	case err != nil:
+		return nil, corrupt(rdb.Sort(err))
+	case fields["v"] == "": // nothing, or the mark that a removed session leaves
+		return nil, ErrNotFound
+	}
+	flat := make([]any, 0, 2*len(fields))
+	for name, text := range fields {
+		flat = append(flat, name, text)
+	}
+	rec, err := parseRecord(id, fields["v"], flat)
+	if err != nil {
+		return nil, err
+	}
+	rec.Left, rec.Hash = a.left.Val(), ""
+	in := &Inspection{Record: rec, All: fields["n"] == "*", Memory: memory(a.memory)}
+	if !in.All {
+		in.Copies = strings.Fields(fields["n"])
+	}
+	return in, nil
+}
+
+// valueNames are the keys among the fields of a record.
+func valueNames(fields []string) []string {
+	var names []string
+	for _, f := range fields {
+		if name, ok := strings.CutPrefix(f, "."); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// unlessAnswered drops the error of a pipeline in which Redis answered; each command has its own.
+func unlessAnswered(err error) error {
+	if _, answer := errors.AsType[redis.Error](err); answer {
+		return nil
+	}
+	return err
+}
+
+// memory is what MEMORY USAGE answered. Not every server or user may be asked for it.
+func memory(cmd *redis.IntCmd) int64 {
+	if cmd.Err() != nil {
+		return -1
+	}
+	return cmd.Val()
+}
+
+// Seen is when the session was last used, with the server's time and what Peek, Outlines or Inspect returned then. It is
+// zero where Redis does not tell: without an idle timeout nothing is written for a mere use, and once the deadline comes
+// before the idle timeout the expiry stands still.
+func (r *Record) Seen(now time.Time) time.Time {
+	if r.Idle <= 0 || r.Left < 0 || !r.Deadline.IsZero() && r.Deadline.Sub(now.Add(r.Left)) < time.Second {
+		return time.Time{}
+	}
+	return now.Add(r.Left - r.Idle)
+}
