@@ -1,0 +1,131 @@
+package lock
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/rdb"
+)
+
+// State is how a lock stood when Redis was asked.
+type State struct {
+	Key    string
+	Holder *Claim        // nil if nobody holds it
+	TTL    time.Duration // until it ends if the holder does not renew it
+	Queue  []Claim       // who waits in Redis, the next one in front; each node has at most one of its requests there
+}
+
+// Claim is a node that holds a lock or waits for it.
+type Claim struct {
+	Node string
+
+	// Since is when the node began to ask for the lock, by its own clock. A node that passes a lock on among its own
+	// requests does not ask again. Zero if it is not known.
+	Since time.Time
+}
+
+// Waiting is since when the lock has been waited for the longest, or zero if nobody waits or tells.
+func (s *State) Waiting() (since time.Time) {
+	for _, c := range s.Queue {
+		if since.IsZero() || !c.Since.IsZero() && c.Since.Before(since) {
+			since = c.Since
+		}
+	}
+	return since
+}
+
+// Inspector looks at locks without taking part: for tools of operators. It is safe for concurrent use, has no
+// goroutines, and nothing to close.
+type Inspector struct {
+	db    *rdb.DB
+	space keys.Space
+}
+
+// NewInspector returns an Inspector of the locks under a prefix, "holdfast" if that is empty. The client stays the
+// caller's. The timeout bounds each call to Redis, 0 means 3 s.
+func NewInspector(client redis.UniversalClient, prefix string, timeout time.Duration) (*Inspector, error) {
+	if client == nil {
+		return nil, errors.New("lock: the client is nil")
+	}
+	return &Inspector{db: rdb.New(client, timeout), space: keys.In(prefix)}, nil
+}
+
+// Inspect returns the states of locks by their keys, in the same order. One round trip.
+func (i *Inspector) Inspect(ctx context.Context, ks ...string) ([]State, error) {
+	if len(ks) == 0 {
+		return nil, nil
+	}
+	type answer struct {
+		holder *redis.StringCmd
+		ttl    *redis.DurationCmd
+		queue  *redis.StringSliceCmd
+	}
+	result := make(chan []answer, 1)
+	err := i.db.Do(ctx, func(ctx context.Context) error {
+		pipe := i.db.Client().Pipeline()
+		answers := make([]answer, len(ks))
+		for n, key := range ks {
+			k := i.space.Of(key)
+			answers[n] = answer{pipe.Get(ctx, k.Lock), pipe.PTTL(ctx, k.Lock), pipe.LRange(ctx, k.Queue, 0, -1)}
+		}
+		_, err := pipe.Exec(ctx)
+		if errors.Is(err, redis.Nil) { // the first error of the pipeline: a lock that is free
+			err = nil
+			for _, a := range answers {
+				err = errors.Join(err, a.ttl.Err(), a.queue.Err())
+			}
+		}
+		result <- answers
+		return err
+	})
+	if err != nil {
+		return nil, rdb.Sort(err)
+	}
+	out := make([]State, len(ks))
+	for n, a := range <-result {
+		s := State{Key: ks[n]}
+		if token := a.holder.Val(); token != "" {
+			s.Holder, s.TTL = new(claim(token)), max(0, a.ttl.Val())
+		}
+		for _, token := range a.queue.Val() {
+			s.Queue = append(s.Queue, claim(token))
+		}
+		out[n] = s
+	}
+	return out, nil
+}
+
+func claim(token string) Claim {
+	node, since := keys.ParseLockToken(token)
+	return Claim{Node: node, Since: since}
+}
+
+// Scan calls each with every lock that is held or waited for, until it returns false. It looks at some hundred keys at a
+// time, over every master. Locks that come or go meanwhile may be missing.
+func (i *Inspector) Scan(ctx context.Context, each func(State) bool) error {
+	seen := make(map[string]struct{}) // a lock and its queue have a key each
+	return i.db.Scan(ctx, i.space.LockPattern(), func(found []string) (more bool, err error) {
+		var fresh []string
+		for _, key := range found {
+			id, ok := i.space.LockID(key)
+			if _, known := seen[id]; ok && !known {
+				seen[id] = struct{}{}
+				fresh = append(fresh, id)
+			}
+		}
+		states, err := i.Inspect(ctx, fresh...)
+		if err != nil {
+			return false, err
+		}
+		for _, s := range states {
+			if (s.Holder != nil || len(s.Queue) > 0) && !each(s) {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
+}
