@@ -6,13 +6,15 @@ import (
 	"errors"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/holdfast-go/holdfast/internal/mark"
 )
 
 // The binary codecs mark what they write, so that a value of one codec is never taken for one of another: to CBOR a
 // JSON number is a number too, and a different one.
 const (
-	gobMark  = 0x01
-	cborMark = 0x02
+	gobMark  = mark.Gob
+	cborMark = mark.CBOR
 )
 
 var errOtherCodec = errors.New("written with another codec")

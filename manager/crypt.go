@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"sync"
 	"unsafe"
+
+	"github.com/holdfast-go/holdfast/internal/mark"
 )
 
 // vault encrypts with AES-256-GCM: the first key encrypts, all decrypt. What it seals is bound to a context, so that
@@ -25,8 +27,8 @@ type keyed struct {
 // The first byte tells what a vault has sealed from what a Codec has written. A Codec may write what it likes: where
 // that begins with one of the marks, plainMark goes in front of it.
 const (
-	sealedMark = 0x03
-	plainMark  = 0x04
+	sealedMark = mark.Sealed
+	plainMark  = mark.Plain
 )
 
 var errSealed = errors.New("encrypted with no key of Config.EncryptionKeys, changed, or moved from elsewhere")
