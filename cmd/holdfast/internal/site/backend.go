@@ -45,7 +45,7 @@ func (b *backend) open(ctx context.Context, addr string, count bool) error {
 	case strings.Contains(addr, "://"):
 		options, err := redis.ParseURL(addr)
 		if err != nil {
-			return fmt.Errorf("read the Redis URL: %w", err)
+			return errors.New("read the Redis URL: want redis://user:password@host:port/db") // err may quote the password
 		}
 		b.options = options
 		b.name = "Redis at " + options.Addr
