@@ -6,6 +6,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
 )
 
 // Exit statuses. Each command's help says what failed means for it.
@@ -15,34 +17,47 @@ const (
 	misused   = 2
 )
 
+// process is what a command has of the world around it.
+type process struct {
+	in        io.Reader
+	out, errs io.Writer
+	env       func(name string) string
+}
+
 // command is one subcommand. A new one is a value of this type in commands.
 type command struct {
 	name    string
 	summary string // one line for the list
-	run     func(ctx context.Context, args []string, out, errs io.Writer) int
+	run     func(ctx context.Context, args []string, p process) int
 }
 
 var commands = []command{
 	{"demo", "a shop on several replicas, to click on or to drive", demo},
+	{"ls", "list sessions, by user, age or size", ls},
+	{"show", "all that is known of one session", show},
+	{"revoke", "end sessions, by ID or of a user, at once and for good", revoke},
+	{"locks", "who holds a session's lock, and who waits for it", locks},
+	{"watch", "the messages between replicas, as they come", watch},
+	{"doctor", "examine whether a Redis is fit to keep sessions", examine},
 }
 
 // run picks the subcommand and returns the process's exit status.
-func run(ctx context.Context, args []string, out, errs io.Writer) int {
+func run(ctx context.Context, args []string, p process) int {
 	if len(args) == 0 {
-		usage(errs)
+		usage(p.errs)
 		return misused
 	}
 	switch args[0] {
 	case "-h", "-help", "--help", "help":
-		usage(out)
+		usage(p.out)
 		return succeeded
 	}
 	for _, c := range commands {
 		if c.name == args[0] {
-			return c.run(ctx, args[1:], out, errs)
+			return c.run(ctx, args[1:], p)
 		}
 	}
-	fmt.Fprintf(errs, "holdfast: unknown command %q; see holdfast --help\n", args[0])
+	fmt.Fprintf(p.errs, "holdfast: unknown command%s; see holdfast --help\n", quoted(args[0]))
 	return misused
 }
 
@@ -51,28 +66,69 @@ func usage(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.summary)
 	}
-	fmt.Fprint(w, "\nholdfast COMMAND --help tells a command's flags.\n")
+	fmt.Fprint(w, "\nholdfast COMMAND --help tells a command's flags. Exit status: 0 done, 1 a\nproblem was found or met, 2 wrong use.\n")
 }
 
-// parse reads a command's flags, none of which may be followed by further arguments. When it returns false the
+// parse reads a command's flags, and returns the arguments that may stand anywhere among them. When ok is false the
 // command ends with the status: help was asked for and given, or a mistake is told in one line.
-func parse(flags *flag.FlagSet, args []string, help string, out, errs io.Writer) (status int, ok bool) {
+func parse(flags *flag.FlagSet, args []string, help string, p process) (rest []string, status int, ok bool) {
 	flags.SetOutput(io.Discard) // flag would print its list after each mistake
-	err := flags.Parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(out, help)
-		return succeeded, false
-	case err != nil:
-	case flags.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	default:
-		return succeeded, true
+	for len(args) > 0 {
+		switch {
+		case args[0] == "--":
+			return append(rest, args[1:]...), succeeded, true
+		case startsWithID(args[0]), !strings.HasPrefix(args[0], "-"): // an ID, or a token, may begin with a dash
+			rest, args = append(rest, args[0]), args[1:]
+			continue
+		}
+		n := min(len(args), words(flags, args[0]))
+		err := flags.Parse(args[:n])
+		switch {
+		case errors.Is(err, flag.ErrHelp):
+			fmt.Fprint(p.out, help)
+			return nil, succeeded, false
+		case err != nil:
+			if strings.ContainsAny(strings.Join(args[:n], ""), "@:.") && words(flags, args[0]) == 1 { // it may hold a secret
+				err = errors.New("an argument that is no flag and cannot be repeated here")
+			}
+			return nil, misuse(flags, err, p), false
+		}
+		args = args[n:]
 	}
-	return misuse(flags, err, errs), false
+	return rest, succeeded, true
 }
 
-func misuse(flags *flag.FlagSet, err error, errs io.Writer) int {
-	fmt.Fprintf(errs, "holdfast %s: %v; see holdfast %s --help\n", flags.Name(), err, flags.Name())
+// words is how many arguments a flag takes up, itself included.
+func words(flags *flag.FlagSet, arg string) int {
+	f := flags.Lookup(strings.TrimLeft(arg, "-"))
+	if f == nil { // unknown, or its value is behind a "="
+		return 1
+	}
+	if b, ok := f.Value.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
+		return 1
+	}
+	return 2
+}
+
+// noArguments is the mistake of a command that takes none.
+func noArguments(rest []string) error {
+	if len(rest) == 0 {
+		return nil
+	}
+	return fmt.Errorf("unexpected argument%s", quoted(rest[0]))
+}
+
+func misuse(flags *flag.FlagSet, err error, p process) int {
+	fmt.Fprintf(p.errs, "holdfast %s: %v; see holdfast %s --help\n", flags.Name(), err, flags.Name())
 	return misused
+}
+
+var harmless = regexp.MustCompile(`^[A-Za-z0-9_-]{1,20}$`)
+
+// quoted repeats an argument in a message, unless it might be a token or a password.
+func quoted(arg string) string {
+	if !harmless.MatchString(arg) {
+		return ""
+	}
+	return fmt.Sprintf(" %q", arg)
 }

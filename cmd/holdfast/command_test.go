@@ -10,7 +10,7 @@ import (
 
 func holdfast(ctx context.Context, args ...string) (status int, out, errs string) {
 	var o, e bytes.Buffer
-	status = run(ctx, args, &o, &e)
+	status = run(ctx, args, process{in: strings.NewReader(""), out: &o, errs: &e, env: func(string) string { return "" }})
 	return status, o.String(), e.String()
 }
 

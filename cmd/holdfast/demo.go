@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -15,34 +16,26 @@ import (
 
 const demoHelp = `Usage: holdfast demo [flags]
 
-Starts several replicas of a small shop behind a load balancer, all keeping
-their sessions in one Redis, and serves it for clicking until Ctrl-C.
-
-  -replicas N     replicas behind the balancer (default 3)
-  -listen ADDR    where the balancer listens (default localhost:8080;
-                  with -drive a free port)
+Serves a small shop on several replicas that share one Redis, until Ctrl-C.
+  -replicas N     replicas behind the balancer (3)
+  -listen ADDR    of the balancer (localhost:8080; with -drive a free port)
   -redis ADDR     host:port or redis:// URL; without it, a Redis inside this
-                  process. Keys get a prefix of their own and are removed at
-                  the end
+                  process. The demo's keys are removed at the end
   -unlocked       keep sessions by plain GET and SET, as most libraries do
-  -think TIME     how long each add works between reading and writing the
-                  cart, as a database query would (default 0s)
+  -think TIME     work of each add between reading and writing the cart (0s)
 
-With -drive, the demo clicks by itself: users with many tabs each add to
-carts, log in and out, while one replica is stopped and started again. Then it
-compares what was acknowledged with what the carts hold.
-
-  -tabs N         tabs of each browser (default 8)
-  -users N        browsers, each with a user of its own (default 4)
-  -actions N      clicks of each tab (default 400)
-  -duration TIME  click no longer than this (default 45s)
+With -drive, users with many tabs each click by themselves while a replica is
+stopped and started; then carts are compared with what was acknowledged.
+  -tabs N         tabs of each browser (8)
+  -users N        browsers, each with a user of its own (4)
+  -actions N      clicks of each tab (400)
+  -duration TIME  click no longer than this (45s)
   -kill           stop the replica as a crash does; adds without an answer
                   then widen what is expected to a range
-  -seed N         what the tabs click is drawn from it (default 1)
+  -seed N         what the tabs click is drawn from it (1)
 
-Exit status with -drive: 0 if all totals match; 1 if an update was lost or an
-ended session came back (as -unlocked is there to show), if requests failed, or
-the demo could not run; 2 for wrong flags.
+Exit status with -drive: 1 if an update was lost or an ended session came back,
+if requests failed, or the demo could not run; 2 for wrong flags.
 `
 
 type demoFlags struct {
@@ -55,7 +48,7 @@ type demoFlags struct {
 // driveOnly are the flags that mean nothing without -drive.
 var driveOnly = []string{"tabs", "users", "actions", "duration", "kill", "seed"}
 
-func demo(ctx context.Context, args []string, out, errs io.Writer) int {
+func demo(ctx context.Context, args []string, p process) int {
 	f := demoFlags{set: make(map[string]bool)}
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.IntVar(&f.site.Replicas, "replicas", 3, "")
@@ -70,12 +63,13 @@ func demo(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags.DurationVar(&f.load.Limit, "duration", 45*time.Second, "")
 	flags.BoolVar(&f.load.Kill, "kill", false, "")
 	flags.Uint64Var(&f.load.Seed, "seed", 1, "")
-	if status, ok := parse(flags, args, demoHelp, out, errs); !ok {
+	rest, status, ok := parse(flags, args, demoHelp, p)
+	if !ok {
 		return status
 	}
 	flags.Visit(func(given *flag.Flag) { f.set[given.Name] = true })
-	if err := f.validate(); err != nil {
-		return misuse(flags, err, errs)
+	if err := cmp.Or(noArguments(rest), f.validate()); err != nil {
+		return misuse(flags, err, p)
 	}
 
 	play, level := f.serve, slog.LevelWarn
@@ -83,10 +77,10 @@ func demo(ctx context.Context, args []string, out, errs io.Writer) int {
 		// What was refused is counted, and stands in the report.
 		play, level = f.drives, slog.LevelError
 	}
-	f.site.Log = slog.New(slog.NewTextHandler(errs, &slog.HandlerOptions{Level: level}))
-	status, err := play(ctx, out)
+	f.site.Log = slog.New(slog.NewTextHandler(p.errs, &slog.HandlerOptions{Level: level}))
+	status, err := play(ctx, p.out)
 	if err != nil {
-		fmt.Fprintf(errs, "holdfast demo: %v\n", err)
+		fmt.Fprintf(p.errs, "holdfast demo: %v\n", err)
 		return failed
 	}
 	return status

@@ -1,0 +1,168 @@
+package target
+
+import (
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+)
+
+// The variables that passwords are taken from. In arguments they would be seen by everybody on the machine.
+const (
+	PasswordVariable         = "HOLDFAST_REDIS_PASSWORD" //nolint:gosec // a name, no password
+	SentinelPasswordVariable = "HOLDFAST_SENTINEL_PASSWORD"
+)
+
+// Config says where the sessions are.
+type Config struct {
+	Redis    string // addresses or URLs, comma-separated
+	Sentinel string // the name of the set, if the addresses are Sentinels
+	Cluster  bool   // a single address is a node of a cluster too
+	Prefix   string
+	Timeout  time.Duration // of one call
+
+	seeds            []string
+	tls              *tls.Config
+	db               int
+	username         string
+	password         string
+	sentinelPassword string
+}
+
+// Register adds the flags that all commands have in common.
+func (c *Config) Register(flags *flag.FlagSet) {
+	flags.StringVar(&c.Redis, "redis", "localhost:6379", "")
+	flags.StringVar(&c.Sentinel, "sentinel", "", "")
+	flags.BoolVar(&c.Cluster, "cluster", false, "")
+	flags.StringVar(&c.Prefix, "prefix", keys.DefaultPrefix, "")
+	flags.DurationVar(&c.Timeout, "timeout", 3*time.Second, "")
+}
+
+// hostPort is what an address may look like. Nothing else is repeated in a message: it may hold a password.
+var hostPort = regexp.MustCompile(`^(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$`)
+
+var errAddress = errors.New("-redis needs host:port or redis://user:password@host:port/db, comma-separated if several; " +
+	"special characters in a password are percent-encoded")
+
+// Read takes in what the flags say, and passwords from the environment. Its errors are mistakes of the user.
+func (c *Config) Read(env func(string) string) error {
+	if c.Timeout <= 0 {
+		return fmt.Errorf("-timeout must be more than nothing, not %v", c.Timeout)
+	}
+	if c.Cluster && c.Sentinel != "" {
+		return errors.New("-cluster and -sentinel exclude each other: a cluster needs no Sentinels")
+	}
+	c.password, c.sentinelPassword = env(PasswordVariable), env(SentinelPasswordVariable)
+	for i, part := range strings.Split(c.Redis, ",") {
+		if err := c.add(strings.TrimSpace(part), i == 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Config) add(text string, first bool) error {
+	addr := text
+	secure := false
+	if strings.Contains(text, "://") {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "redis" && u.Scheme != "rediss" || u.Hostname() == "" {
+			return errAddress // what url says about it may quote the password
+		}
+		secure = u.Scheme == "rediss"
+		port := u.Port()
+		if port == "" {
+			port = "6379"
+		}
+		addr = net.JoinHostPort(u.Hostname(), port)
+		if err := c.addURL(u); err != nil {
+			return err
+		}
+	}
+	if !hostPort.MatchString(addr) {
+		return errAddress
+	}
+	switch host, _, _ := net.SplitHostPort(addr); {
+	case first && secure:
+		c.tls = &tls.Config{ServerName: host, MinVersion: tls.VersionTLS12}
+	case secure != (c.tls != nil):
+		return errors.New("-redis has addresses with TLS and without: give all as rediss:// or none")
+	case secure:
+		c.tls.ServerName = "" // each server shows the certificate of its own name
+	}
+	c.seeds = append(c.seeds, addr)
+	return nil
+}
+
+// addURL takes in what a URL says beside the address.
+func (c *Config) addURL(u *url.URL) error {
+	if user := u.User.Username(); user != "" {
+		c.username = user
+	}
+	if password, ok := u.User.Password(); ok && password != "" {
+		c.password = password
+	}
+	if len(u.Query()) > 0 || u.RawQuery != "" {
+		return errors.New("-redis takes no options in the URL: use the flags")
+	}
+	if path := strings.Trim(u.Path, "/"); path != "" {
+		db, err := strconv.Atoi(path)
+		if err != nil || db < 0 {
+			return errAddress
+		}
+		c.db = db
+	}
+	return nil
+}
+
+// clustered reports whether a cluster is asked for.
+func (c *Config) clustered() bool { return c.Sentinel == "" && (c.Cluster || len(c.seeds) > 1) }
+
+// options are for a client of one address. A person waits: nothing is tried twice.
+func (c *Config) options(addr string) *redis.Options {
+	return &redis.Options{
+		Addr: addr, Username: c.username, Password: c.password, DB: c.db, TLSConfig: c.tls,
+		DialTimeout: c.Timeout, ReadTimeout: c.Timeout, WriteTimeout: c.Timeout, ContextTimeoutEnabled: true,
+		MaxRetries: -1, DialerRetries: 1, DisableIdentity: true,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+}
+
+// sentinelOptions are for a client of a Sentinel itself.
+func (c *Config) sentinelOptions(addr string) *redis.Options {
+	o := c.options(addr)
+	o.Username, o.Password, o.DB = "", c.sentinelPassword, 0
+	return o
+}
+
+func (c *Config) client() redis.UniversalClient {
+	o := c.options("")
+	switch {
+	case c.Sentinel != "":
+		return redis.NewFailoverClient(&redis.FailoverOptions{
+			MasterName: c.Sentinel, SentinelAddrs: c.seeds, SentinelPassword: c.sentinelPassword,
+			Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig,
+			DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: true,
+			DialerRetries: 1, DisableIdentity: true,
+		})
+	case c.clustered():
+		return redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: c.seeds, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
+			DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: true,
+			DialerRetries: 1, DisableIdentity: true,
+			MaintNotificationsConfig: o.MaintNotificationsConfig,
+		})
+	}
+	return redis.NewClient(c.options(c.seeds[0]))
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"strings"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/report"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+	"github.com/holdfast-go/holdfast/internal/keys"
+)
+
+// connectionHelp ends the help of all commands that look into a Redis.
+const connectionHelp = `
+  -redis ADDR     host:port or redis[s]://user@host:port/db (localhost:6379);
+                  several, comma-separated, are nodes of a cluster
+  -sentinel NAME  ADDR are Sentinels, and NAME is the set that they watch
+  -cluster        one ADDR is a node of a cluster, too
+  -prefix NAME    Config.Prefix of the application (holdfast)
+  -timeout TIME   of one call to Redis (3s)
+A password comes from the URL or, better, from HOLDFAST_REDIS_PASSWORD.
+`
+
+// operator is one run of a command that looks into a Redis.
+type operator struct {
+	flags *flag.FlagSet
+	help  string
+	cfg   target.Config
+	json  bool
+}
+
+func newOperator(name, help string) *operator {
+	o := &operator{flags: flag.NewFlagSet(name, flag.ContinueOnError), help: help + connectionHelp}
+	o.cfg.Register(o.flags)
+	o.flags.BoolVar(&o.json, "json", false, "")
+	return o
+}
+
+// parse reads flags and arguments, as the package's parse does, and what the flags say about the Redis.
+func (o *operator) parse(args []string, p process) (rest []string, status int, ok bool) {
+	if rest, status, ok = parse(o.flags, args, o.help, p); !ok {
+		return nil, status, false
+	}
+	if err := o.cfg.Read(p.env); err != nil {
+		return nil, misuse(o.flags, err, p), false
+	}
+	return rest, succeeded, true
+}
+
+func (o *operator) misuse(err error, p process) int { return misuse(o.flags, err, p) }
+
+// errProblem ends a command whose output has said already what the problem is.
+var errProblem = errors.New("a problem was found")
+
+// run connects and does the work.
+func (o *operator) run(ctx context.Context, p process, work func(*target.Target, *report.Writer) error) int {
+	t, err := target.Open(ctx, o.cfg)
+	if err == nil {
+		defer func() { _ = t.Close() }() // only this process uses it, and its end is near
+		err = work(t, report.NewWriter(p.out, o.json))
+	}
+	switch {
+	case errors.Is(err, errProblem):
+		return failed
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintf(p.errs, "holdfast %s: interrupted\n", o.flags.Name())
+		return failed
+	case err != nil:
+		fmt.Fprintf(p.errs, "holdfast %s: %v\n", o.flags.Name(), err)
+		return failed
+	}
+	return succeeded
+}
+
+// isID reports whether an argument has the form of a session ID.
+func isID(arg string) bool {
+	if len(arg) != keys.IDLen {
+		return false
+	}
+	for _, c := range []byte(arg) {
+		switch {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// startsWithID reports whether an argument is an ID or a token.
+func startsWithID(arg string) bool {
+	id, _, _ := strings.Cut(arg, ".")
+	return isID(id)
+}
+
+// checkIDs tells which argument is no session ID, without repeating it: it may be a token.
+func checkIDs(args []string) error {
+	for i, arg := range args {
+		switch {
+		case isID(arg):
+		case startsWithID(arg):
+			return fmt.Errorf("argument %d is a token: give the %d characters before its dot, and revoke that session if others may have seen the token", i+1, keys.IDLen)
+		default:
+			return fmt.Errorf("argument %d is no session ID: one has %d letters, digits, - or _, as ls lists them", i+1, keys.IDLen)
+		}
+	}
+	return nil
+}

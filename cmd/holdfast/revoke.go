@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/operate"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/report"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+)
+
+const revokeHelp = `Usage: holdfast revoke ID... [flags]
+       holdfast revoke -user NAME [flags]
+
+Ends sessions, at once and for good, whoever is using them. On a terminal it
+asks first.
+
+  -user NAME      all sessions of this user. To lock a user out, disable the
+                  account first: later logins are not affected
+  -yes            do not ask
+  -json           one JSON document
+
+Exit status: 1 if a session was not there, the user has none, or the answer was
+no.
+`
+
+func revoke(ctx context.Context, args []string, p process) int {
+	o := newOperator("revoke", revokeHelp)
+	user := o.flags.String("user", "", "")
+	yes := o.flags.Bool("yes", false, "")
+	ids, status, ok := o.parse(args, p)
+	if !ok {
+		return status
+	}
+	err := checkIDs(ids)
+	switch {
+	case err != nil:
+	case *user == "" && len(ids) == 0:
+		err = errors.New("give session IDs or -user")
+	case *user != "" && len(ids) > 0:
+		err = errors.New("give session IDs or -user, not both")
+	case !*yes && !isTerminal(p.in):
+		err = errors.New("nobody can be asked, since the input is no terminal: add -yes")
+	}
+	if err != nil {
+		return o.misuse(err, p)
+	}
+	return o.run(ctx, p, func(t *target.Target, w *report.Writer) error {
+		if !*yes {
+			if err := confirm(ctx, t, *user, ids, p); err != nil {
+				return err
+			}
+		}
+		var done *operate.Revocation
+		var err error
+		if *user != "" {
+			done, err = operate.RevokeUser(ctx, t, *user)
+		} else {
+			done, err = operate.Revoke(ctx, t, ids)
+		}
+		done.Print(w)
+		switch {
+		case err != nil:
+			return err
+		case len(done.NotFound) > 0 || len(done.Revoked) == 0:
+			return errProblem
+		}
+		return w.Err()
+	})
+}
+
+// confirm asks whether to go on.
+func confirm(ctx context.Context, t *target.Target, user string, ids []string, p process) error {
+	question := "Revoke " + report.Count(len(ids), "session")
+	if user != "" {
+		n, err := operate.Count(ctx, t, user)
+		if err != nil {
+			return err
+		}
+		question = fmt.Sprintf("Revoke %s of user %s", report.Count(n, "session"), report.Text(user))
+	}
+	fmt.Fprintf(p.errs, "%s in the %s? [y/N] ", question, t.Name)
+	answer := make(chan string, 1)
+	go func() { // a read from a terminal cannot be called off; the process ends with it
+		line, _ := bufio.NewReader(p.in).ReadString('\n')
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case a := <-answer:
+		if a == "y" || a == "yes" {
+			return nil
+		}
+		return errors.New("nothing was revoked")
+	}
+}
+
+func isTerminal(in io.Reader) bool {
+	f, ok := in.(interface{ Stat() (fs.FileInfo, error) })
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	if err != nil || info.Mode()&fs.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull) // a character device too
+	return err != nil || !os.SameFile(info, null)
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/operate"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/report"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+	"github.com/holdfast-go/holdfast/store"
+)
+
+const showHelp = `Usage: holdfast show ID [flags]
+
+Shows one session: its dates, who may hold a local copy, who holds its lock and
+who waits, and its keys. It counts as no use of the session.
+
+  -values         the values too, but for encrypted ones. They may be private
+  -json           one JSON document
+
+Exit status: 1 if there is no such session.
+`
+
+func show(ctx context.Context, args []string, p process) int {
+	o := newOperator("show", showHelp)
+	values := o.flags.Bool("values", false, "")
+	rest, status, ok := o.parse(args, p)
+	if !ok {
+		return status
+	}
+	err := checkIDs(rest)
+	if len(rest) != 1 && err == nil {
+		err = errors.New("give one session ID")
+	}
+	if err != nil {
+		return o.misuse(err, p)
+	}
+	return o.run(ctx, p, func(t *target.Target, w *report.Writer) error {
+		return explain(operate.Show(ctx, t, rest[0], *values, w), rest[0], t)
+	})
+}
+
+// explain says what an answer about one session means.
+func explain(err error, id string, t *target.Target) error {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("no session %s under the prefix %s: it has ended, or -prefix or -redis is another's", id, report.Text(t.Prefix))
+	case errors.Is(err, store.ErrCorrupt):
+		return fmt.Errorf("what lies under the key of session %s was not written by Holdfast: see it with redis-cli", id)
+	}
+	return err
+}
