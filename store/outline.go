@@ -19,7 +19,7 @@ import (
 type Outline struct {
 	*Record          // as Peek returns it
 	Keys    []string // sorted
-	Memory  int64    // bytes that the record occupies in Redis, as Redis estimates it; negative if it does not say
+	Memory  int64    // bytes that the record occupies in Redis; negative if Redis does not say
 }
 
 // Outlines reads sessions without their values. One is nil if there is none, or if it cannot be read. Two round trips.
@@ -39,7 +39,7 @@ func (s *Store) Outlines(ctx context.Context, ids ...string) ([]*Outline, error)
 		for i, r := range records {
 			if r != nil {
 				key := s.space.Of(r.ID).Record
-				answers[i] = answer{pipe.HKeys(ctx, key), pipe.MemoryUsage(ctx, key)}
+				answers[i] = answer{pipe.HKeys(ctx, key), pipe.MemoryUsage(ctx, key, allSamples)}
 			}
 		}
 		_, err := pipe.Exec(ctx)
@@ -94,7 +94,7 @@ func (s *Store) Inspect(ctx context.Context, id string) (*Inspection, error) {
 	err := s.db.Do(ctx, func(ctx context.Context) error {
 		key := s.space.Of(id).Record
 		pipe := s.db.Client().Pipeline()
-		a := answer{pipe.HGetAll(ctx, key), pipe.PTTL(ctx, key), pipe.MemoryUsage(ctx, key)}
+		a := answer{pipe.HGetAll(ctx, key), pipe.PTTL(ctx, key), pipe.MemoryUsage(ctx, key, allSamples)}
 		_, err := pipe.Exec(ctx)
 		result <- a
 		return unlessAnswered(err)
@@ -145,6 +145,9 @@ func unlessAnswered(err error) error {
 	}
 	return err
 }
+
+// allSamples makes MEMORY USAGE look at every field: one large value among small ones would else be missed.
+const allSamples = 0
 
 // memory is what MEMORY USAGE answered. Not every server or user may be asked for it.
 func memory(cmd *redis.IntCmd) int64 {
