@@ -3,10 +3,12 @@ package manager
 import (
 	"fmt"
 	"strings"
+
+	"github.com/holdfast-go/holdfast/internal/mark"
 )
 
 // childMark begins the names of values that belong to child sessions, which a key of the session itself cannot.
-const childMark = "\x1f"
+const childMark = mark.Child
 
 // Child returns the dependent session of that name, creating it with its first value: a set of values of its own under
 // this session's lock, token and lifetime. It is opened and committed with its parent, and it dies with it in the same

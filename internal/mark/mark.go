@@ -1,5 +1,5 @@
-// Package mark has the first bytes by which the values of sessions are told apart: what a binary codec wrote, and what
-// was encrypted. JSON begins with none of them.
+// Package mark has what tells the values of sessions apart: by their first byte, what a binary codec wrote and what was
+// encrypted, for JSON begins with none of these; and by their name, what belongs to a child session.
 package mark
 
 // The marks.
@@ -9,6 +9,9 @@ const (
 	Sealed = 0x03 // encrypted
 	Plain  = 0x04 // stands in front of a value that begins with Sealed or Plain and was not encrypted
 )
+
+// Child encloses the name of a child session in front of the names of its values.
+const Child = "\x1f"
 
 // Of names what a value in Redis is, "encrypted", "gob", "cbor" or "text", and returns it as its codec wrote it. Text is
 // JSON unless the application brings a codec of its own.
