@@ -1,18 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"strings"
 	"testing"
 	"time"
 )
-
-func holdfast(ctx context.Context, args ...string) (status int, out, errs string) {
-	var o, e bytes.Buffer
-	status = run(ctx, args, process{in: strings.NewReader(""), out: &o, errs: &e, env: func(string) string { return "" }})
-	return status, o.String(), e.String()
-}
 
 func TestMistakesAreToldInOneLine(t *testing.T) {
 	t.Parallel()
@@ -30,6 +23,26 @@ func TestMistakesAreToldInOneLine(t *testing.T) {
 		{"demo -redis=", "-redis needs an address"},
 		{"demo -tabs 3", "-tabs is for -drive"},
 		{"demo -kill", "-kill is for -drive"},
+		{"ls now", `unexpected argument "now"`},
+		{"ls -older 3", "want a time such as"},
+		{"ls -newer 1h -older 2h", "-newer must be the longer time"},
+		{"ls -min-size big", "want bytes such as"},
+		{"ls -limit -1", "-limit must not be negative"},
+		{"ls -timeout 0s", "-timeout must be more"},
+		{"ls -redis nowhere", "-redis needs host:port"},
+		{"ls -redis http://a:1", "-redis needs host:port"},
+		{"ls -redis redis://a:1,b:2,rediss://c:3", "with TLS and without"},
+		{"ls -cluster -sentinel x", "exclude each other"},
+		{"show", "give one session ID"},
+		{"show abc", "argument 1 is no session ID"},
+		{"revoke", "give session IDs or -user"},
+		{"revoke -user bob AAAAAAAAAAAAAAAAAAAAAA", "not both"},
+		{"revoke AAAAAAAAAAAAAAAAAAAAAA", "add -yes"},
+		{"revoke AAAAAAAAAAAAAAAAAAAAAA ../../etc -yes", "argument 2 is no session ID"},
+		{"watch -kind probe,noise", "-kind knows invalidation, grant, probe only"},
+		{"watch -for -1s", "-for must not be negative"},
+		{"locks -for 1s", "-for is for -watch"},
+		{"doctor me", `unexpected argument "me"`},
 	} {
 		status, out, errs := holdfast(t.Context(), strings.Fields(test.args)...)
 		if status != misused || out != "" {
@@ -41,19 +54,44 @@ func TestMistakesAreToldInOneLine(t *testing.T) {
 	}
 }
 
+// Messages repeat what was typed. Not so what may be a secret: a token that was pasted, a URL with a password.
+func TestMistakesRepeatNoSecret(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2hunter2hunter2hunter2hunter2hunter2X"
+	token := strings.Repeat("A", 22) + "." + secret
+	dashed := "-" + token[1:]
+	for _, args := range [][]string{
+		{"show", token}, {"show", dashed}, {"revoke", token, "-yes"}, {"ls", token}, {"ls", dashed},
+		{"ls", "redis://:" + secret + "@host"}, {"ls", "-redis", "redis://:" + secret + "/@host"}, {"ls", "-redis://:" + secret + "@h"},
+		{"ls", "-redis", "redis://:" + secret + "@host:port"}, {"ls", "-redis", "bob:" + secret + "@host:1"},
+		{"ls", "-redis", "redis://host:1/" + secret}, {"ls", "-redis", "redis://host:1?password=" + secret},
+		{"redis://:" + secret + "@host"}, {token}, {"demo", "redis://:" + secret + "@host"},
+		{"demo", "-redis", "redis://:" + secret + "/@host"}, {"demo", "-redis", "redis://:" + secret + "@host:port"},
+	} {
+		status, out, errs := holdfast(t.Context(), args...)
+		if status == succeeded || out != "" || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%v: status %d, output %q, errors %q", args, status, out, errs)
+		}
+		lacks(t, errs, secret)
+	}
+}
+
 func TestHelpFitsAScreen(t *testing.T) {
 	t.Parallel()
-	for _, args := range []string{"--help", "help", "demo -h", "demo --help"} {
+	calls := []string{"--help", "help", "demo -h"}
+	for _, c := range commands {
+		calls = append(calls, c.name+" --help")
+	}
+	for _, args := range calls {
 		status, out, errs := holdfast(t.Context(), strings.Fields(args)...)
 		if status != succeeded || errs != "" || !strings.Contains(out, "Usage: holdfast") {
 			t.Errorf("%s: status %d, errors %q, output %q", args, status, errs, out)
 		}
-		lines := strings.Split(out, "\n")
-		if len(lines) > 45 {
-			t.Errorf("%s takes %d lines", args, len(lines))
+		if n := strings.Count(out, "\n"); n > 23 { // and the prompt below it
+			t.Errorf("%s takes %d lines", args, n)
 		}
-		for _, l := range lines {
-			if len(l) > 80 {
+		for l := range strings.Lines(out) {
+			if len(l) > 81 {
 				t.Errorf("%s: line is wider than 80: %q", args, l)
 			}
 		}

@@ -135,9 +135,10 @@ func (d *details) print(w *report.Writer, r *store.Record, now time.Time, memory
 	}
 }
 
-// keyName shows the keys of child sessions, which have control characters in them, as paths.
+// keyName shows the keys of child sessions as paths: child/key.
 func keyName(key string) string {
-	return report.Text(strings.Trim(strings.ReplaceAll(key, "\x1f\x1f", "\x1f"), "\x1f"))
+	path := strings.FieldsFunc(key, func(r rune) bool { return string(r) == mark.Child })
+	return report.Text(strings.Join(path, "/"))
 }
 
 func (v *value) expiry(now time.Time) string {

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+// holdfast runs the program with the arguments and an environment that is empty.
+func holdfast(ctx context.Context, args ...string) (status int, out, errs string) {
+	return with{}.holdfast(ctx, args...)
+}
+
+// with is what the program has of the world around it.
+type with struct {
+	in  io.Reader
+	env map[string]string
+}
+
+func (w with) holdfast(ctx context.Context, args ...string) (status int, out, errs string) {
+	var o, e bytes.Buffer
+	if w.in == nil {
+		w.in = strings.NewReader("")
+	}
+	status = run(ctx, args, process{in: w.in, out: &o, errs: &e, env: func(name string) string { return w.env[name] }})
+	return status, o.String(), e.String()
+}
+
+// The keys of the applications in these tests.
+var (
+	name = manager.Key[string]("name")
+	note = manager.Key[string]("note")
+)
+
+// app is an application with sessions in a Redis.
+type app struct {
+	*manager.Manager
+	rdb  redis.UniversalClient
+	args []string // that lead the program to them
+}
+
+// newApp starts one on the shared server.
+func newApp(t *testing.T, change ...func(*manager.Config)) *app {
+	t.Helper()
+	srv := redistest.Shared(t)
+	prefix := redistest.Prefix(t)
+	return &app{
+		Manager: newReplica(t, srv.Client(t), prefix, change...), rdb: srv.Client(t),
+		args: []string{"-redis", srv.Addr(), "-prefix", prefix},
+	}
+}
+
+func newReplica(t *testing.T, client redis.UniversalClient, prefix string, change ...func(*manager.Config)) *manager.Manager {
+	t.Helper()
+	cfg := &manager.Config{Prefix: prefix, IdleTimeout: time.Hour, Insecure: true, Logger: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(cfg)
+	}
+	m, err := manager.New(client, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := m.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return m
+}
+
+// login creates a session, and returns its ID and what the client would hold of it.
+func login(t *testing.T, m *manager.Manager, user, text string) (id, token string) {
+	t.Helper()
+	ctx, err := m.Load(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := m.Session(ctx)
+	name.Set(s, text)
+	if user != "" {
+		s.BindUser(user)
+	}
+	token, _, err = m.Commit(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.ID(), token
+}
+
+// run runs a command on the application's sessions.
+func (a *app) run(t *testing.T, args ...string) (status int, out, errs string) {
+	t.Helper()
+	return holdfast(t.Context(), append(args, a.args...)...)
+}
+
+// must is run for a command that has to succeed without a word on standard error.
+func (a *app) must(t *testing.T, args ...string) string {
+	t.Helper()
+	status, out, errs := a.run(t, args...)
+	if status != succeeded || errs != "" {
+		t.Fatalf("%v: status %d, errors %q", args, status, errs)
+	}
+	return out
+}
+
+// lacks fails if a text has what must not be seen.
+func lacks(t *testing.T, text string, secrets ...string) {
+	t.Helper()
+	for _, s := range secrets {
+		if s != "" && strings.Contains(text, s) {
+			t.Errorf("%q is in:\n%s", s, text)
+		}
+	}
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s did not happen in 20 s", what)
+		}
+	}
+}
