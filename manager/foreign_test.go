@@ -18,7 +18,9 @@ import (
 
 // foreign puts something of each type under a key that holds none of Holdfast's any more.
 var foreign = map[string]func(ctx context.Context, rdb redis.UniversalClient, key string) error{
-	"string": func(ctx context.Context, rdb redis.UniversalClient, key string) error { return rdb.Set(ctx, key, "x", 0).Err() },
+	"string": func(ctx context.Context, rdb redis.UniversalClient, key string) error {
+		return rdb.Set(ctx, key, "x", 0).Err()
+	},
 	"list": func(ctx context.Context, rdb redis.UniversalClient, key string) error {
 		return rdb.RPush(ctx, key, "", "no node", strings.Repeat("x", 1<<16)).Err()
 	},
@@ -28,7 +30,9 @@ var foreign = map[string]func(ctx context.Context, rdb redis.UniversalClient, ke
 	"hash": func(ctx context.Context, rdb redis.UniversalClient, key string) error {
 		return rdb.HSet(ctx, key, "v", "x", "", "y").Err()
 	},
-	"set": func(ctx context.Context, rdb redis.UniversalClient, key string) error { return rdb.SAdd(ctx, key, "x").Err() },
+	"set": func(ctx context.Context, rdb redis.UniversalClient, key string) error {
+		return rdb.SAdd(ctx, key, "x").Err()
+	},
 }
 
 // typed reports whether an error is one that the documentation names.
