@@ -91,5 +91,20 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.below).Hijack()
 }
 
+// CloseNotify is there for frameworks that demand it of every writer, as gin's Stream does. Without one below, the
+// channel never fires; everybody else asks the request's context.
+func (w *writer) CloseNotify() <-chan bool {
+	for below := w.below; ; {
+		switch b := below.(type) {
+		case interface{ CloseNotify() <-chan bool }:
+			return b.CloseNotify()
+		case interface{ Unwrap() http.ResponseWriter }:
+			below = b.Unwrap()
+		default:
+			return nil
+		}
+	}
+}
+
 // Unwrap leads http.ResponseController to the writer below, for deadlines and full duplex.
 func (w *writer) Unwrap() http.ResponseWriter { return w.below }
