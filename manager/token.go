@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"hash"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
@@ -72,7 +73,9 @@ func (t *tokens) parse(text string) (token, bool) {
 	if len(t.signers) > 0 && (text[plainLen] != '.' || !t.verify(text[:plainLen], text[plainLen+1:])) {
 		return token{}, false
 	}
-	return token{id: id, hash: hashOf(secret), text: text}, true
+	// The ID becomes the name of a local copy, which outlives the request. It must not keep the whole Cookie header alive,
+	// which nobody counts, and not be part of a buffer that a server other than net/http uses again.
+	return token{id: strings.Clone(id), hash: hashOf(secret), text: text}, true
 }
 
 // verify tries every key, so that keys can be rotated.

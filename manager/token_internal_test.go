@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"unsafe"
 )
 
 var tokenKeys = [][]byte{bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 40)}
@@ -81,5 +82,16 @@ func BenchmarkGoodToken(b *testing.B) {
 		if _, ok := ts.parse(text); !ok {
 			b.Fatal("not taken")
 		}
+	}
+}
+
+// The ID outlives the request, so it has memory of its own.
+func TestIDIsNoPartOfTheHeader(t *testing.T) {
+	t.Parallel()
+	ts := newTokens(nil)
+	text := ts.issue(newID()).text
+	got, ok := ts.parse(text)
+	if !ok || unsafe.StringData(got.id) == unsafe.StringData(text) {
+		t.Errorf("parsed %+v, %v, which shares the memory of its header", got, ok)
 	}
 }
