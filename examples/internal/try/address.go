@@ -1,0 +1,45 @@
+package try
+
+import (
+	"net"
+	"net/http"
+	"testing"
+	"time"
+)
+
+// FreeAddress returns a loopback address on which nobody listens.
+func FreeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// Await visits a page until it answers with a status, and fails the test if that takes too long.
+func (b *Browser) Await(path string, status int) {
+	b.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if b.answers(path, status) {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("%s does not answer with %d", path, status)
+		}
+	}
+}
+
+func (b *Browser) answers(path string, status int) bool {
+	req, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, b.URL+path, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	resp, err := b.Client.Do(req)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == status
+}
