@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -163,7 +165,7 @@ func TestAdaptorIsTooEarly(t *testing.T) {
 	m := managertest.New(t, nil)
 	app := fiber.New()
 	app.Get("/healthz", func(fiber.Ctx) error { return nil })
-	app.Use(adaptor.HTTPMiddleware(m.Handler))
+	app.Use(adaptor.HTTPMiddleware(func(next http.Handler) http.Handler { return detached(m.Handler(next)) }))
 	late := make(chan error, 1)
 	app.Post("/", func(c fiber.Ctx) error {
 		var found *manager.Session
@@ -185,4 +187,34 @@ func TestAdaptorIsTooEarly(t *testing.T) {
 	if err := <-late; err == nil || r.SetsCookie() {
 		t.Errorf("the adaptor has become good enough: %v, %v", err, r.Header)
 	}
+}
+
+// detached replaces the context that the adaptor gives: the buffers of the request, which fasthttp uses again, and which
+// end with the server only. A context made from it is a goroutine for as long as the server runs, and a data race at its
+// end.
+func detached(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(context.Background()))
+	})
+}
+
+// A handler that was written for net/http may be mounted with its Manager, but for its context.
+func TestMountedHandler(t *testing.T) {
+	t.Parallel()
+	m := managertest.New(t, nil)
+	app := fiber.New()
+	app.Get("/healthz", func(fiber.Ctx) error { return nil })
+	app.Use(adaptor.HTTPHandler(detached(m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := m.Session(r.Context())
+		cart.Set(s, append(cart.Get(s), "pen"))
+		_ = http.NewResponseController(w).Flush() // commits
+		fmt.Fprint(w, len(cart.Get(s)))
+	})))))
+	b := serve(t, app)
+	first := b.Get("/")
+	b.Want(first, http.StatusOK, "1")
+	if !first.SetsCookie() {
+		t.Errorf("no cookie: %v", first.Header)
+	}
+	b.Want(b.Get("/"), http.StatusOK, "2")
 }

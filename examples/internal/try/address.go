@@ -21,14 +21,7 @@ func FreeAddress(t *testing.T) string {
 // Await visits a page until it answers with a status, and fails the test if that takes too long.
 func (b *Browser) Await(path string, status int) {
 	b.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		if b.answers(path, status) {
-			return
-		}
-		if time.Now().After(deadline) {
-			b.t.Fatalf("%s does not answer with %d", path, status)
-		}
-	}
+	Eventually(b.t, func() bool { return b.answers(path, status) })
 }
 
 func (b *Browser) answers(path string, status int) bool {
@@ -42,4 +35,14 @@ func (b *Browser) answers(path string, status int) bool {
 	}
 	_ = resp.Body.Close()
 	return resp.StatusCode == status
+}
+
+// Eventually polls for what happens soon, and fails the test if it does not.
+func Eventually(t *testing.T, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not happen in 10 s")
+		}
+	}
 }

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/examples/internal/try"
+	"github.com/holdfast-go/holdfast/manager"
+	"github.com/holdfast-go/holdfast/manager/managertest"
+)
+
+// http.TimeoutHandler does not stop a handler, it only answers for it. On either side of the Manager the session may be
+// saved although the client was told 503: inside, what was changed up to then, outside, all of it.
+func TestTimeoutHandler(t *testing.T) {
+	t.Parallel()
+	for name, inside := range map[string]bool{"inside": true, "outside": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := managertest.New(t, nil)
+			answered, finished := make(chan struct{}), make(chan string, 1)
+			slow := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				s := m.Session(r.Context())
+				cart.Set(s, []string{"early"})
+				<-answered
+				cart.Set(s, []string{"late"})
+				finished <- s.ID()
+			})
+			timeout := func(h http.Handler) http.Handler { return http.TimeoutHandler(h, 20*time.Millisecond, "too slow") }
+			app := timeout(m.Handler(slow))
+			if inside {
+				app = m.Handler(timeout(slow))
+			}
+			b := try.Serve(t, app)
+			r := b.Get("/")
+			close(answered)
+			b.Want(r, http.StatusServiceUnavailable, "too slow")
+			if r.SetsCookie() != inside {
+				t.Errorf("the cookie: %v", r.Header)
+			}
+			want := "late"
+			if inside {
+				want = "early"
+			}
+			id := <-finished
+			try.Eventually(t, func() bool {
+				got := ""
+				err := m.View(t.Context(), id, func(s *manager.Session) error {
+					got = cart.Get(s)[0]
+					return nil
+				})
+				return err == nil && got == want
+			})
+		})
+	}
+}
