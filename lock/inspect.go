@@ -64,8 +64,7 @@ func (i *Inspector) Inspect(ctx context.Context, ks ...string) ([]State, error) 
 		ttl    *redis.DurationCmd
 		queue  *redis.StringSliceCmd
 	}
-	result := make(chan []answer, 1)
-	err := i.db.Do(ctx, func(ctx context.Context) error {
+	answers, err := rdb.Call(ctx, i.db, func(ctx context.Context) ([]answer, error) {
 		pipe := i.db.Client().Pipeline()
 		answers := make([]answer, len(ks))
 		for n, key := range ks {
@@ -79,14 +78,13 @@ func (i *Inspector) Inspect(ctx context.Context, ks ...string) ([]State, error) 
 				err = errors.Join(err, a.ttl.Err(), a.queue.Err())
 			}
 		}
-		result <- answers
-		return err
+		return answers, err
 	})
 	if err != nil {
 		return nil, rdb.Sort(err)
 	}
 	out := make([]State, len(ks))
-	for n, a := range <-result {
+	for n, a := range answers {
 		s := State{Key: ks[n]}
 		if token := a.holder.Val(); token != "" {
 			s.Holder, s.TTL = new(claim(token)), max(0, a.ttl.Val())

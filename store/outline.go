@@ -32,8 +32,7 @@ func (s *Store) Outlines(ctx context.Context, ids ...string) ([]*Outline, error)
 		names  *redis.StringSliceCmd
 		memory *redis.IntCmd
 	}
-	result := make(chan []answer, 1)
-	err = s.db.Do(ctx, func(ctx context.Context) error {
+	answers, err := rdb.Call(ctx, s.db, func(ctx context.Context) ([]answer, error) {
 		pipe := s.db.Client().Pipeline()
 		answers := make([]answer, len(records))
 		for i, r := range records {
@@ -43,14 +42,13 @@ func (s *Store) Outlines(ctx context.Context, ids ...string) ([]*Outline, error)
 			}
 		}
 		_, err := pipe.Exec(ctx)
-		result <- answers
-		return unlessAnswered(err)
+		return answers, unlessAnswered(err)
 	})
 	if err != nil {
 		return nil, rdb.Sort(err)
 	}
 	out := make([]*Outline, len(records))
-	for i, a := range <-result {
+	for i, a := range answers {
 		if a.names == nil || len(a.names.Val()) == 0 { // it ended between the two questions
 			continue
 		}
@@ -90,19 +88,16 @@ func (s *Store) Inspect(ctx context.Context, id string) (*Inspection, error) {
 		left   *redis.DurationCmd
 		memory *redis.IntCmd
 	}
-	result := make(chan answer, 1)
-	err := s.db.Do(ctx, func(ctx context.Context) error {
+	a, err := rdb.Call(ctx, s.db, func(ctx context.Context) (answer, error) {
 		key := s.space.Of(id).Record
 		pipe := s.db.Client().Pipeline()
 		a := answer{pipe.HGetAll(ctx, key), pipe.PTTL(ctx, key), pipe.MemoryUsage(ctx, key, allSamples)}
 		_, err := pipe.Exec(ctx)
-		result <- a
-		return unlessAnswered(err)
+		return a, unlessAnswered(err)
 	})
 	if err != nil {
 		return nil, rdb.Sort(err)
 	}
-	a := <-result
 	fields, err := a.fields.Result()
 	switch {
 	case err != nil:

@@ -55,7 +55,7 @@ func newApp(t *testing.T, change ...func(*manager.Config)) *app {
 	prefix := redistest.Prefix(t)
 	return &app{
 		Manager: newReplica(t, srv.Client(t), prefix, change...), rdb: srv.Client(t),
-		args: []string{"-redis", srv.Addr(), "-prefix", prefix},
+		args: []string{"-redis", srv.Addr(t), "-prefix", prefix},
 	}
 }
 

@@ -114,7 +114,7 @@ func TestListStreams(t *testing.T) {
 	prefix := redistest.Prefix(t)
 	populate(t, srv, prefix, n)
 
-	tap := redistest.Tap(t, srv.Addr())
+	tap := redistest.At(srv.Addr()).Tap(t)
 	trips := 0
 	out := &firstRow{at: func() { trips = tap.Trips() }}
 	begun := time.Now()

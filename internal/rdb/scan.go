@@ -42,17 +42,11 @@ func (db *DB) scanStep(ctx context.Context, c redis.Cmdable, cursor uint64, patt
 		keys []string
 		next uint64
 	}
-	result := make(chan answer, 1)
-	err = db.Do(ctx, func(ctx context.Context) error {
+	a, err := Call(ctx, db, func(ctx context.Context) (answer, error) {
 		keys, next, err := c.Scan(ctx, cursor, pattern, scanCount).Result()
-		result <- answer{keys, next}
-		return err
+		return answer{keys, next}, err
 	})
-	if err != nil {
-		return nil, 0, Sort(err)
-	}
-	a := <-result
-	return a.keys, a.next, nil
+	return a.keys, a.next, Sort(err)
 }
 
 // Masters returns a client for each master of a cluster, and the client itself if it is for anything else. They belong
@@ -64,8 +58,7 @@ func (db *DB) Masters(ctx context.Context) ([]redis.UniversalClient, error) {
 	if !ok {
 		return []redis.UniversalClient{db.client}, nil
 	}
-	result := make(chan []redis.UniversalClient, 1)
-	err := db.Do(ctx, func(ctx context.Context) error {
+	masters, err := Call(ctx, db, func(ctx context.Context) ([]redis.UniversalClient, error) {
 		var mu sync.Mutex // ForEachMaster calls for all of them at once
 		var masters []redis.UniversalClient
 		err := cluster.ForEachMaster(ctx, func(_ context.Context, c *redis.Client) error {
@@ -74,11 +67,7 @@ func (db *DB) Masters(ctx context.Context) ([]redis.UniversalClient, error) {
 			masters = append(masters, c)
 			return nil
 		})
-		result <- masters
-		return err
+		return masters, err
 	})
-	if err != nil {
-		return nil, Sort(err)
-	}
-	return <-result, nil
+	return masters, Sort(err)
 }
