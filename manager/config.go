@@ -212,6 +212,12 @@ type Config struct {
 	// Defaults to 0.
 	WaitReplicas int
 
+	// OnUnavailable is what becomes of a read-only request when Redis cannot be asked and no local copy is proven fresh.
+	// All others fail with ErrUnavailable.
+	//
+	// Defaults to Fail.
+	OnUnavailable Unavailable
+
 	// Timeout bounds each call to Redis, whatever the client's own timeouts are.
 	//
 	// Defaults to 3 s, or LockTTL if that is shorter.
@@ -239,6 +245,19 @@ type Config struct {
 	// Defaults to false.
 	Insecure bool
 }
+
+// Unavailable is a policy for read-only requests while Redis is away.
+type Unavailable int
+
+// The policies.
+const (
+	// Fail refuses the request with ErrUnavailable, which the default ErrorHandler answers with 503.
+	Fail Unavailable = iota
+
+	// Anonymous lets the handler run with an empty session, as if the client had none; [Session.Unavailable] tells it so.
+	// The cookie is left alone, and Require still answers 503. It is for pages that are of use to strangers too.
+	Anonymous
+)
 
 func (c *Config) withDefaults() Config {
 	var cfg Config
@@ -296,6 +315,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("LockTTL is %v: it must be at least 30ms, so that it can be renewed in time", c.LockTTL)
 	case c.MaxWaiters < 1:
 		return fmt.Errorf("MaxWaiters is %d: set at least 1", c.MaxWaiters)
+	case c.OnUnavailable < Fail || c.OnUnavailable > Anonymous:
+		return fmt.Errorf("OnUnavailable is %d: set Fail or Anonymous", c.OnUnavailable)
 	case c.WaitReplicas < 0:
 		return fmt.Errorf("WaitReplicas is %d: set the number of replicas, or 0", c.WaitReplicas)
 	case c.Timeout < time.Millisecond:

@@ -53,11 +53,25 @@ func (m *Manager) open(ctx context.Context, s *request) error {
 	defer s.mu.Unlock()
 	s.take(found)
 	s.state = open
-	if err != nil {
+	switch {
+	case err != nil && s.mode == ReadOnly && m.cfg.OnUnavailable == Anonymous && errors.Is(err, ErrUnavailable):
+		s.away = err
+	case err != nil:
 		s.state, s.err = broken, fmt.Errorf("open session: %w", err)
 	}
 	close(s.ready)
 	return s.err
+}
+
+// unanswered is the error of an open that Redis did not answer. Whatever became of it, nobody relies on that; so it is
+// ErrUnavailable, and not the ErrOutcomeUnknown that it would be for a change.
+type unanswered struct{ cause error }
+
+func (e *unanswered) Error() string { return fmt.Sprintf("%v: %v", ErrUnavailable, e.cause) }
+
+// Is hides what does not apply.
+func (e *unanswered) Is(target error) bool {
+	return target == ErrUnavailable || target != ErrOutcomeUnknown && errors.Is(e.cause, target) //nolint:errorlint // which one
 }
 
 // found is what opening a session brought.
@@ -130,6 +144,8 @@ func (m *Manager) find(ctx context.Context, s *request) (found, error) {
 		m.counts.corrupt.Add(1)
 		m.cfg.Logger.Error("holdfast: a session record cannot be read; the client gets a new session", "id", s.token.id, "error", err)
 		return found{}, nil
+	case errors.Is(err, ErrOutcomeUnknown):
+		return found{}, &unanswered{err}
 	}
 	return f, err
 }
@@ -151,7 +167,9 @@ func (m *Manager) ask(ctx context.Context, t token) (found, error) {
 	q, fill := m.query(t)
 	o, err := m.store.Open(ctx, q)
 	if err != nil {
-		m.copies.drop(t.id)
+		if !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrOutcomeUnknown) {
+			m.copies.drop(t.id)
+		}
 		return found{}, err
 	}
 	return m.opened(*fill, o, nil), nil

@@ -21,15 +21,25 @@ func (m *Manager) RequireFresh(d time.Duration, next http.Handler) http.Handler 
 	})
 }
 
+// insist fails a session that is empty only because Redis could not be asked.
+func (s *request) insist() {
+	s.enter()
+	defer s.mu.Unlock()
+	if s.away != nil {
+		s.fail(s.away)
+	}
+}
+
 // gate lets a request pass if its session is good for it.
 func (m *Manager) gate(next http.Handler, pass func(*Session) bool) http.Handler {
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := m.Session(r.Context())
+		s.insist()
 		ok := pass(s)
 		switch err := s.Err(); {
 		case ok:
 			next.ServeHTTP(w, r)
-		case err != nil: // a lazy session that could not be opened: the commit answers
+		case err != nil: // the session could not be opened: the commit answers
 		default:
 			w.Header().Set("Cache-Control", "no-store")
 			http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)

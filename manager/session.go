@@ -42,6 +42,7 @@ type request struct {
 	id         string
 	clock      clock
 	superseded bool
+	away       error // why Redis could not be asked, if the session is empty by Config.OnUnavailable
 
 	changes  map[string]change
 	reads    map[string]string // optimistic: stamp of each key that was read or written, empty if absent
@@ -176,6 +177,14 @@ func (s *Session) Superseded() bool {
 	s.enter()
 	defer s.mu.Unlock()
 	return s.superseded
+}
+
+// Unavailable reports whether the session is empty because Redis could not be asked: see Config.OnUnavailable. The
+// client may well have one.
+func (s *Session) Unavailable() bool {
+	s.enter()
+	defer s.mu.Unlock()
+	return s.away != nil
 }
 
 // stored returns the value of a key in Redis, as opened and decrypted. It is called with mu held, and counts as a read.

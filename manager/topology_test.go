@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -117,6 +118,47 @@ func TestR13RedisAway(t *testing.T) {
 		unlocked(t, b.Client(t), b.Prefix)
 		if err := m.Close(context.Background()); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// With Config.OnUnavailable read-only routes go on without a session, and without touching the cookie.
+func TestR13AnonymousWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		tap := b.Tap(t)
+		client := b.TapClient(t, tap, func(o *redis.UniversalOptions) { o.MaxRetries, o.DialerRetries = -1, 1 })
+		m := open(t, client, configured(b.Prefix, func(c *manager.Config) {
+			c.OnUnavailable, c.CacheBytes, c.Timeout = manager.Anonymous, -1, 300*time.Millisecond
+		}))
+		token := do(m, "", func(s *manager.Session) { count.Set(s, 7) })
+		for what, fault := range map[string]func(){"cut": tap.Cut, "silent": func() { tap.Swallow(true) }} {
+			fault()
+			r, _ := visit(m, m.ReadOnly, token, func(s *manager.Session) {
+				if !s.Unavailable() || !s.IsNew() || count.Get(s) != 0 {
+					t.Errorf("%s: unavailable %v, new %v, %d", what, s.Unavailable(), s.IsNew(), count.Get(s))
+				}
+			})
+			if r.StatusCode != http.StatusOK || len(r.Header["Set-Cookie"]) != 0 {
+				t.Errorf("%s, read-only: %d %v", what, r.StatusCode, r.Header)
+			}
+			required := func(next http.Handler) http.Handler { return m.ReadOnly(m.Require(next)) }
+			for name, mw := range map[string]func(http.Handler) http.Handler{
+				"exclusive": m.Handler, "optimistic": m.Optimistic, "lazy": m.Lazy, "required": required,
+			} {
+				r, _ := visit(m, mw, token, func(s *manager.Session) { _ = s.IsNew() })
+				if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
+					t.Errorf("%s, %s: %d %v, want 503", what, name, r.StatusCode, r.Header)
+				}
+			}
+			tap.Swallow(false)
+			tap.Heal()
+			eventually(t, "the session is there again", func() bool {
+				n, gone := 0, true
+				visit(m, m.ReadOnly, token, func(s *manager.Session) { n, gone = count.Get(s), s.Unavailable() })
+				return n == 7 && !gone
+			})
 		}
 	})
 }
