@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/holdfast-go/holdfast/internal/queue"
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
@@ -27,6 +25,11 @@ var enlistScript = newScript(enlistBody)
 var entriesBody string
 
 var entriesScript = newScript(entriesBody)
+
+//go:embed peek.lua
+var peekBody string
+
+var peekScript = newScript(peekBody)
 
 // settling is how long an entry is believed though its session is not there, or not the user's: the commit that will
 // make it so may be on its way. It is longer than any commit may take.
@@ -185,7 +188,7 @@ func (s *Store) RemoveUser(ctx context.Context, user string, except ...string) (
 }
 
 // peeked are the meta fields that Peek reads, in the order of Record.setMeta's names.
-var peeked = []string{"v", "c", "x", "i", "h", "r", "s", "u", "m", "b"}
+var peeked = []any{"v", "c", "x", "i", "h", "r", "s", "u", "m", "b"}
 
 // Peek reads sessions without their values, in one round trip, and does not count as use. A record is nil if there is
 // none, or if it cannot be read.
@@ -193,29 +196,21 @@ func (s *Store) Peek(ctx context.Context, ids ...string) ([]*Record, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
-	type answer struct {
-		meta *redis.SliceCmd
-		left *redis.DurationCmd
+	steps := make([]queue.Step, len(ids))
+	for i, id := range ids {
+		steps[i] = queue.Step{Script: peekScript, Keys: []string{s.space.Of(id).Record}, Args: peeked}
 	}
-	answers, err := rdb.Call(ctx, s.db, func(ctx context.Context) ([]answer, error) {
-		pipe := s.db.Client().Pipeline()
-		answers := make([]answer, len(ids))
-		for i, id := range ids {
-			key := s.space.Of(id).Record
-			answers[i] = answer{pipe.HMGet(ctx, key, peeked...), pipe.PTTL(ctx, key)}
-		}
-		_, err := pipe.Exec(ctx)
-		if redis.HasErrorPrefix(err, "WRONGTYPE") {
-			err = nil
-		}
-		return answers, err
-	})
+	replies, err := s.db.RunAll(ctx, steps)
 	if err != nil {
-		return nil, rdb.Sort(err)
+		return nil, err
 	}
 	out := make([]*Record, len(ids))
-	for i, a := range answers {
-		out[i] = peek(ids[i], a.meta.Val(), a.left.Val())
+	for i, reply := range replies {
+		if words, _ := reply.([]any); len(words) == 2 {
+			left, _ := words[0].(int64)
+			meta, _ := words[1].([]any)
+			out[i] = peek(ids[i], meta, time.Duration(left)*time.Millisecond)
+		}
 	}
 	return out, nil
 }
@@ -225,7 +220,8 @@ func peek(id string, meta []any, left time.Duration) *Record {
 		return nil
 	}
 	r := &Record{ID: id, Left: left}
-	for i, name := range peeked {
+	for i, field := range peeked {
+		name, _ := field.(string)
 		text, ok := meta[i].(string)
 		switch {
 		case !ok:
