@@ -61,6 +61,7 @@ func commandsOf(t *testing.T, rdb redis.UniversalClient) int {
 // A flood of forged tokens leaves nothing behind: no memory, no goroutine, no key in Redis; and of signed and malformed
 // ones Redis does not hear. It is not parallel, since it measures the process.
 func TestForgedTokensFlood(t *testing.T) {
+	redistest.Only(t, redistest.OwnServer)
 	srv := redistest.Start(t)
 	rdb := srv.Client(t)
 	const clients = 32

@@ -27,7 +27,7 @@ func TestHostileMessages(t *testing.T) {
 		other.get(nodes[0], "/add")
 		id := idOf(tab.token(nodes[0]))
 		space := keys.In(b.Prefix)
-		channels := append(rdb.PubSubChannels(ctx, space.Node("*")).Val(), space.Nodes())
+		channels := append(redistest.Channels(t, rdb, space.Node("*")), space.Nodes())
 		if len(channels) != 3 {
 			t.Fatalf("channels %q", channels)
 		}

@@ -113,6 +113,7 @@ type watcher struct {
 
 func watch(t *testing.T) *watcher {
 	t.Helper()
+	redistest.Only(t, redistest.OwnServer)
 	w := &watcher{server: redistest.Start(t), hostile: keys.Random(192)}
 	var err error
 	if w.monitor, err = net.Dial("tcp", w.server.Addr()); err != nil {
