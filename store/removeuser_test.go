@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast/store"
 )
@@ -106,4 +107,26 @@ func (e *env) enlist(t *testing.T, user, id string) {
 	if _, err := e.Enlist(t.Context(), user, id, 0); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// An ID that no session can have is as good as one that none has, in a call and in an index that others wrote to.
+func TestRemoveNothing(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		ctx := t.Context()
+		c := creation("a", "1")
+		c.User = new("alice")
+		for _, id := range []string{"", "}", c.ID} {
+			if _, err := e.Enlist(ctx, "alice", id, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		e.commit(t, c)
+		if removed, err := e.Remove(ctx, "", "}"); err != nil || len(removed) != 0 {
+			t.Errorf("removed %+v, %v", removed, err)
+		}
+		if ended, err := e.RemoveUser(ctx, "alice"); err != nil || !slices.Equal(ended, []string{c.ID}) {
+			t.Errorf("ended %q, %v", ended, err)
+		}
+	})
 }

@@ -49,9 +49,13 @@ var unbraces = strings.NewReplacer("%25", "%", "%7B", "{", "%7D", "}")
 // Keys are the three keys of one ID. They live in one cluster slot.
 type Keys struct{ Record, Lock, Queue string }
 
-// Of returns the keys of an ID, which may be any non-empty string.
+// Of returns the keys of an ID, which may be any string. No session has the empty one, but callers may ask for it, and
+// an empty hash tag is none: the three keys would lie in several slots.
 func (s Space) Of(id string) Keys {
-	if strings.ContainsAny(id, "%{}") {
+	switch {
+	case id == "":
+		id = "%" // no other ID is written so
+	case strings.ContainsAny(id, "%{}"):
 		id = braces.Replace(id)
 	}
 	lock := s.prefix + ":{" + id + "}:lock"

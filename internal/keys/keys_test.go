@@ -17,7 +17,7 @@ func hashTag(key string) string {
 	return key
 }
 
-var ids = []string{"a", "kX3-_9", "invoice 42", "{a}", "}", "{", "{}", "a}b{c", "%", "%7B", "%25", "ü\x00\xff", ":lock", "a:queue"}
+var ids = []string{"", "a", "kX3-_9", "invoice 42", "{a}", "}", "{", "{}", "a}b{c", "%", "%7B", "%25", "ü\x00\xff", ":lock", "a:queue"}
 
 func TestKeysOfAnIDShareASlot(t *testing.T) {
 	t.Parallel()
