@@ -35,7 +35,7 @@ type DB struct {
 	// WithTimeout would be bounded as well, but loses its owner's hooks.
 	heedsContext, bounded bool
 
-	retries int // the client's MaxRetries
+	retries int // the client's MaxRetries, or MaxRedirects in a cluster
 }
 
 // New prepares calls through the client. Every call ends after timeout; zero means DefaultTimeout. Where the client
@@ -52,7 +52,7 @@ func New(client redis.UniversalClient, timeout time.Duration) *DB {
 		db.heedsContext, db.retries = o.ContextTimeoutEnabled, o.MaxRetries
 		db.bounded = 0 < o.ReadTimeout && o.ReadTimeout <= timeout && 0 < o.WriteTimeout && o.WriteTimeout <= timeout
 	case *redis.ClusterClient:
-		db.heedsContext, db.retries = c.Options().ContextTimeoutEnabled, c.Options().MaxRetries
+		db.heedsContext, db.retries = c.Options().ContextTimeoutEnabled, c.Options().MaxRedirects // MaxRetries is -1 unless set
 	}
 	return db
 }
