@@ -1,0 +1,62 @@
+package gorilla_test
+
+import (
+	"context"
+	"net/http"
+	"testing"
+
+	"github.com/holdfast-go/holdfast/adapter/gorilla"
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+// The round trips that the package's documentation tells.
+func TestRoundTrips(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		tap := b.Tap(t)
+		tap.Ignore("PUBLISH")
+		m, err := manager.New(b.TapClient(t, tap), &manager.Config{Prefix: b.Prefix, Insecure: true, CacheBytes: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := m.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		store := gorilla.NewStore(m)
+		bare := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := get(t, store, r, name)
+			if _, err := app(plain{s, w, r}, r.URL.Path); err != nil {
+				t.Error(err)
+			}
+		})
+		// A locked request without a change gives the lock back after its response, so it comes last: what it sends then
+		// is not to be counted for the next one.
+		paths := []string{"/add", "/twice", "/"}
+		for _, c := range []struct {
+			what string
+			h    http.Handler
+			want []int
+		}{
+			{"bare", bare, []int{2, 4, 1}},
+			{"wrapped", m.Handler(bare), []int{2, 2, 2}},
+		} {
+			s := &site{t: t, m: m}
+			s.serve(c.h)
+			tab := s.browser()
+			for _, path := range []string{"/", "/add", "/", "/add", "/twice"} { // the server learns the scripts
+				tab.get(path)
+			}
+			for i, path := range paths {
+				tap.Reset()
+				tab.get(path)
+				if got := tap.Trips(); got > c.want[i] {
+					t.Errorf("%s %s: %d round trips, want %d at most: %v", c.what, path, got, c.want[i], tap.Commands())
+				}
+			}
+		}
+	})
+}
