@@ -38,7 +38,10 @@ func pages(t *testing.T) (names []string) {
 }
 
 // elsewhere are pages whose code is compiled by another test, which needs modules that this one has not.
-var elsewhere = map[string]string{"migrating.md": "../examples/migrating/tables_test.go"}
+var elsewhere = map[string]string{
+	"migrating.md":     "../examples/migrating/tables_test.go",
+	"observability.md": "../adapter/promsession/collector_test.go",
+}
 
 // goBlock finds code; whatever stands behind the language shows that a block is meant to be Go.
 var goBlock = regexp.MustCompile("(?ms)^[ \t]*```go([^\n]*)\n(.*?)^[ \t]*```")

@@ -17,22 +17,22 @@ import (
 )
 
 func ExampleTelemetry() {
-	rdb, err := embedded.Start() // an application has a Redis
+	srv, err := embedded.Start() // an application has a Redis
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer rdb.Close()
-
+	defer srv.Close()
+	rdb := srv.Client()
 	reader := sdkmetric.NewManualReader() // an application has a periodic one, with an exporter
+	meters, tracers := sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)), sdktrace.NewTracerProvider()
+
 	telemetry, err := otelsession.New(otelsession.Config{
-		MeterProvider:  sdkmetric.NewMeterProvider(sdkmetric.WithReader(reader)),
-		TracerProvider: sdktrace.NewTracerProvider(),
-		Name:           "shop",
+		MeterProvider: meters, TracerProvider: tracers, Name: "shop",
 	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	sessions, err := manager.New(rdb.Client(), &manager.Config{Hooks: telemetry.Hooks()})
+	sessions, err := manager.New(rdb, &manager.Config{Hooks: telemetry.Hooks()})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package promsession_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/http"
@@ -204,6 +205,34 @@ func TestMetricsAreDocumented(t *testing.T) {
 	}
 	if !slices.Equal(told, named) {
 		t.Errorf("docs/observability.md names\n%q\nand the collector\n%q", told, named)
+	}
+}
+
+// The code of the documentation stands in the examples of the adapters, which are compiled and run.
+func TestDocumentedCodeIsCompiled(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/observability.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var examples []byte
+	for _, file := range []string{"example_test.go", "../otelsession/example_test.go"} {
+		code, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		examples = append(examples, code...)
+	}
+	blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```").FindAllStringSubmatch(string(text), -1)
+	if len(blocks) != 3 {
+		t.Errorf("found %d blocks of code, want 3", len(blocks))
+	}
+	for _, block := range blocks {
+		for line := range strings.Lines(block[1]) {
+			if line = strings.TrimSpace(line); line != "" && !bytes.Contains(examples, []byte("\t"+line+"\n")) {
+				t.Errorf("in no example: %s", line)
+			}
+		}
 	}
 }
 
