@@ -33,6 +33,7 @@ func TestMistakesAreToldInOneLine(t *testing.T) {
 		{"ls -redis http://a:1", "-redis needs host:port"},
 		{"ls -redis redis://a:1,b:2,rediss://c:3", "with TLS and without"},
 		{"ls -cluster -sentinel x", "exclude each other"},
+		{"ls -cluster -redis redis://a:1/2", "database 0 only"},
 		{"show", "give one session ID"},
 		{"show abc", "argument 1 is no session ID"},
 		{"revoke", "give session IDs or -user"},
@@ -61,12 +62,23 @@ func TestMistakesRepeatNoSecret(t *testing.T) {
 	token := strings.Repeat("A", 22) + "." + secret
 	dashed := "-" + token[1:]
 	for _, args := range [][]string{
-		{"show", token}, {"show", dashed}, {"revoke", token, "-yes"}, {"ls", token}, {"ls", dashed},
-		{"ls", "redis://:" + secret + "@host"}, {"ls", "-redis", "redis://:" + secret + "/@host"}, {"ls", "-redis://:" + secret + "@h"},
-		{"ls", "-redis", "redis://:" + secret + "@host:port"}, {"ls", "-redis", "bob:" + secret + "@host:1"},
-		{"ls", "-redis", "redis://host:1/" + secret}, {"ls", "-redis", "redis://host:1?password=" + secret},
-		{"redis://:" + secret + "@host"}, {token}, {"demo", "redis://:" + secret + "@host"},
-		{"demo", "-redis", "redis://:" + secret + "/@host"}, {"demo", "-redis", "redis://:" + secret + "@host:port"},
+		{"show", token},
+		{"show", dashed},
+		{"revoke", token, "-yes"},
+		{"ls", token},
+		{"ls", dashed},
+		{"ls", "redis://:" + secret + "@host"},
+		{"ls", "-redis", "redis://:" + secret + "/@host"},
+		{"ls", "-redis://:" + secret + "@h"},
+		{"ls", "-redis", "redis://:" + secret + "@host:port"},
+		{"ls", "-redis", "bob:" + secret + "@host:1"},
+		{"ls", "-redis", "redis://host:1/" + secret},
+		{"ls", "-redis", "redis://host:1?password=" + secret},
+		{"redis://:" + secret + "@host"},
+		{token},
+		{"demo", "redis://:" + secret + "@host"},
+		{"demo", "-redis", "redis://:" + secret + "/@host"},
+		{"demo", "-redis", "redis://:" + secret + "@host:port"},
 	} {
 		status, out, errs := holdfast(t.Context(), args...)
 		if status == succeeded || out != "" || strings.Count(errs, "\n") != 1 {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,9 +19,16 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// failed is a check that met an error of Redis.
-func failed(t *target.Target, name string, err error, advice string) Check {
-	return Check{Name: name, Status: Fail, Found: t.Explain(err).Error(), Advice: advice}
+// failed is a check that met an error of Redis. If it is about the rights of the user, they need what is told.
+func failed(t *target.Target, name string, err error, rights string) Check {
+	found, advice, ok := strings.Cut(t.Explain(err).Error(), ": ")
+	switch {
+	case redis.IsPermissionError(err):
+		found, advice = found+": "+advice, rights
+	case !ok:
+		advice = "see the server's log"
+	}
+	return Check{Name: name, Status: Fail, Found: found, Advice: advice}
 }
 
 // clock compares: expiry is Redis' own, but cookies and logs of the applications are dated by their machines.
@@ -43,14 +51,14 @@ func round(d time.Duration) time.Duration {
 
 // scripts runs what every request needs on a session of its own: create, open, change, remove.
 func scripts(ctx context.Context, t *target.Target) Check {
-	const name, advice = "scripts", "let the user run EVALSHA and EVAL, and what they call, on all keys of the prefix: ~PREFIX:* &PREFIX:* +@all -@dangerous"
+	const name, rights = "scripts", "ACL SETUSER … ~PREFIX:* &PREFIX:* +@all -@admin -@dangerous"
 	id := keys.Random(128)
 	created, err := t.Store.Commit(ctx, &store.Commit{
 		ID: id, Mode: store.Create, Hash: keys.Random(256), Lifetime: new(10 * time.Second),
 		Set: map[string]store.Write{"doctor": {Data: `"examined"`}},
 	})
 	if err != nil {
-		return failed(t, name, err, advice)
+		return failed(t, name, err, rights)
 	}
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.Timeout())
@@ -59,13 +67,13 @@ func scripts(ctx context.Context, t *target.Target) Check {
 	}()
 	opened, err := t.Store.Open(ctx, store.Query{ID: id})
 	if err != nil {
-		return failed(t, name, err, advice)
+		return failed(t, name, err, rights)
 	}
 	_, err = t.Store.Commit(ctx, &store.Commit{
 		ID: id, Mode: store.Whole, Base: opened.Record, Set: map[string]store.Write{"doctor": {Data: `"changed"`}},
 	})
 	if err != nil {
-		return failed(t, name, err, advice)
+		return failed(t, name, err, rights)
 	}
 	// Committed a second time on what is no longer current, it must be refused.
 	_, err = t.Store.Commit(ctx, &store.Commit{
@@ -79,13 +87,13 @@ func scripts(ctx context.Context, t *target.Target) Check {
 
 // locks takes a lock and gives it back.
 func locks(ctx context.Context, t *target.Target) Check {
-	const name, advice = "locks", "see scripts"
+	const name, rights = "locks", "those of scripts"
 	l, err := lock.New(t.Client, &lock.Config{
 		Prefix: t.Prefix, Timeout: t.Timeout(), Wait: t.Timeout(), Node: keys.NewNode(),
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
-		return failed(t, name, err, advice)
+		return failed(t, name, err, rights)
 	}
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.Timeout())
@@ -97,37 +105,37 @@ func locks(ctx context.Context, t *target.Target) Check {
 		err = lease.Release(ctx)
 	}
 	if err != nil {
-		return failed(t, name, err, advice)
+		return failed(t, name, err, rights)
 	}
 	return Check{Name: name, Status: OK, Found: "a lock was taken and released"}
 }
 
 // messages sends through every master what a node must hear.
 func messages(ctx context.Context, t *target.Target) Check {
-	const name, advice = "pub/sub", "let the user publish and subscribe on the prefix's channels (&PREFIX:*), and see the bus between the nodes of a cluster"
+	const name, rights = "pub/sub", "ACL SETUSER … &PREFIX:* +publish +subscribe +psubscribe"
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout())
 	defer cancel()
 	channel := keys.In(t.Prefix).Node(keys.NewNode())
 	masters, err := t.DB.Masters(ctx)
 	if err != nil {
-		return failed(t, name, err, advice)
+		return failed(t, name, err, rights)
 	}
 	ps := t.Client.Subscribe(ctx)
 	defer ps.Close()
 	if err := ps.Subscribe(ctx, channel); err != nil {
-		return failed(t, name, err, advice)
+		return failed(t, name, err, rights)
 	}
 	if _, err := ps.ReceiveTimeout(ctx, t.Timeout()); err != nil {
-		return failed(t, name, err, advice)
+		return failed(t, name, err, rights)
 	}
 	slowest := time.Duration(0)
 	for _, m := range masters {
 		sent := time.Now()
 		if err := m.Publish(ctx, channel, "doctor").Err(); err != nil {
-			return failed(t, name, err, advice)
+			return failed(t, name, err, rights)
 		}
 		if _, err := ps.ReceiveTimeout(ctx, t.Timeout()); err != nil {
-			return failed(t, name, fmt.Errorf("a message did not arrive: %w", err), advice)
+			return failed(t, name, err, rights)
 		}
 		slowest = max(slowest, time.Since(sent))
 	}
@@ -188,7 +196,7 @@ func sessions(ctx context.Context, t *target.Target) Check {
 		return all && ctx.Err() == nil
 	})
 	if err != nil {
-		return failed(t, name, err, "let the user run SCAN: listing sessions needs it")
+		return failed(t, name, err, "ACL SETUSER … ~PREFIX:* +scan +@read: listing sessions needs it")
 	}
 	size, err := t.DB.Client().DBSize(ctx).Result() // over all masters of a cluster
 	if err != nil && !redis.IsPermissionError(err) {

@@ -62,9 +62,6 @@ func (t *Target) checkCluster(ctx context.Context) error {
 		found, err := mode(ctx, t.cfg.options(addr))
 		switch {
 		case err == nil && (found == "cluster" || found == ""):
-			if t.cfg.db != 0 {
-				return errors.New("a Redis Cluster has database 0 only: leave the number out of the URL")
-			}
 			return nil
 		case err == nil && found == "sentinel":
 			return fmt.Errorf("%s is a Sentinel and no node of a cluster: add -sentinel NAME%s", addr, t.watched(ctx, addr))

@@ -69,6 +69,9 @@ func (c *Config) Read(env func(string) string) error {
 			return err
 		}
 	}
+	if c.clustered() && c.db != 0 {
+		return errors.New("a Redis Cluster has database 0 only: leave the number out of the URL")
+	}
 	return nil
 }
 

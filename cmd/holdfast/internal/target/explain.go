@@ -44,6 +44,7 @@ var answers = []struct{ contains, meaning string }{
 	{"without any password configured", "has no password set, but one was given: leave it out"},
 	{"NOAUTH", "asks for a password: set " + PasswordVariable + ", or write redis://user:password@host:port"},
 	{"DB index is out of range", "has no database of that number: correct the end of the URL"},
+	{"not allowed in cluster mode", "is a node of a Redis Cluster: add -cluster, and leave the number out of the URL"},
 	{"MOVED", "is a node of a Redis Cluster: add -cluster, or give several nodes, comma-separated"},
 	{"CLUSTERDOWN", "does not serve all slots at the moment: see redis-cli cluster info"},
 	{"LOADING", "is loading its data: try again when it has finished"},
