@@ -186,7 +186,7 @@ func TestCluster(t *testing.T) {
 		a.must(t, "show", id)
 		break
 	}
-	if out := a.must(t, "doctor"); !strings.Contains(out, "Cluster, a primary with 1 replicas (all 3 masters)") ||
+	if out := a.must(t, "doctor"); !strings.Contains(out, "Cluster, a primary with 1 replica (all 3 masters)") ||
 		!strings.Contains(out, "through each of 3 masters") {
 		t.Errorf("got\n%s", out)
 	}

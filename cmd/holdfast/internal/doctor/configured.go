@@ -46,7 +46,7 @@ func atLeast(version string, major, minor int) bool {
 func topology(t *target.Target, nodes []node) Check {
 	return worst("topology", nodes, func(n *node) Check {
 		replicas := n.number("connected_slaves")
-		found := fmt.Sprintf("%s, a primary with %d replicas", t.Kind, replicas)
+		found := fmt.Sprintf("%s, a primary with %s", t.Kind, report.Count(int(replicas), "replica"))
 		switch {
 		case n.info["role"] == "slave":
 			return Check{Status: Fail, Found: string(t.Kind) + ", a replica", Advice: "give the primary, or its Sentinels with -sentinel: a replica takes no writes"}
