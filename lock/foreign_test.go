@@ -79,11 +79,10 @@ func TestForeignQueueEntries(t *testing.T) {
 // FuzzQueueEntries puts what it likes into lock and queue. Acquire brings the lock or an error with a name, in bounded
 // time, and leaves nothing of its own behind.
 func FuzzQueueEntries(f *testing.F) {
-	rdb := redistest.Shared(f).Client(f)
-	prefix := redistest.Prefix(f)
-	space := keys.In(prefix)
+	b := redistest.Shared(f)
+	rdb, space := b.Client(f), keys.In(b.Prefix)
 	l, err := lock.New(rdb, &lock.Config{
-		Prefix: prefix, TTL: 5 * time.Second, GrantTTL: time.Millisecond,
+		Prefix: b.Prefix, TTL: 5 * time.Second, GrantTTL: time.Millisecond,
 		Wait: 20 * time.Millisecond, MaxWaiters: 3, Logger: quiet,
 	})
 	if err != nil {

@@ -171,7 +171,8 @@ func crowd(t *testing.T, m *manager.Manager, token string, n, waiting int) (grow
 
 // However many requests come for one session, MaxWaiters of them wait, and the others are refused at once.
 func TestCrowdAtOneSession(t *testing.T) {
-	rdb := redistest.Shared(t).Client(t)
+	b := redistest.Shared(t)
+	rdb := b.Client(t)
 	n := flood(2000, 10_000)
 	wait := func(c *manager.Config) { c.LockWait, c.LockTTL = -1, time.Minute }
 	for _, c := range []struct {
@@ -182,10 +183,9 @@ func TestCrowdAtOneSession(t *testing.T) {
 		{"with MaxWaiters at its default", func(*manager.Config) {}, 128},
 		{"with room for all", func(c *manager.Config) { c.MaxWaiters = n }, n},
 	} {
-		prefix := redistest.Prefix(t)
-		m := open(t, rdb, configured(prefix, wait, c.change))
+		m := on(t, b, wait, c.change)
 		token := do(m, "", add)
-		unlocked(t, rdb, prefix)
+		unlocked(t, rdb, b.Prefix)
 		grown, answers := crowd(t, m, token, n, c.waiting)
 		t.Logf("%d requests for one session %s: %d wait, heap %+d kB, %d B for each, goroutines %+d, answers %v",
 			n, c.what, c.waiting, grown.heap/1000, grown.heap/int64(c.waiting), grown.goroutines, answers)
@@ -195,7 +195,7 @@ func TestCrowdAtOneSession(t *testing.T) {
 		if grown.goroutines > c.waiting+100 || grown.heap > int64(c.waiting)*32<<10+1<<20 {
 			t.Errorf("%s: %d waiters occupy %+v", c.what, c.waiting, grown)
 		}
-		unlocked(t, rdb, prefix)
+		unlocked(t, rdb, b.Prefix)
 	}
 }
 
@@ -292,11 +292,10 @@ func TestOversizedTokens(t *testing.T) {
 
 // CacheBytes bounds what is kept of sessions that are read, also of those whose use Redis is still to be told of.
 func TestCacheBytesBoundsReadSessions(t *testing.T) {
-	rdb := redistest.Shared(t).Client(t)
-	prefix := redistest.Prefix(t)
-	m := open(t, rdb, configured(prefix, func(c *manager.Config) {
+	b := redistest.Shared(t)
+	m := on(t, b, func(c *manager.Config) {
 		c.CacheBytes, c.IdleTimeout, c.Lifetime = 1<<20, 24*time.Hour, 48*time.Hour
-	}))
+	})
 	const sessions, size = 2000, 10 << 10
 	text := strings.Repeat("x", size)
 	eventually(t, "proof that the feed is live", func() bool { return m.Stats().FreshFor >= 0 })

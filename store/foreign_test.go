@@ -132,5 +132,6 @@ func named(err error) bool {
 // fuzzEnv is a node on the real server, whose scripts run on the interpreter that users have.
 func fuzzEnv(f *testing.F) *env {
 	f.Helper()
-	return newEnv(f, redistest.Shared(f).Client(f), redistest.Prefix(f))
+	b := redistest.Shared(f)
+	return newEnv(f, b.Client(f), b.Prefix)
 }
