@@ -95,3 +95,33 @@ func TestIDIsNoPartOfTheHeader(t *testing.T) {
 		t.Errorf("parsed %+v, %v, which shares the memory of its header", got, ok)
 	}
 }
+
+// Tokens are from a CSPRNG (see keys.Random) and have the entropy that is documented: no two are the same, and every bit
+// of ID and secret is as often set as not.
+func TestTokensAreRandom(t *testing.T) {
+	t.Parallel()
+	ts := newTokens(nil)
+	const n = 10_000
+	seen := map[string]bool{}
+	ones := make([]int, idBits+secretBits)
+	for range n {
+		tok := ts.issue(newID())
+		id, secret, _ := strings.Cut(tok.text, ".")
+		a, err := b64.DecodeString(id)
+		b, err2 := b64.DecodeString(secret)
+		if err != nil || err2 != nil || len(a)*8 != idBits || len(b)*8 != secretBits || seen[id] || seen[secret] {
+			t.Fatalf("token %q: %v, %v", tok.text, err, err2)
+		}
+		seen[id], seen[secret] = true, true
+		for i, c := range append(a, b...) {
+			for bit := range 8 {
+				ones[8*i+bit] += int(c >> bit & 1)
+			}
+		}
+	}
+	for bit, got := range ones { // 7 standard deviations: wrong once in 10^9 runs
+		if got < n/2-350 || got > n/2+350 {
+			t.Errorf("bit %d is set in %d of %d tokens", bit, got, n)
+		}
+	}
+}
