@@ -138,7 +138,8 @@ func TestForgedTokensFlood(t *testing.T) {
 func crowd(t *testing.T, m *manager.Manager, token string, n, waiting int) (grown usage, answers map[int]int) {
 	t.Helper()
 	hold, held := make(chan struct{}), make(chan struct{})
-	first := sync.OnceFunc(func() { close(held) })
+	first, free := sync.OnceFunc(func() { close(held) }), sync.OnceFunc(func() { close(hold) })
+	defer free()
 	h := m.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { first(); <-hold }))
 	serve := func() int {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
@@ -159,7 +160,7 @@ func crowd(t *testing.T, m *manager.Manager, token string, n, waiting int) (grow
 		return m.Stats().Lock.Waiting == waiting && len(codes) == n-waiting
 	})
 	after := used()
-	close(hold)
+	free()
 	wg.Wait()
 	close(codes)
 	answers = map[int]int{}
