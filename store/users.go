@@ -88,6 +88,9 @@ func (s *Store) entries(ctx context.Context, user string) ([]entry, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read the index of a user: %w", err)
 		}
+		if id == "" { // nobody's: there is no key for it
+			continue
+		}
 		out = append(out, entry{id: id, settled: time.Duration(now-int64(entered))*time.Microsecond > settling})
 	}
 	return out, nil
