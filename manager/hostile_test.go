@@ -1,15 +1,11 @@
 package manager_test
 
 import (
-	"context"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/redistest"
@@ -98,25 +94,4 @@ func TestHostileMessages(t *testing.T) {
 			}
 		}
 	})
-}
-
-// listening lists the channels of a pattern to which somebody listens.
-func listening(t *testing.T, rdb redis.UniversalClient, pattern string) (channels []string) {
-	t.Helper()
-	cluster, ok := rdb.(*redis.ClusterClient)
-	if !ok {
-		return rdb.PubSubChannels(t.Context(), pattern).Val()
-	}
-	var mu sync.Mutex
-	err := cluster.ForEachShard(t.Context(), func(ctx context.Context, c *redis.Client) error {
-		mu.Lock()
-		defer mu.Unlock()
-		channels = append(channels, c.PubSubChannels(ctx, pattern).Val()...)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(channels)
-	return slices.Compact(channels)
 }

@@ -164,7 +164,7 @@ func TestCluster(t *testing.T) {
 	problem(t, with{}, []string{"ls", "-redis", one}, one+" is a node of a Redis Cluster", "-cluster")
 	problem(t, with{}, []string{"doctor", "-redis", one, "-sentinel", "x"}, "no Sentinel")
 	problem(t, with{}, []string{"ls", "-redis", "redis://" + one + "/1"}, "is a node of a Redis Cluster", "-cluster")
-	problem(t, with{}, []string{"ls", "-cluster", "-redis", redistest.Shared(t).Addr()}, "no node of a cluster")
+	problem(t, with{}, []string{"ls", "-cluster", "-redis", redistest.Shared(t).Addr(t)}, "no node of a cluster")
 
 	for _, args := range [][]string{{"-cluster", "-redis", one}, {"-redis", "127.0.0.1:1," + one + "," + c.Nodes[1].Addr()}} {
 		args = append(args, "-prefix", prefix)
