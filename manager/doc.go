@@ -12,6 +12,15 @@
 //	…
 //	http.ListenAndServe(addr, m.Handler(mux))
 //
+// # Why a lock
+//
+// A browser sends requests side by side: tabs, and the calls of one page. Each reads the session, changes its copy and
+// writes it back. Without a lock the one that writes last wins, and what the others wrote is lost without an error: the
+// second item in the cart, the logout, the half of a wizard. Comparing versions alone turns the loss into an error that
+// somebody has to handle. So the default is a lock: requests of one session wait for each other, those of different
+// sessions never do, and the handler is written as if it were alone. The version is compared all the same, since a lock
+// in a network can be lost.
+//
 // # Values
 //
 // A [Key] is the name and the type of a value:
@@ -33,10 +42,19 @@
 // [Session.Destroy]. [Manager.RevokeUser] logs a user out everywhere. Config.Lifetime and Config.IdleTimeout end what is
 // left. Redis' clock decides; those of the replicas may differ.
 //
-// # Modes
+// # Which mode when
 //
-// [Manager.Handler] locks. [Manager.ReadOnly] reads, mostly without asking Redis. [Manager.Optimistic] commits only if
-// nobody has changed what the request has seen. [Manager.Lazy] locks at the first use. Config.Mode chooses by request.
+// Begin with [Manager.Handler] for everything, and change single routes when you know why:
+//
+//   - a route that only reads, and may show what was true up to Config.MaxStaleness ago: [Manager.ReadOnly]. Most reads
+//     then cost no round trip;
+//   - a route that often needs no session at all, such as a mux with assets in it: [Manager.Lazy]. It locks at the first
+//     use;
+//   - a page that sends many requests at once, each with keys of its own: [Manager.Optimistic]. Nobody waits, and a commit
+//     fails if a key that the request has read or written has changed;
+//   - a handler that works for long after its last change: [Session.Commit] releases the lock early.
+//
+// Config.Mode chooses by request instead.
 //
 // # When things go wrong
 //
@@ -46,8 +64,20 @@
 // that too many want this session; [ErrUnavailable] that Redis is away, and nothing was written; [ErrOutcomeUnknown]
 // that nobody knows.
 //
+// Under the lock a conflict is rare: the session was revoked meanwhile, a request in optimistic mode was faster, or this
+// process was paused for longer than its lock lives. In optimistic mode it is part of the bargain. Either way nothing was
+// written: the client gets 409 in place of the handler's response, and may send the request again. [Manager.Update]
+// repeats its function by itself. Nothing is ever merged behind the application's back.
+//
 // # Without HTTP
 //
 // [Manager.Load], [Manager.Commit] and [Manager.Discard] serve other transports; [Manager.Create], [Manager.Update] and
 // [Manager.View] work on sessions by ID, for the server's own purposes.
+//
+// # Testing handlers
+//
+// Package managertest gives a test a Manager on a Redis inside the process. An [net/http/httptest.Server] around the
+// handler and an [net/http.Client] with a cookie jar make a browser; assert on what arrives there, not on the recorder's
+// header map, which also shows what never left. Two Managers on one Redis are two replicas. In a testing/synctest bubble
+// hours pass in no time.
 package manager
