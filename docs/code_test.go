@@ -43,6 +43,13 @@ var elsewhere = map[string]string{
 	"observability.md": "../adapter/promsession/collector_test.go",
 }
 
+// examples show the use of packages that this module cannot import, since theirs are modules of their own. A part that
+// names such a package is held to its example, which that module compiles.
+var examples = map[string]string{
+	"promsession": "../adapter/promsession/example_test.go",
+	"otelsession": "../adapter/otelsession/example_test.go",
+}
+
 // goBlock finds code; whatever stands behind the language shows that a block is meant to be Go.
 var goBlock = regexp.MustCompile("(?ms)^[ \t]*```go([^\n]*)\n(.*?)^[ \t]*```")
 
@@ -67,16 +74,51 @@ func TestCodeCompiles(t *testing.T) {
 			}
 			if strings.HasPrefix(code, "package ") {
 				programs++
-			} else {
-				parts++
-				code = part(code)
+				h.check(t, where, code)
+				continue
 			}
-			h.check(t, where, code)
+			parts++
+			if example := exampleOf(code); example != "" {
+				shows(t, where, part(code), page(t, example))
+				continue
+			}
+			h.check(t, where, part(code))
 		}
 	}
 	if programs == 0 || parts == 0 {
 		t.Errorf("found %d programs and %d parts: are they still read?", programs, parts)
 	}
+}
+
+func exampleOf(code string) string {
+	for pkg, example := range examples {
+		if strings.Contains(code, pkg+".") {
+			return example
+		}
+	}
+	return ""
+}
+
+// shows reports what a part uses and the example does not.
+func shows(t *testing.T, where, code, example string) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "code.go", code, parser.SkipObjectResolution)
+	if err != nil {
+		t.Errorf("%s: %v", where, err)
+		return
+	}
+	fn, ok := file.Decls[len(file.Decls)-1].(*ast.FuncDecl)
+	if !ok {
+		t.Errorf("%s: the part has no statements", where)
+		return
+	}
+	ast.Inspect(fn.Body, func(n ast.Node) bool {
+		name, ok := n.(*ast.Ident)
+		if ok && name.IsExported() && !regexp.MustCompile(`\b`+name.Name+`\b`).MatchString(example) {
+			t.Errorf("%s: the example of the package does not use %s", where, name.Name)
+		}
+		return true
+	})
 }
 
 // part makes a program of a part: declarations, or statements of a function that has what pages take for granted.
