@@ -25,7 +25,7 @@ func routes(m *manager.Manager) *fiber.App {
 	app := fiber.New()
 	app.Use(recover.New()) // outside of the sessions, which commit nothing when a handler panics
 	app.Get("/healthz", func(fiber.Ctx) error { return nil })
-	app.Use(sessions(m))
+	app.Use(sessions(m, manager.Exclusive))
 	app.Post("/cart/:sku", func(c fiber.Ctx) error {
 		s := m.Session(c.Context())
 		skus := append(cart.Get(s), c.Params("sku"))

@@ -138,7 +138,7 @@ func TestConflict(t *testing.T) {
 	m := managertest.New(t, nil)
 	app := fiber.New()
 	app.Get("/healthz", func(fiber.Ctx) error { return nil })
-	app.Use(sessions(m))
+	app.Use(sessions(m, manager.Exclusive))
 	app.Post("/", func(c fiber.Ctx) error {
 		s := m.Session(c.Context())
 		cart.Set(s, append(cart.Get(s), "pen"))

@@ -2,16 +2,13 @@ package main
 
 import (
 	"errors"
-	"strings"
-	"time"
+	"net/http"
 
 	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/adaptor"
 
 	"github.com/holdfast-go/holdfast/manager"
 )
-
-// cookieName is "__Host-session" where there is HTTPS, and Secure is true there.
-const cookieName, secure = "session", false
 
 // sessions opens and commits a session for the handlers behind it. Fiber keeps the response in memory until all of them
 // have returned, so a commit after them is still before the first byte. A handler that returns an error saves nothing.
@@ -19,12 +16,14 @@ const cookieName, secure = "session", false
 // Manager.Handler does not fit here: the adaptor of Fiber for net/http middleware runs the handlers of Fiber after the
 // middleware has returned, that is after the commit. Nor does Fiber know when a client has left, so its request waits in
 // line for Config.LockWait.
-func sessions(m *manager.Manager) fiber.Handler {
+func sessions(m *manager.Manager, mode manager.Mode) fiber.Handler {
 	return func(c fiber.Ctx) error {
-		// Fiber's strings are parts of buffers that it uses again, and the token lives longer than the request.
-		shown := strings.Clone(c.Cookies(cookieName))
-		outer := c.Context()
-		ctx, err := m.Load(outer, shown)
+		r, err := adaptor.ConvertRequest(c, true)
+		if err != nil {
+			return fiber.ErrBadRequest
+		}
+		outer := c.Context() // not that of fasthttp, which ends with the server
+		ctx, err := m.LoadRequest(r.WithContext(outer), mode)
 		if err != nil {
 			return refuse(err)
 		}
@@ -34,33 +33,28 @@ func sessions(m *manager.Manager) fiber.Handler {
 		if err := c.Next(); err != nil {
 			return err
 		}
-		destroyed := m.Session(ctx).Status() == manager.Destroyed
-		token, expires, err := m.Commit(ctx)
-		if err != nil {
+		told := header{}
+		if err = m.CommitResponse(ctx, told); err != nil {
 			c.Response().Reset() // nothing of what the handlers have said
-			return refuse(err)
+			err = refuse(err)
 		}
-		// A token that was not touched is not sent again, and one that opened nothing is not taken away: a parallel tab may
-		// have received a newer one.
-		switch {
-		case token != "" && token != shown:
-			tell(c, token, expires)
-		case destroyed && shown != "":
-			tell(c, "", time.Unix(1, 0))
+		for name, values := range told {
+			for _, v := range values {
+				c.Response().Header.Add(name, v)
+			}
 		}
-		return nil
+		return err
 	}
 }
 
-// tell sets the cookie.
-func tell(c fiber.Ctx, token string, expires time.Time) {
-	c.Cookie(&fiber.Cookie{
-		Name: cookieName, Value: token, Path: "/", Expires: expires,
-		Secure: secure, HTTPOnly: true, SameSite: fiber.CookieSameSiteLaxMode,
-	})
-	c.Vary("Cookie")
-	c.Append(fiber.HeaderCacheControl, `no-cache="Set-Cookie"`)
-}
+// header takes what the Manager has to tell the client.
+type header http.Header
+
+func (h header) Header() http.Header     { return http.Header(h) }
+func (header) Write([]byte) (int, error) { return 0, http.ErrNotSupported }
+func (header) WriteHeader(int)           {}
+
+var _ http.ResponseWriter = header(nil)
 
 // refuse says of an outcome what manager.DefaultErrorHandler says.
 func refuse(err error) error {
