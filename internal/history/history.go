@@ -1,0 +1,98 @@
+package history
+
+import (
+	"slices"
+	"sync"
+	"time"
+)
+
+// Config is what a History may be told.
+type Config struct {
+	// Clock tells the time, monotonic. Defaults to time.Now.
+	Clock func() time.Time
+
+	// MaxStaleness is how old the truth may be that a View is shown. It should be that of the managers, with nothing
+	// added: an operation begins before its manager looks at the clock.
+	MaxStaleness time.Duration
+
+	// MaxCopyAge is the same after a Loss, which no manager is told of. Defaults to MaxStaleness.
+	MaxCopyAge time.Duration
+}
+
+// History is what clients did. It is safe for concurrent use.
+type History struct {
+	cfg   Config
+	start time.Time
+
+	mu     sync.Mutex // guards what follows, and the operations
+	seq    int64
+	ops    []*Op
+	losses []*Op
+	marks  []mark
+}
+
+// mark is a time from which on sessions should recover.
+type mark struct {
+	moment
+	sessions []string // all, if none
+}
+
+// New returns an empty history.
+func New(cfg Config) *History {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	cfg.MaxCopyAge = max(cfg.MaxCopyAge, cfg.MaxStaleness)
+	return &History{cfg: cfg, start: cfg.Clock()}
+}
+
+// now is called with the mutex.
+func (h *History) now() moment {
+	h.seq++
+	return moment{h.seq, h.cfg.Clock().Sub(h.start)}
+}
+
+// Begin notes that a client is about to do something. token is what it shows, empty if it goes by the session's ID. For
+// Create the session may be empty: see Op.Named.
+func (h *History) Begin(client string, kind Kind, session, token string) *Op {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	op := &Op{h: h, id: int64(len(h.ops) + 1), client: client, kind: kind, session: session, token: token}
+	op.call = h.now()
+	h.ops = append(h.ops, op)
+	return op
+}
+
+// Named tells which session a Create has begun, before End.
+func (o *Op) Named(session string) { o.session = session }
+
+// Loss notes that Redis may have lost data, from the call until the returned function is called: each session may since
+// be as it was at any earlier time, or gone. Acknowledged writes that are gone are no violations then, but are counted.
+func (h *History) Loss(what string) (over func()) { return h.lose(loss, what) }
+
+// Wipe is a Loss of everything: every session is gone, for good.
+func (h *History) Wipe(what string) (over func()) { return h.lose(wipe, what) }
+
+func (h *History) lose(k Kind, what string) (over func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	op := &Op{h: h, client: what, kind: k, call: h.now()}
+	h.losses = append(h.losses, op)
+	return func() { op.End(OK) }
+}
+
+// Recovers marks the moment from which on sessions should be served again, because a fault is over, or because it is
+// one that others should survive. How long each session waits for its next acknowledged operation is its recovery.
+// Without sessions all are meant.
+func (h *History) Recovers(sessions ...string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.marks = append(h.marks, mark{h.now(), slices.Clone(sessions)})
+}
+
+// Len returns how many operations have begun.
+func (h *History) Len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.ops)
+}
