@@ -1,7 +1,9 @@
 package history
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -82,8 +84,8 @@ func (h *History) lose(k Kind, what string) (over func()) {
 }
 
 // Recovers marks the moment from which on sessions should be served again, because a fault is over, or because it is
-// one that others should survive. How long each session waits for its next acknowledged operation is its recovery.
-// Without sessions all are meant.
+// one that others should survive. Its recovery is the time until the next operation on it is acknowledged, counted from
+// the mark, or from when somebody first asked for it after that. Views do not count. Without sessions all are meant.
 func (h *History) Recovers(sessions ...string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -95,4 +97,17 @@ func (h *History) Len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.ops)
+}
+
+// Trace lists the operations on a session in the order in which they began, for whoever has to explain a violation.
+func (h *History) Trace(session string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var b strings.Builder
+	for _, o := range h.ops {
+		if o.session == session {
+			fmt.Fprintf(&b, "%v\n", o)
+		}
+	}
+	return b.String()
 }

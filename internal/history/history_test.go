@@ -311,7 +311,7 @@ func TestWhatIsMeasured(t *testing.T) {
 	s.Recovers()
 	s.end(history.Add, Refused)
 	r := s.Check(time.Second)
-	if !r.OK() || r.WorstStaleness != 1500*time.Millisecond || r.WorstRecovery != 3*time.Second || r.Undone != 1 || r.Unrecovered != 1 {
+	if !r.OK() || r.WorstStaleness != 1500*time.Millisecond || r.WorstRecovery != 2*time.Second || r.Undone != 1 || r.Unrecovered != 1 {
 		t.Errorf("%v; %d unrecovered", r, r.Unrecovered)
 	}
 	if r.Operations != 8 || r.Sessions != 1 || r.Count(history.View, OK) != 2 || r.Count(0, Refused) != 2 {

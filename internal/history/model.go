@@ -67,9 +67,9 @@ func (s state) after(p step) (state, bool) {
 	case sees:
 		return s, current && s.Value == o.seen
 	case misses:
-		return s, s.status == removed
+		return s, s.status == unborn || s.status == removed
 	case none:
-		return s, s.status != unborn && !current
+		return s, !current
 	case old:
 		return s, s.status == lost || s.status == live && !current
 	}
@@ -155,6 +155,9 @@ func steps(ops, losses []*Op) (all []step) {
 		case done:
 			all = append(all, step{op: o, call: o.call, ret: o.ret})
 		case o.outcome == Absent && o.saw:
+			if seen[o.id] { // it was done, but the answer was lost, and then it went with the session
+				all = append(all, step{op: o, maybe: true, call: o.call, ret: o.ret})
+			}
 			all = append(all, step{op: o, what: misses, call: o.sawAt, ret: o.ret})
 		case o.outcome == Absent:
 			all = append(all, step{op: o, what: none, call: o.call, ret: o.ret})

@@ -39,7 +39,7 @@ const (
 	OK         Outcome = iota + 1 // acknowledged
 	Refused                       // an error that promises that nothing was written
 	Unknown                       // it may have been done, or may yet be
-	Absent                        // there was no session, or none for this token any more
+	Absent                        // there was no session (any more), or none for this token; nothing is left of a write
 	Superseded                    // the token was recognised as one that Rotate has replaced
 	outcomes
 )

@@ -156,15 +156,18 @@ func (h *History) served(ops []*Op, m mark) (took time.Duration, tried, served b
 	if len(ops) == 0 || ops[0].call.seq > m.seq {
 		return 0, false, false // it did not exist yet
 	}
-	for _, o := range ops {
+	first := time.Duration(0)
+	for _, o := range ops { // as they began
 		if o.kind == View || o.ret.seq < m.seq && o.ret.seq != 0 {
 			continue
 		}
-		tried = true
+		if !tried {
+			tried, first = true, o.call.at
+		}
 		if o.outcome == Refused || o.outcome == Unknown || o.outcome == 0 {
 			continue
 		}
-		if d := o.ret.at - m.at; !served || d < took {
+		if d := o.ret.at - max(m.at, first); !served || d < took {
 			took, served = d, true
 		}
 	}
