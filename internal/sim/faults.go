@@ -1,0 +1,195 @@
+package sim
+
+import (
+	"context"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// Fault is what goes wrong in a simulation, from one second after its start until it heals.
+type Fault struct {
+	Name string
+
+	configure func(c *cluster)
+	run       func(f *trouble) // until f.over
+}
+
+// trouble is a fault under way.
+type trouble struct {
+	*cluster
+	rnd  *rand.Rand
+	ends time.Time
+}
+
+// rest sleeps, and reports false if the fault is over by then.
+func (f *trouble) rest(d time.Duration) bool {
+	left := time.Until(f.ends)
+	time.Sleep(min(d, left))
+	return d < left
+}
+
+// a draws a duration between a half and all of d.
+func (f *trouble) a(d time.Duration) time.Duration { return d/2 + upTo(f.rnd, d/2) }
+
+func (f *trouble) somebody() *node { return f.alive(f.rnd.IntN(size)) }
+
+// everywhere sets the weather of all nodes until the end.
+func (f *trouble) everywhere(w weather) {
+	for i := range size {
+		f.node(i).line.set(w)
+	}
+	f.rest(time.Hour)
+}
+
+// again does something now and then.
+func (f *trouble) again(every time.Duration, do func()) {
+	for f.rest(f.a(every)) {
+		do()
+	}
+}
+
+// Faults are all that can go wrong, one by one and together.
+var Faults = []*Fault{
+	{Name: "none", run: func(*trouble) {}},
+	{Name: "node paused beyond its lease", run: func(f *trouble) {
+		f.again(2*time.Second, f.pauses)
+	}},
+	{Name: "node killed", run: func(f *trouble) {
+		f.again(3*time.Second, f.kills)
+	}},
+	{Name: "client gone while it waits or is served", configure: func(c *cluster) { c.leave = 0.4 }, run: func(*trouble) {}},
+	{Name: "reply lost", run: func(f *trouble) {
+		f.everywhere(weather{delay: 2 * time.Millisecond, loseReply: 0.12})
+	}},
+	{Name: "reply of commits lost", run: func(f *trouble) {
+		// A commit names the channel of all nodes; so do few others.
+		f.everywhere(weather{delay: 2 * time.Millisecond, loseReply: 0.5, lose: func(b string) bool {
+			return strings.Contains(b, prefix+":nodes")
+		}})
+	}},
+	{Name: "request lost", run: func(f *trouble) {
+		f.everywhere(weather{delay: 2 * time.Millisecond, loseRequest: 0.12})
+	}},
+	{Name: "request late, behind its repetition", run: func(f *trouble) {
+		f.everywhere(weather{delay: 2 * time.Millisecond, late: 0.12, slowBy: 2 * time.Second})
+	}},
+	{Name: "slow network", run: func(f *trouble) {
+		f.everywhere(weather{delay: 20 * time.Millisecond, slow: 0.1, slowBy: 2 * time.Second})
+	}},
+	{Name: "outcome unknown until the deadline", run: func(f *trouble) {
+		f.again(time.Second, f.silence)
+	}},
+	{Name: "subscription connection killed", run: func(f *trouble) {
+		f.again(300*time.Millisecond, f.unsubscribe)
+	}},
+	{Name: "half-open link", run: func(f *trouble) {
+		f.again(time.Second, f.swallows)
+	}},
+	{Name: "all messages lost for a while, others repeated", run: func(f *trouble) {
+		for i := range size {
+			f.node(i).line.set(weather{delay: 2 * time.Millisecond, repeatMessage: 0.3, slowBy: time.Second})
+		}
+		f.again(500*time.Millisecond, f.deafen)
+	}},
+	// Probes are messages like others: what is lost between two that arrive, nobody misses. The age of copies is the bound.
+	{Name: "single messages lost and reordered", configure: func(c *cluster) { c.cfg.MaxCopyAge = 3 * time.Second; c.stale = c.cfg.MaxCopyAge }, run: func(f *trouble) {
+		f.everywhere(weather{delay: 2 * time.Millisecond, dropMessage: 0.2, repeatMessage: 0.2, holdMessage: 0.3, slowBy: time.Second})
+	}},
+	{Name: "Redis restarted, data kept", run: func(f *trouble) {
+		f.again(2*time.Second, func() { f.restart(f.a(time.Second), true) })
+	}},
+	{Name: "Redis restarted, data lost", run: func(f *trouble) {
+		f.again(2*time.Second, func() { f.restart(f.a(time.Second), false) })
+	}},
+	{Name: "scripts flushed", run: func(f *trouble) {
+		f.again(100*time.Millisecond, f.forgetful)
+	}},
+	{Name: "one node cut off", run: func(f *trouble) {
+		f.again(time.Second, f.cuts)
+	}},
+	{Name: "clocks an hour apart", configure: apart, run: func(f *trouble) {
+		f.everywhere(weather{delay: 2 * time.Millisecond, loseReply: 0.02})
+	}},
+	{Name: "all at once", configure: func(c *cluster) {
+		apart(c)
+		c.leave = 0.05
+	}, run: func(f *trouble) {
+		for i := range size {
+			f.node(i).line.set(weather{
+				delay: 5 * time.Millisecond, slow: 0.02, slowBy: time.Second, loseRequest: 0.01, loseReply: 0.02, hang: 0.005,
+				late: 0.01, repeatMessage: 0.05,
+			})
+		}
+		acts := []func(){
+			f.pauses, f.kills, f.silence, f.unsubscribe, f.deafen, f.swallows, f.forgetful, f.cuts,
+			func() { f.restart(f.a(500*time.Millisecond), f.rnd.IntN(4) > 0) },
+		}
+		f.again(time.Second, func() { acts[f.rnd.IntN(len(acts))]() })
+	}},
+}
+
+// apart sets the clocks of the nodes an hour apart from each other, and two of them from that of Redis. Idle timeouts
+// are in use, for they are what a clock could spoil.
+func apart(c *cluster) {
+	c.skews = [size]time.Duration{-time.Hour, 0, time.Hour}
+	c.cfg.IdleTimeout = idle
+}
+
+// idle is longer than any session is left alone, and short enough to be waited for.
+const idle = time.Minute
+
+func (f *trouble) pauses() {
+	ttl := f.cfg.LockTTL
+	f.somebody().pause(ttl + upTo(f.rnd, ttl))
+}
+
+// kills ends a node, and deploys another in its place a while later.
+func (f *trouble) kills() {
+	place := f.rnd.IntN(size)
+	f.kill(place)
+	time.Sleep(f.a(time.Second))
+	if err := f.deploy(place); err != nil {
+		f.problem("deploy a node: %v", err)
+	}
+}
+
+// silence is a time in which nothing that a node sends is answered, although much of it is done.
+func (f *trouble) silence() {
+	l := f.somebody().line
+	l.set(weather{delay: time.Millisecond, hang: 0.9, slowBy: time.Second})
+	f.rest(3 * f.cfg.Timeout)
+	l.heal()
+}
+
+// deafen loses messages for longer than from one probe to the next.
+func (f *trouble) deafen() {
+	probes := f.cfg.MaxStaleness / 4
+	f.somebody().line.deafen(probes + probes/4 + upTo(f.rnd, 4*probes))
+}
+
+func (f *trouble) unsubscribe() {
+	f.somebody().line.reset(func(k *link) bool { return k.subscribed })
+}
+
+func (f *trouble) swallows() {
+	l := f.somebody().line
+	feedOnly := f.rnd.IntN(2) == 0
+	l.change(func(l *line) { l.feedOnly = feedOnly })
+	l.swallow()
+	f.rest(f.a(2 * time.Second))
+	l.heal()
+}
+
+func (f *trouble) cuts() {
+	l := f.somebody().line
+	l.sever()
+	f.rest(f.a(2 * time.Second))
+	l.heal()
+}
+
+func (f *trouble) forgetful() {
+	if err := f.srv.Client().ScriptFlush(context.Background()).Err(); err != nil {
+		f.problem("flush scripts: %v", err)
+	}
+}

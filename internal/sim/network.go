@@ -1,0 +1,166 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+)
+
+var (
+	errRefused     = errors.New("connection refused")
+	errUnreachable = errors.New("host is unreachable")
+)
+
+type dialer = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+// network lies between the nodes and Redis.
+type network struct {
+	seed   uint64
+	server dialer
+	wg     sync.WaitGroup // the goroutines of all links
+
+	mu    sync.Mutex // guards what follows, and the lines
+	down  bool       // Redis is
+	lines []*line
+	links map[*link]struct{}
+}
+
+func newNetwork(seed uint64, server dialer) *network {
+	return &network{seed: seed, server: server, links: make(map[*link]struct{})}
+}
+
+// line is what connects one node with Redis.
+type line struct {
+	net  *network
+	node uint64
+	skew time.Duration // the node's clock is so much behind the server's
+
+	// Guarded by the network's mutex.
+	dials    uint64
+	weather  weather
+	cut      bool      // connections end, and none are made
+	swallows bool      // everything is accepted and nothing arrives
+	frozen   time.Time // until then nothing moves
+	deaf     time.Time // until then messages are lost
+	feedOnly bool      // cut and swallows concern subscriptions only
+}
+
+func (n *network) line(skew time.Duration) *line {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	l := &line{net: n, node: uint64(len(n.lines)), skew: skew}
+	n.lines = append(n.lines, l)
+	return l
+}
+
+// change changes the line under the mutex.
+func (l *line) change(f func(l *line)) {
+	l.net.mu.Lock()
+	defer l.net.mu.Unlock()
+	f(l)
+}
+
+// set changes the weather.
+func (l *line) set(w weather) { l.change(func(l *line) { l.weather = w }) }
+
+// sever ends all connections and makes none until heal.
+func (l *line) sever() {
+	l.change(func(l *line) { l.cut = true })
+	l.reset(func(*link) bool { return true })
+}
+
+// swallow accepts everything and forwards nothing, both ways, until heal.
+func (l *line) swallow() { l.change(func(l *line) { l.swallows = true }) }
+
+// freeze holds everything back for a while.
+func (l *line) freeze(d time.Duration) { l.change(func(l *line) { l.frozen = time.Now().Add(d) }) }
+
+// deafen loses every message to subscribers for a while, as a broken link inside a cluster does.
+func (l *line) deafen(d time.Duration) { l.change(func(l *line) { l.deaf = time.Now().Add(d) }) }
+
+// heal ends what sever, swallow and bad weather do. Connections on which data was lost end.
+func (l *line) heal() {
+	l.change(func(l *line) {
+		l.cut, l.swallows, l.deaf, l.weather = false, false, time.Time{}, weather{delay: time.Millisecond}
+	})
+	l.reset(func(k *link) bool { return k.lossy })
+}
+
+// reset ends the line's connections for which which, called under the mutex, reports true.
+func (l *line) reset(which func(*link) bool) {
+	l.net.reset(func(k *link) bool { return k.line == l && which(k) })
+}
+
+func (n *network) reset(which func(*link) bool) {
+	n.mu.Lock()
+	var found []*link
+	for k := range n.links {
+		if which(k) {
+			found = append(found, k)
+		}
+	}
+	n.mu.Unlock()
+	for _, k := range found {
+		k.abort()
+	}
+}
+
+// stop ends every connection and refuses new ones, as a server does that has died.
+func (n *network) stop() {
+	n.mu.Lock()
+	n.down = true
+	n.mu.Unlock()
+	n.reset(func(*link) bool { return true })
+}
+
+// start lets connections be made again.
+func (n *network) start() {
+	n.mu.Lock()
+	n.down = false
+	n.mu.Unlock()
+}
+
+// open counts the connections there are.
+func (n *network) open() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.links)
+}
+
+// dial connects the node with Redis, for go-redis.
+func (l *line) dial(ctx context.Context, netw, addr string) (net.Conn, error) {
+	n := l.net
+	n.mu.Lock()
+	l.dials++
+	rnd := rand.New(rand.NewPCG(n.seed, l.node<<32|l.dials))
+	takes := l.weather.takes(rnd)
+	if d := time.Until(l.frozen); d > takes {
+		takes = d
+	}
+	if l.swallows && !l.feedOnly {
+		takes = 5 * time.Second // nobody answers
+	}
+	n.mu.Unlock()
+	select {
+	case <-time.After(takes):
+	case <-ctx.Done():
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: ctx.Err()}
+	}
+	n.mu.Lock()
+	refused, cut := n.down, (l.cut || l.swallows) && !l.feedOnly
+	n.mu.Unlock()
+	switch {
+	case refused:
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errRefused}
+	case cut:
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errUnreachable}
+	}
+	far, err := n.server(ctx, netw, addr)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
+	}
+	return l.connect(far, rnd), nil
+}

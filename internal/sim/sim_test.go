@@ -1,0 +1,66 @@
+package sim_test
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/history"
+	"github.com/holdfast-go/holdfast/internal/sim"
+)
+
+var (
+	seed  = flag.Uint64("sim.seed", 0, "simulate this seed alone, and tell what happened")
+	seeds = flag.Uint64("sim.seeds", 12, "how many seeds to simulate of each fault")
+	from  = flag.Uint64("sim.from", 1, "the first of them")
+	ops   = flag.Int("sim.ops", 0, "go on with further seeds until so many operations were checked under each fault")
+)
+
+func simulate(t *testing.T, seed uint64, fault *sim.Fault) *history.Report {
+	t.Helper()
+	var res *sim.Result
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if res, err = sim.Run(seed, fault); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if res == nil {
+		t.FailNow()
+	}
+	report := res.History.Check(30 * time.Second)
+	if !report.OK() || len(res.Problems) > 0 {
+		for _, v := range report.Violations {
+			t.Logf("session %s:\n%s", v.Session, res.History.Trace(v.Session))
+		}
+		t.Errorf("seed %d, %s: %v\nproblems: %q\nagain: go test ./internal/sim -sim.seed %d -run '/%s'",
+			seed, fault.Name, report, res.Problems, seed, fault.Name)
+	}
+	return report
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, fault := range sim.Faults {
+		t.Run(fault.Name, func(t *testing.T) {
+			t.Parallel()
+			if *seed != 0 {
+				t.Log(simulate(t, *seed, fault))
+				return
+			}
+			var row history.Row
+			for s := *from; s < *from+*seeds || row.Operations < *ops; s++ {
+				t.Run(fmt.Sprint(s), func(t *testing.T) {
+					r := simulate(t, s, fault)
+					row = row.Plus(r.Row(fault.Name, "bubble"))
+				})
+			}
+			t.Logf("%+v", row)
+			if err := row.Append(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
