@@ -17,6 +17,7 @@ type proof struct {
 	base   time.Time  // silence is counted from here
 	number uint64     // of the newest round, over all lives
 	rounds []round    // under way, oldest first
+	gap    time.Time  // when a round was sent that came back before an older one: not proven until mended
 	proven chan struct{}
 	lag    time.Duration // that the newest complete round took
 
@@ -53,7 +54,7 @@ func (p *proof) lose() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	proven := !p.fresh.IsZero()
-	p.live, p.fresh, p.base, p.rounds, p.masters = false, time.Time{}, time.Time{}, nil, nil
+	p.live, p.fresh, p.base, p.gap, p.rounds, p.masters = false, time.Time{}, time.Time{}, time.Time{}, nil, nil
 	if proven {
 		p.proven = make(chan struct{})
 	}
@@ -107,32 +108,55 @@ func (p *proof) sentTo(number uint64, masters []string, now time.Time) (changed 
 	return false
 }
 
-// heard takes a probe that came back. One of an earlier life finds no round.
-func (p *proof) heard(number uint64, master int, now time.Time) {
+// heard takes a probe that came back. One of an earlier life finds no round. It
+// reports whether messages may have been lost: then whoever depends on them has
+// to forget everything before mend is called.
+func (p *proof) heard(number uint64, master int, now time.Time) (gap bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.rounds {
 		if p.rounds[i].number == number {
 			p.rounds[i].returned[master] = struct{}{}
 			p.settle(i, now)
-			return
+			break
 		}
+	}
+	return !p.gap.IsZero()
+}
+
+// mend counts the round that came back behind a gap: all was forgotten since.
+func (p *proof) mend() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.gap.IsZero() {
+		p.prove(p.gap)
+		p.gap = time.Time{}
 	}
 }
 
-// settle draws the conclusion if round i is complete. The rounds before it
-// could only prove less.
+// settle draws the conclusion if round i is complete. What is published in
+// order arrives in order. So a round before it that is still under way was lost,
+// and messages with it, or was not published in time, which looks the same.
 func (p *proof) settle(i int, now time.Time) {
 	if !p.rounds[i].complete() {
 		return
 	}
+	sent := p.rounds[i].sent
+	p.rounds = p.rounds[i+1:]
+	p.base = sent // the subscription is not silent
+	p.lag = now.Sub(sent)
+	if i > 0 || !p.gap.IsZero() {
+		p.gap = sent
+		return
+	}
+	p.prove(sent)
+}
+
+func (p *proof) prove(fresh time.Time) {
 	if p.fresh.IsZero() {
 		close(p.proven)
 	}
-	p.fresh = p.rounds[i].sent
-	p.base = p.fresh
-	p.lag = now.Sub(p.fresh)
-	p.rounds = p.rounds[i+1:]
+	p.fresh = fresh
 }
 
 // freshAsOf returns the proven moment, or zero if there is none within the

@@ -41,15 +41,37 @@ func TestProof(t *testing.T) {
 		p.heard(1, 0, at(3))
 		want(t, p, 0, time.Time{})
 	})
-	t.Run("newest wins, in any order", func(t *testing.T) {
+	t.Run("newest wins, once all before the gap is forgotten", func(t *testing.T) {
 		t.Parallel()
 		p := newLife(t)
 		one, two := begin(t, p, 1, 1), begin(t, p, 2, 1)
+		if !p.heard(two, 0, at(3)) {
+			t.Fatal("no gap, although the probe before is missing")
+		}
+		want(t, p, 3, time.Time{})
+		p.mend()
+		want(t, p, 3, at(2))
+		if p.heard(one, 0, at(3)) {
+			t.Fatal("another gap")
+		}
 		p.heard(two, 0, at(3))
 		want(t, p, 3, at(2))
-		p.heard(one, 0, at(3))
-		p.heard(two, 0, at(3))
-		want(t, p, 3, at(2))
+	})
+	t.Run("a gap that shows once the masters are known", func(t *testing.T) {
+		t.Parallel()
+		p := newLife(t)
+		p.heard(begin(t, p, 1, 1), 0, at(1))
+		begin(t, p, 2, 0)
+		three, four := begin(t, p, 3, 0), begin(t, p, 4, 1)
+		p.heard(three, 0, at(4))
+		p.sentTo(three, []string{"a"}, at(4))
+		want(t, p, 5, at(1))
+		if !p.heard(four, 0, at(5)) {
+			t.Fatal("no gap")
+		}
+		want(t, p, 5, at(1))
+		p.mend()
+		want(t, p, 5, at(4))
 	})
 	t.Run("every master once", func(t *testing.T) {
 		t.Parallel()

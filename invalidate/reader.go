@@ -196,6 +196,10 @@ func (f *Feed) handle(ctx context.Context, payload string) {
 		f.cfg.OnGrant(m.Token)
 	case m.Kind == KindProbe && m.Instance == f.instance:
 		f.counters.probesReturned.Add(1)
-		f.proof.heard(m.Round, m.Master, time.Now())
+		if f.proof.heard(m.Round, m.Master, time.Now()) {
+			f.cfg.Logger.WarnContext(ctx, "feed lost a probe, and perhaps other messages")
+			f.cfg.OnForget()
+			f.proof.mend()
+		}
 	}
 }
