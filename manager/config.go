@@ -172,7 +172,8 @@ type Config struct {
 	MaxStaleness time.Duration
 
 	// MaxCopyAge is after how long a local copy is checked against Redis even if nothing was heard, since a server
-	// that is flushed or evicts a session tells nobody.
+	// that is flushed or evicts a session tells nobody, and a message that a cluster loses between two probes, a quarter
+	// of MaxStaleness apart, is not missed.
 	//
 	// Defaults to 1 min.
 	MaxCopyAge time.Duration

@@ -11,7 +11,8 @@ import (
 )
 
 // The outcomes of a session. Match them with errors.Is. What an outcome says of the change that a request wanted to
-// make: with ErrOutcomeUnknown it may have been made, with every other one nothing was written.
+// make: with ErrOutcomeUnknown it may have been made, with ErrRemoved nothing is left of it, with every other one
+// nothing was written.
 var (
 	// ErrConflict: another request changed the session since this one opened it, or, in optimistic mode, a key that
 	// this request has read or written. The request may be repeated.
@@ -28,7 +29,8 @@ var (
 	// ErrTooManyWaiters: Config.MaxWaiters requests wait for this session already.
 	ErrTooManyWaiters = lock.ErrTooManyWaiters
 
-	// ErrRemoved: the session was destroyed or revoked since the request opened it. It does not come back.
+	// ErrRemoved: the session was destroyed or revoked since the request opened it. It does not come back. If the answer
+	// to the commit was lost, the change may have been made a moment before, and seen by others until the removal.
 	ErrRemoved = store.ErrRemoved
 
 	// ErrNotFound: there is no session with that ID.
