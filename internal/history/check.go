@@ -44,7 +44,7 @@ func (h *History) Check(timeout time.Duration) *Report {
 	}
 	close(todo)
 	wg.Wait()
-	r.WorstRecovery, r.Unrecovered = h.recovery(sessions)
+	r.WorstRecovery, r.Slowest, r.Unrecovered = h.recovery(sessions)
 	slices.SortFunc(r.Violations, func(a, b Violation) int { return cmp.Compare(a.Session, b.Session) })
 	return r
 }

@@ -24,6 +24,7 @@ type Report struct {
 
 	WorstStaleness time.Duration // of views: how long before it was asked what was shown had ended
 	WorstRecovery  time.Duration // see History.Recovers
+	Slowest        string        // the session that took so long
 	Unrecovered    int           // sessions that were used after a mark and never served
 	Undone         int           // acknowledged writes that a Loss has undone
 }

@@ -130,7 +130,7 @@ func undone(order []step) (n int) {
 
 // recovery is the longest that a session waited, after a mark, for its next acknowledged operation that needs Redis; and
 // how many sessions were used after a mark, but never with success.
-func (h *History) recovery(sessions map[string][]*Op) (worst time.Duration, never int) {
+func (h *History) recovery(sessions map[string][]*Op) (worst time.Duration, slowest string, never int) {
 	for _, m := range h.marks {
 		names := m.sessions
 		if len(names) == 0 {
@@ -139,37 +139,47 @@ func (h *History) recovery(sessions map[string][]*Op) (worst time.Duration, neve
 			}
 		}
 		for _, name := range names {
-			took, tried, served := h.served(sessions[name], m)
+			took, tried, served := served(sessions[name], m)
 			switch {
+			case served && took > worst:
+				worst, slowest = took, name
 			case served:
-				worst = max(worst, took)
 			case tried:
 				never++
 			}
 		}
 	}
-	return worst, never
+	return worst, slowest, never
 }
 
-// served is when a session was first used with success after a mark, and whether anybody tried.
-func (h *History) served(ops []*Op, m mark) (took time.Duration, tried, served bool) {
+// lull is a time in which nobody asks for a session. What comes after it is no waiting.
+const lull = time.Second
+
+// served is how long after a mark a session was used with success, and whether anybody tried.
+func served(ops []*Op, m mark) (took time.Duration, tried, served bool) {
 	if len(ops) == 0 || ops[0].call.seq > m.seq {
 		return 0, false, false // it did not exist yet
 	}
-	first := time.Duration(0)
-	for _, o := range ops { // as they began
+	since, until := m.at, m.at // somebody waits
+	var first moment           // of the successful ones
+	for _, o := range ops {    // as they began
 		if o.kind == View || o.ret.seq < m.seq && o.ret.seq != 0 {
 			continue
 		}
-		if !tried {
-			tried, first = true, o.call.at
+		if served && o.call.seq > first.seq {
+			break
 		}
-		if o.outcome == Refused || o.outcome == Unknown || o.outcome == 0 {
+		if at := max(o.call.at, m.at); !tried || at > until+lull {
+			since = at
+		}
+		tried = true
+		until = max(until, o.ret.at)
+		if o.outcome != OK && o.outcome != Absent && o.outcome != Superseded {
 			continue
 		}
-		if d := o.ret.at - max(m.at, first); !served || d < took {
-			took, served = d, true
+		if !served || o.ret.seq < first.seq {
+			served, first = true, o.ret
 		}
 	}
-	return took, tried, served
+	return first.at - since, tried, served
 }

@@ -18,7 +18,7 @@ var (
 	ops   = flag.Int("sim.ops", 0, "go on with further seeds until so many operations were checked under each fault")
 )
 
-func simulate(t *testing.T, seed uint64, fault *sim.Fault) *history.Report {
+func simulate(t *testing.T, seed uint64, fault *sim.Fault) (*history.Report, *history.History) {
 	t.Helper()
 	var res *sim.Result
 	synctest.Test(t, func(t *testing.T) {
@@ -38,7 +38,7 @@ func simulate(t *testing.T, seed uint64, fault *sim.Fault) *history.Report {
 		t.Errorf("seed %d, %s: %v\nproblems: %q\nagain: go test ./internal/sim -sim.seed %d -run '/%s'",
 			seed, fault.Name, report, res.Problems, seed, fault.Name)
 	}
-	return report
+	return report, res.History
 }
 
 func TestFaults(t *testing.T) {
@@ -47,13 +47,14 @@ func TestFaults(t *testing.T) {
 		t.Run(fault.Name, func(t *testing.T) {
 			t.Parallel()
 			if *seed != 0 {
-				t.Log(simulate(t, *seed, fault))
+				r, h := simulate(t, *seed, fault)
+				t.Logf("%v\nthe slowest session to recover:\n%s", r, h.Trace(r.Slowest))
 				return
 			}
 			var row history.Row
 			for s := *from; s < *from+*seeds || row.Operations < *ops; s++ {
 				t.Run(fmt.Sprint(s), func(t *testing.T) {
-					r := simulate(t, s, fault)
+					r, _ := simulate(t, s, fault)
 					row = row.Plus(r.Row(fault.Name, "bubble"))
 				})
 			}
