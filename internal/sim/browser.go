@@ -58,7 +58,7 @@ func (t *tab) act() {
 		t.create(j, p)
 	case p < 4 && token != "" && t.rotates():
 		t.request(j, history.Rotate, id, token)
-	case p < 5:
+	case p < 5 || t.rnd.Float64() < t.cluster.removes:
 		t.request(j, history.Remove, id, token)
 	case p < 6:
 		t.revoke(j, id)

@@ -36,8 +36,9 @@ type cluster struct {
 	history *history.History
 	wg      sync.WaitGroup // requests, those on dead nodes included
 
-	stale time.Duration // what views may be, if not MaxStaleness
-	leave float64       // share of requests whose client goes away
+	stale   time.Duration // what views may be, if not MaxStaleness
+	leave   float64       // share of requests whose client goes away
+	removes float64       // share of requests that end the session, beyond the usual
 
 	mu       sync.Mutex // guards what follows
 	nodes    [size]*node

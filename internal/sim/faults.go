@@ -71,7 +71,8 @@ var Faults = []*Fault{
 	{Name: "request lost", run: func(f *trouble) {
 		f.everywhere(weather{delay: 2 * time.Millisecond, loseRequest: 0.12})
 	}},
-	{Name: "request late, behind its repetition", run: func(f *trouble) {
+	// Creations are among them, so sessions are removed young.
+	{Name: "request late, behind its repetition", configure: func(c *cluster) { c.removes = 0.1 }, run: func(f *trouble) {
 		f.everywhere(weather{delay: 2 * time.Millisecond, late: 0.12, slowBy: 2 * time.Second})
 	}},
 	{Name: "slow network", run: func(f *trouble) {

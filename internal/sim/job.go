@@ -98,8 +98,8 @@ func child(s *manager.Session) *manager.Session {
 	return k
 }
 
-// store writes what an operation writes over what it saw.
-func store(s *manager.Session, register string, v history.Value) {
+// put writes what an operation writes over what it saw.
+func put(s *manager.Session, register string, v history.Value) {
 	key(register).Set(s, v)
 	if register == first {
 		key(first).Set(child(s), v)
@@ -109,7 +109,7 @@ func store(s *manager.Session, register string, v history.Value) {
 func (j *job) create(s *manager.Session) {
 	j.take()
 	for register, op := range j.ops {
-		store(s, register, op.Next(history.Value{}))
+		put(s, register, op.Next(history.Value{}))
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -132,7 +132,7 @@ func (j *job) change(s *manager.Session, seen map[string]history.Value) {
 		s.Rotate()
 	}
 	for register, op := range j.ops {
-		store(s, register, op.Next(seen[register]))
+		put(s, register, op.Next(seen[register]))
 	}
 }
 

@@ -193,7 +193,7 @@ func (k *link) message(b []byte, w *weather) {
 	switch {
 	case !bytes.Contains(b[:min(len(b), 24)], []byte("\r\nmessage\r\n")):
 		k.in.put(parcel{due: due, data: b}) // a confirmation
-	case p < w.dropMessage:
+	case p < w.dropMessage, w.dropKind != "" && bytes.Contains(b, []byte("\r\n"+w.dropKind)):
 	case p < w.dropMessage+w.repeatMessage:
 		k.in.put(parcel{due: due, data: b})
 		k.in.slip(parcel{due: due.Add(upTo(k.inRnd, w.slowBy)), data: b})
