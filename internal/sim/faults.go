@@ -63,10 +63,7 @@ var Faults = []*Fault{
 		f.everywhere(weather{delay: 2 * time.Millisecond, loseReply: 0.12})
 	}},
 	{Name: "reply of commits lost", run: func(f *trouble) {
-		// A commit names the channel of all nodes; so do few others.
-		f.everywhere(weather{delay: 2 * time.Millisecond, loseReply: 0.5, lose: func(b string) bool {
-			return strings.Contains(b, prefix+":nodes")
-		}})
+		f.everywhere(weather{delay: 2 * time.Millisecond, loseReply: 0.5, lose: isCommit})
 	}},
 	{Name: "request lost", run: func(f *trouble) {
 		f.everywhere(weather{delay: 2 * time.Millisecond, loseRequest: 0.12})
@@ -140,6 +137,9 @@ func apart(c *cluster) {
 // idle is longer than any session is left alone, and short enough to be waited for.
 const idle = time.Minute
 
+// isCommit tells commits and removals from what else is sent: they name the channel of all nodes.
+func isCommit(commands string) bool { return strings.Contains(commands, prefix+":nodes") }
+
 func (f *trouble) pauses() {
 	ttl := f.cfg.LockTTL
 	f.somebody().pause(ttl + upTo(f.rnd, ttl))
@@ -158,8 +158,12 @@ func (f *trouble) kills() {
 // silence is a time in which nothing that a node sends is answered, although much of it is done.
 func (f *trouble) silence() {
 	l := f.somebody().line
-	l.set(weather{delay: time.Millisecond, hang: 0.9, slowBy: time.Second})
-	f.rest(3 * f.cfg.Timeout)
+	w := weather{delay: time.Millisecond, hang: 0.9}
+	if f.rnd.IntN(3) > 0 {
+		w.lose = isCommit // else few requests come so far
+	}
+	l.set(w)
+	f.rest(4 * f.cfg.Timeout)
 	l.heal()
 }
 
