@@ -49,7 +49,7 @@ func (t *tab) act() {
 	if t.rnd.IntN(3) == 0 {
 		j.hold = upTo(t.rnd, 30*time.Millisecond)
 	}
-	if t.rnd.IntN(60) == 0 {
+	if t.rnd.IntN(60) == 0 && !t.cluster.quick {
 		j.hold = upTo(t.rnd, 2*t.cluster.cfg.LockTTL)
 	}
 	p := t.rnd.IntN(100)

@@ -37,6 +37,7 @@ type cluster struct {
 	wg      sync.WaitGroup // requests, those on dead nodes included
 
 	stale   time.Duration // what views may be, if not MaxStaleness
+	quick   bool          // no handler takes long
 	leave   float64       // share of requests whose client goes away
 	removes float64       // share of requests that end the session, beyond the usual
 

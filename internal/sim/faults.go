@@ -55,7 +55,7 @@ var Faults = []*Fault{
 	{Name: "node paused beyond its lease", run: func(f *trouble) {
 		f.again(2*time.Second, f.pauses)
 	}},
-	{Name: "node killed", run: func(f *trouble) {
+	{Name: "node killed", configure: func(c *cluster) { c.quick = true }, run: func(f *trouble) {
 		f.again(3*time.Second, f.kills)
 	}},
 	{Name: "client gone while it waits or is served", configure: func(c *cluster) { c.leave = 0.4 }, run: func(*trouble) {}},

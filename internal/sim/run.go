@@ -17,6 +17,7 @@ type Result struct {
 	Seed     uint64
 	Fault    string
 	History  *history.History // to be checked outside of the bubble
+	Recovers time.Duration    // within which sessions should be served again; 0 if handlers may take longer than that
 	Problems []string         // promises broken that are no matter of order: orphan locks, torn commits, leaks
 }
 
@@ -46,8 +47,20 @@ func Run(seed uint64, fault *Fault) (*Result, error) {
 	clients.Wait()
 	c.settle()
 	c.close()
-	return &Result{Seed: seed, Fault: fault.Name, History: c.history, Problems: c.problems}, nil
+	return &Result{Seed: seed, Fault: fault.Name, History: c.history, Recovers: c.recovers(), Problems: c.problems}, nil
 }
+
+// recovers is how long the dead may keep others waiting: the lock of one lives for as long as its TTL, and if the next
+// in line was on the same node, so does what was granted to it. Who was refused asks again in the next burst.
+func (c *cluster) recovers() time.Duration {
+	if !c.quick {
+		return 0
+	}
+	return c.cfg.LockTTL + min(c.cfg.LockTTL, 2*time.Second) + c.cfg.Timeout + between
+}
+
+// between is the time from one burst to the next.
+const between = 700 * time.Millisecond
 
 // tabs are all clients there are.
 func (c *cluster) tabs(rnd *rand.Rand) (all []*tab) {
@@ -64,7 +77,7 @@ func (c *cluster) tabs(rnd *rand.Rand) (all []*tab) {
 // bursts are the times at which a tab becomes busy. Many tabs do at the same time, as pages do that are loaded.
 func bursts(rnd *rand.Rand, begin, heals time.Time) (when []time.Time) {
 	when = append(when, begin.Add(upTo(rnd, 20*time.Millisecond)))
-	for t := begin.Add(time.Second); t.Before(heals); t = t.Add(700 * time.Millisecond) {
+	for t := begin.Add(time.Second); t.Before(heals); t = t.Add(between) {
 		when = append(when, t.Add(upTo(rnd, 20*time.Millisecond)))
 	}
 	return append(when, heals.Add(time.Millisecond), heals.Add(time.Second+upTo(rnd, time.Second)))

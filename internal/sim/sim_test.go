@@ -33,12 +33,16 @@ func simulate(t *testing.T, seed uint64, fault *sim.Fault) (*history.Report, *hi
 		t.FailNow() // the bubble has said why
 	}
 	report := res.History.Check(time.Minute)
+	if res.Recovers > 0 && report.WorstRecovery > res.Recovers {
+		res.Problems = append(res.Problems, fmt.Sprintf("%v until a session was served, want %v:\n%s",
+			report.WorstRecovery, res.Recovers, res.History.Trace(report.Slowest)))
+	}
 	if !report.OK() || len(res.Problems) > 0 {
 		for _, v := range report.Violations {
 			t.Logf("session %s:\n%s", v.Session, res.History.Trace(v.Session))
 		}
 		run := "TestFaults/" + strings.ReplaceAll(fault.Name, " ", "_") + "$"
-		t.Errorf("seed %d, %s: %v\nproblems: %q\nagain: go test ./internal/sim -sim.seed %d -run '%s'",
+		t.Errorf("seed %d, %s: %v\nproblems: %v\nagain: go test ./internal/sim -sim.seed %d -run '%s'",
 			seed, fault.Name, report, res.Problems, seed, run)
 	}
 	return report, res.History
