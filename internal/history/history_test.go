@@ -261,6 +261,23 @@ func TestCorrectHistoriesPass(t *testing.T) {
 			byID.Saw(next.Next(op.Next(v)))
 			byID.End(OK)
 		},
+		"an add that was seen, whose answer was lost, and whose session was removed": func(s *script) {
+			v := s.create()
+			op := s.begin(history.Add)
+			op.Saw(v)
+			s.do(history.Read, op.Next(v), OK)
+			s.do(history.Remove, op.Next(v), OK)
+			op.End(Absent)
+		},
+		"the same of a rotation": func(s *script) {
+			v := s.create()
+			op := s.begin(history.Rotate)
+			op.Saw(v)
+			s.end(history.Read, Superseded)
+			byID := s.Begin("server", history.Remove, "s", "")
+			byID.End(OK)
+			op.End(Absent)
+		},
 		"removal while another is open": func(s *script) {
 			v := s.create()
 			op := s.begin(history.Add)

@@ -155,7 +155,7 @@ func steps(ops, losses []*Op) (all []step) {
 		case done:
 			all = append(all, step{op: o, call: o.call, ret: o.ret})
 		case o.outcome == Absent && o.saw:
-			if seen[o.id] { // it was done, but the answer was lost, and then it went with the session
+			if seen[o.id] || o.kind == Rotate { // it was done, but the answer was lost, and then it went with the session
 				all = append(all, step{op: o, maybe: true, call: o.call, ret: o.ret})
 			}
 			all = append(all, step{op: o, what: misses, call: o.sawAt, ret: o.ret})
