@@ -49,7 +49,13 @@ func (s *Store) Outlines(ctx context.Context, ids ...string) ([]*Outline, error)
 	}
 	out := make([]*Outline, len(records))
 	for i, a := range answers {
-		if a.names == nil || len(a.names.Val()) == 0 { // it ended between the two questions
+		if a.names == nil {
+			continue
+		}
+		if err := a.names.Err(); err != nil {
+			return nil, rdb.Sort(err)
+		}
+		if len(a.names.Val()) == 0 { // it ended between the two questions
 			continue
 		}
 		out[i] = &Outline{Record: records[i], Keys: valueNames(a.names.Val()), Memory: memory(a.memory)}

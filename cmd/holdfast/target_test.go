@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -226,4 +228,49 @@ func TestSentinel(t *testing.T) {
 	}
 	a.must(t, "watch", "-for", "20ms")
 	a.must(t, "revoke", id, "-yes")
+}
+
+// What docs/operator.md says that a user of the tool needs is enough, and who has less is told so.
+func TestRights(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/operator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rule := regexp.MustCompile(`(?m)^user operator on >CHANGE-ME (.*)$`).FindSubmatch(page)
+	if rule == nil {
+		t.Fatal("docs/operator.md has no rule")
+	}
+	srv := redistest.Start(t)
+	rdb := srv.Client(t)
+	define := func(user string, rules ...string) {
+		args := []any{"ACL", "SETUSER", user, "on", ">" + password}
+		for _, r := range rules {
+			args = append(args, r)
+		}
+		if err := rdb.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	define("operator", strings.Fields(string(rule[1]))...)
+	define("less", append(strings.Fields(string(rule[1])), "-hkeys")...)
+	id, _ := login(t, newReplica(t, rdb, ""), "bob", "x")
+	for _, args := range [][]string{
+		{"ls"}, {"ls", "-user", "bob"}, {"show", id}, {"locks"}, {"watch", "-for", "20ms"}, {"revoke", "-yes", id},
+	} {
+		if args[0] == "ls" {
+			status, _, errs := env(password).holdfast(t.Context(), append(args, "-redis", "redis://less@"+srv.Addr())...)
+			if status != failed || strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "does not let this user do that: NOPERM") {
+				t.Errorf("%v: status %d, errors %q", args, status, errs)
+			}
+		}
+		status, out, errs := env(password).holdfast(t.Context(), append(args, "-redis", "redis://operator@"+srv.Addr())...)
+		if status != succeeded || errs != "" || args[0] == "ls" && len(listed(out)) != 1 {
+			t.Errorf("%v: status %d, errors %q, output\n%s", args, status, errs, out)
+		}
+	}
+	status, out, errs := env(password).holdfast(t.Context(), "doctor", "-redis", "redis://operator@"+srv.Addr())
+	if found := findings(out); status != succeeded || errs != "" || found["scripts"] != "ok" || found["locks"] != "ok" || found["pub/sub"] != "ok" || found["buffers"] != "ok" {
+		t.Errorf("doctor: status %d, errors %q, output\n%s", status, errs, out)
+	}
 }

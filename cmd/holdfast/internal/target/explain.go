@@ -56,14 +56,14 @@ var answers = []struct{ contains, meaning string }{
 }
 
 func diagnosis(where string, cfg Config, err error) string {
-	if _, answer := errors.AsType[redis.Error](err); answer {
+	if answer, ok := errors.AsType[redis.Error](err); ok {
 		for _, a := range answers {
 			if strings.Contains(err.Error(), a.contains) {
 				return where + " " + a.meaning
 			}
 		}
 		if redis.IsPermissionError(err) {
-			return where + " does not let this user do that: " + oneLine(err)
+			return where + " does not let this user do that: " + oneLine(answer)
 		}
 	}
 	var dns *net.DNSError

@@ -73,7 +73,7 @@ func (t *Target) prepare(ctx context.Context) (err error) {
 	if t.Locks, err = lock.NewInspector(t.Client, t.Prefix, t.cfg.Timeout); err != nil {
 		return err
 	}
-	if err := t.Client.Ping(ctx).Err(); err != nil { // opens the connection, so that the clock is asked quickly
+	if err := t.Client.Ping(ctx).Err(); err != nil && !redis.IsPermissionError(err) { // opens the connection, so that the clock is asked quickly
 		return err
 	}
 	sent := time.Now()
