@@ -12,13 +12,13 @@ import (
 )
 
 // Info is what is known about a session beside its values, for a page that shows users where they are logged in. All
-// times are the Redis server's.
+// times are the Redis server's, but that LastSeen in a list counts back from this machine's.
 type Info struct {
 	ID         string
 	User       string
 	Created    time.Time
 	Rotated    time.Time // the last Rotate; Created if there was none
-	LastSeen   time.Time // zero without an idle timeout, since nothing is written for a mere read then
+	LastSeen   time.Time // zero without an idle timeout, or when the session ends before it: nothing tells of a use then
 	Deadline   time.Time // zero if only the idle timeout ends it
 	UserAgent  string    // of the client that began the session, at most 256 bytes
 	RemoteAddr string    // likewise, see Config.TrustedProxies
@@ -79,11 +79,10 @@ func (m *Manager) trusts(addr netip.Addr) bool {
 	return false
 }
 
-// infoOf tells about a record. What lives is the time it lives without further use, negative for ever.
-func infoOf(r *store.Record, now time.Time, lives time.Duration) Info {
-	i := Info{ID: r.ID, User: r.User, Created: r.Created, Rotated: r.Rotated, Deadline: r.Deadline, Version: r.Version}
-	if r.Idle > 0 && lives >= 0 {
-		i.LastSeen = now.Add(lives - r.Idle)
+// infoOf tells about a record that was last used at a time.
+func infoOf(r *store.Record, seen time.Time) Info {
+	i := Info{
+		ID: r.ID, User: r.User, Created: r.Created, Rotated: r.Rotated, LastSeen: seen, Deadline: r.Deadline, Version: r.Version,
 	}
 	var c client
 	if json.Unmarshal([]byte(r.Client), &c) == nil {
@@ -100,7 +99,11 @@ func (s *Session) Info() Info {
 	if s.base == nil {
 		return Info{ID: id, User: user}
 	}
-	i := infoOf(s.base, s.clock.server, s.base.Idle)
+	var seen time.Time
+	if s.base.Idle > 0 {
+		seen = s.clock.server
+	}
+	i := infoOf(s.base, seen)
 	i.User = user
 	return i
 }

@@ -21,7 +21,7 @@ func FuzzClientInfo(f *testing.F) {
 	f.Fuzz(func(t *testing.T, agent, peer, forwarded, stored string) {
 		r := &http.Request{RemoteAddr: peer, Header: http.Header{"User-Agent": {agent}, "X-Forwarded-For": {forwarded, forwarded}}}
 		text := m.clientOf(r)
-		info := infoOf(&store.Record{Client: text}, time.Now(), -1)
+		info := infoOf(&store.Record{Client: text}, time.Now())
 		if len(info.UserAgent) > maxUserAgent || !utf8.ValidString(info.UserAgent) {
 			t.Fatalf("user agent %q", info.UserAgent)
 		}
@@ -31,6 +31,6 @@ func FuzzClientInfo(f *testing.F) {
 				t.Fatalf("address %q: %v", info.RemoteAddr, err)
 			}
 		}
-		_ = infoOf(&store.Record{Client: stored}, time.Now(), -1)
+		_ = infoOf(&store.Record{Client: stored}, time.Now())
 	})
 }

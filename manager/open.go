@@ -71,7 +71,7 @@ func (e *unanswered) Error() string { return fmt.Sprintf("%v: %v", ErrUnavailabl
 
 // Is hides what does not apply.
 func (e *unanswered) Is(target error) bool {
-	return target == ErrUnavailable || target != ErrOutcomeUnknown && errors.Is(e.cause, target) //nolint:errorlint // which one
+	return target == ErrUnavailable || target != ErrOutcomeUnknown && errors.Is(e.cause, target)
 }
 
 // found is what opening a session brought.

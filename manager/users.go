@@ -78,7 +78,7 @@ func infos(records []*store.Record) []Info {
 	out := make([]Info, len(records))
 	now := time.Now()
 	for i, r := range records {
-		out[i] = infoOf(r, now, r.Left)
+		out[i] = infoOf(r, r.Seen(now))
 	}
 	return out
 }
@@ -90,7 +90,7 @@ func (m *Manager) All(ctx context.Context) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		stopped := false
 		err := m.store.Scan(ctx, func(r *store.Record) bool {
-			stopped = !yield(infoOf(r, time.Now(), r.Left), nil)
+			stopped = !yield(infoOf(r, r.Seen(time.Now())), nil)
 			return !stopped
 		})
 		if err != nil && !stopped {
