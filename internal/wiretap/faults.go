@@ -11,6 +11,8 @@ type faults struct {
 	toServer, toClient time.Duration
 	dropNext           int
 	dropIf             func(commands []string) bool
+	dropScript         func(keys []int) bool
+	distort            func(payload string) int
 	dropped            int
 }
 
@@ -20,6 +22,7 @@ func (f *faults) losesReply(t *trip) bool {
 	case f.dropNext > 0:
 		f.dropNext--
 	case f.dropIf != nil && f.dropIf(slices.Clone(t.commands)):
+	case f.dropScript != nil && f.dropScript(slices.Clone(t.keys)):
 	default:
 		return false
 	}
@@ -71,6 +74,22 @@ func (p *Proxy) DropReplyOf(match func(commands []string) bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.faults.dropIf = match
+}
+
+// DropReplyOfScript is DropReplyOf for round trips that scripts are told apart by: match is called with the number of
+// keys of the script that each command runs, or -1 for a command that runs none.
+func (p *Proxy) DropReplyOfScript(match func(keys []int) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults.dropScript = match
+}
+
+// Distort decides for each message that the server publishes to a subscriber how many times it arrives: 0 loses it, 2
+// repeats it. It goes on until Heal or a call with nil. copies must not call the proxy; no two calls of it overlap.
+func (p *Proxy) Distort(copies func(payload string) int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults.distort = copies
 }
 
 // Dropped returns how many replies DropReplies and DropReplyOf have lost so far.

@@ -16,9 +16,10 @@ type link struct {
 	// Guarded by the proxy's mutex.
 	requests    scanner
 	replies     scanner
-	subscribed  bool  // has sent a SUBSCRIBE of some kind
-	lossy       bool  // bytes were swallowed: what follows makes no sense to its receiver
-	losing      bool  // the replies of this trip are being dropped
+	subscribed  bool // has sent a SUBSCRIBE of some kind
+	lossy       bool // bytes were swallowed: what follows makes no sense to its receiver
+	losing      bool // the replies of this trip are being dropped
+	messages    splitter
 	outstanding int   // commands without a reply
 	trip        *trip // the round trip under way, nil between two
 }
@@ -43,7 +44,7 @@ func (l *link) request(b []byte) bool {
 	p := l.proxy
 	p.mu.Lock()
 	p.record.addSent(b)
-	l.requests.feed(b, func(v value) { l.command(v.name) })
+	l.requests.feed(b, l.command)
 	swallow, delay := p.faults.swallow, p.faults.toServer
 	l.lossy = l.lossy || swallow
 	p.mu.Unlock()
@@ -55,9 +56,9 @@ func (l *link) request(b []byte) bool {
 }
 
 // command counts a command as part of the round trip under way, or as the first of a new one.
-func (l *link) command(name string) {
+func (l *link) command(v value) {
 	r := &l.proxy.record
-	switch name {
+	switch v.name {
 	case "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE":
 		l.subscribed = true
 	}
@@ -68,7 +69,7 @@ func (l *link) command(name string) {
 		l.trip = r.begin()
 	}
 	l.outstanding++
-	r.extend(l.trip, name)
+	r.extend(l.trip, v)
 }
 
 // reply notes what the server answered, then passes it on or loses it. The note comes first: once the client has the
@@ -76,6 +77,7 @@ func (l *link) command(name string) {
 func (l *link) reply(b []byte) bool {
 	p := l.proxy
 	p.mu.Lock()
+	between := l.replies.idle()
 	p.record.addReceived(b)
 	if !l.losing && !l.subscribed && l.trip != nil && l.trip.counted {
 		l.losing = p.faults.losesReply(l.trip)
@@ -90,6 +92,7 @@ func (l *link) reply(b []byte) bool {
 	}
 	losing, over := l.losing, l.trip == nil
 	swallow, delay := p.faults.swallow, p.faults.toClient
+	b = l.distort(b, between)
 	l.lossy = l.lossy || swallow
 	p.mu.Unlock()
 
@@ -102,6 +105,27 @@ func (l *link) reply(b []byte) bool {
 	default:
 		return l.deliver(l.client, b, delay)
 	}
+}
+
+// distort loses and repeats messages among what the server sent to a subscriber. Once it has begun on a connection, which
+// it does between two values, it goes on by whole values, whether or not there is still a fault.
+func (l *link) distort(b []byte, between bool) []byte {
+	fault := l.proxy.faults.distort
+	begin := between && l.subscribed && fault != nil
+	if !begin && !l.messages.begun {
+		return b
+	}
+	var out []byte
+	for whole := range l.messages.split(b) {
+		copies := 1
+		if payload, ok := messagePayload(whole); ok && fault != nil {
+			copies = fault(payload)
+		}
+		for range copies {
+			out = append(out, whole...)
+		}
+	}
+	return out
 }
 
 // deliver writes b after the delay. It reports whether it could.

@@ -279,6 +279,54 @@ func TestDropReplyOf(t *testing.T) {
 	}
 }
 
+func TestDropReplyOfScript(t *testing.T) {
+	t.Parallel()
+	b, ctx := setup(t), t.Context()
+	b.proxy.DropReplyOfScript(func(keys []int) bool { return slices.Equal(keys, []int{-1, 2}) })
+	const script = "return redis.call('INCR', KEYS[1])"
+	if err := b.rdb.Eval(ctx, script, []string{"n"}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		p.Ping(ctx)
+		p.Eval(ctx, script, []string{"n", "m"})
+		return nil
+	}); err == nil {
+		t.Fatal("the reply arrived")
+	}
+	b.proxy.Heal()
+	if n, err := b.rdb.Incr(ctx, "n").Result(); err != nil || n != 3 {
+		t.Fatalf("Incr = %d, %v; want 3", n, err)
+	}
+}
+
+func TestDistort(t *testing.T) {
+	t.Parallel()
+	b, ctx := setup(t), t.Context()
+	ps := b.rdb.Subscribe(ctx, "c")
+	defer ps.Close()
+	if _, err := ps.Receive(ctx); err != nil {
+		t.Fatal(err)
+	}
+	b.proxy.Distort(func(payload string) int { return map[string]int{"lost": 0, "once": 1, "twice": 2}[payload] })
+	for _, payload := range []string{"once", "lost", "twice", "lost", "once"} {
+		if err := b.rdb.Publish(ctx, "c", payload).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range []string{"once", "twice", "twice", "once", "healed"} {
+		if want == "healed" {
+			b.proxy.Heal()
+			if err := b.rdb.Publish(ctx, "c", want).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if m, err := ps.ReceiveMessage(ctx); err != nil || m.Payload != want {
+			t.Fatalf("message %d: %v, %v; want %q", i, m, err, want)
+		}
+	}
+}
+
 func TestDelay(t *testing.T) {
 	t.Parallel()
 	b, ctx := setup(t), t.Context()

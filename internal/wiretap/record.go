@@ -3,6 +3,7 @@ package wiretap
 import (
 	"bytes"
 	"slices"
+	"strconv"
 )
 
 // handshake are the commands with which clients set a connection up, once per connection and not once per request.
@@ -11,6 +12,7 @@ var handshake = []string{"HELLO", "AUTH", "CLIENT", "SELECT", "READONLY"}
 // trip is one round trip.
 type trip struct {
 	commands []string
+	keys     []int  // of each command that is a script: how many it has; of others -1
 	counted  bool   // contains a command that is not ignored
 	epoch    uint64 // the number of resets before it
 }
@@ -40,9 +42,11 @@ func (r *record) begin() *trip { return &trip{epoch: r.epoch} }
 
 // extend adds a command to a trip. The trip is counted from its first command that is not ignored; one that began
 // before the last reset belongs to what was forgotten.
-func (r *record) extend(t *trip, name string) {
+func (r *record) extend(t *trip, v value) {
+	name := v.name
 	if !r.countOnly || len(t.commands) < maxUnkept {
 		t.commands = append(t.commands, name)
+		t.keys = append(t.keys, scriptKeys(v))
 	}
 	if t.counted || r.ignored[name] {
 		return
@@ -55,6 +59,18 @@ func (r *record) extend(t *trip, name string) {
 	if !r.countOnly {
 		r.trips = append(r.trips, t)
 	}
+}
+
+// scriptKeys is how many keys the script has that a command runs, and -1 if it runs none.
+func scriptKeys(v value) int {
+	if v.name != "EVALSHA" && v.name != "EVAL" {
+		return -1
+	}
+	n, err := strconv.Atoi(v.keys)
+	if err != nil {
+		return -1
+	}
+	return n
 }
 
 // maxUnkept bounds the commands of a trip that is not kept; predicates of DropReplyOf still see that many.

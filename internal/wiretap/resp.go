@@ -16,6 +16,7 @@ const (
 type value struct {
 	kind byte   // its first byte; 0 for an inline command
 	name string // the first bulk string in it, or the first word of an inline command
+	keys string // the third bulk string in it: of EVAL and EVALSHA, how many keys the script has
 }
 
 // scanner finds where the values of a RESP stream end, whatever the pieces it is fed. It keeps no data but the start
@@ -26,7 +27,7 @@ type scanner struct {
 	bulk   int     // bytes left of it, including its CRLF
 	open   []frame // the aggregates begun, outermost first
 	top    value   // of the value begun
-	named  bool    // top.name is complete
+	bulks  int     // complete bulk strings in it
 	broken bool
 }
 
@@ -70,7 +71,7 @@ func (s *scanner) header(line string, done func(value)) {
 	}
 	kind := line[0]
 	if len(s.open) == 0 {
-		s.top, s.named = value{kind: kind}, false
+		s.top, s.bulks = value{kind: kind}, 0
 	}
 	switch kind {
 	case '+', '-', ':', '_', ',', '#', '(':
@@ -117,13 +118,17 @@ func (s *scanner) aggregate(kind byte, line string, done func(value)) {
 // skipBulk passes over the bytes of a bulk string and returns what follows.
 func (s *scanner) skipBulk(b []byte, done func(value)) []byte {
 	n := min(s.bulk, len(b))
-	if !s.named {
-		text := b[:max(0, min(n, s.bulk-len("\r\n")))]
+	text := b[:max(0, min(n, s.bulk-len("\r\n")))]
+	switch s.bulks {
+	case 0:
 		s.top.name += string(text[:min(len(text), maxName-len(s.top.name))])
+	case 2:
+		s.top.keys += string(text[:min(len(text), maxName-len(s.top.keys))])
 	}
 	s.bulk -= n
 	if s.bulk == 0 {
-		s.inBulk, s.named = false, true
+		s.inBulk = false
+		s.bulks++
 		s.completed(done)
 	}
 	return b[n:]
@@ -143,7 +148,7 @@ func (s *scanner) completed(done func(value)) {
 			return // the value that it describes is still to come
 		}
 	}
-	done(value{kind: s.top.kind, name: strings.ToUpper(s.top.name)})
+	done(value{kind: s.top.kind, name: strings.ToUpper(s.top.name), keys: s.top.keys})
 }
 
 // length parses the number in a header; -1 is RESP2's null.
