@@ -29,8 +29,8 @@ func launcher(ch <-chan launch) {
 	}
 }
 
-// startProcess is cmd.Start for a process that is to die with this one.
-func startProcess(cmd *exec.Cmd) error {
+// Launch is cmd.Start for a process that is to die with this one, where the system offers that.
+func Launch(cmd *exec.Cmd) error {
 	dieWithParent(cmd)
 	result := make(chan error)
 	launches() <- launch{cmd: cmd, result: result}

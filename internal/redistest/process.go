@@ -78,7 +78,7 @@ func (p *process) start() error {
 	}
 	cmd := exec.Command(binary, p.args...)
 	cmd.Dir = p.dir
-	if err := startProcess(cmd); err != nil {
+	if err := Launch(cmd); err != nil {
 		return fmt.Errorf("start %s: %w", binary, err)
 	}
 	exited := make(chan struct{})

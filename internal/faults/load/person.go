@@ -1,0 +1,111 @@
+package load
+
+import (
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/faults/replica"
+	"github.com/holdfast-go/holdfast/internal/history"
+)
+
+// pause keeps a client from asking again at once when it was refused.
+const pause = 20 * time.Millisecond
+
+// enough is how often in a row a tab is told that there is no session before it believes it.
+const enough = 3
+
+// person has one session and one cookie jar for all tabs.
+type person struct {
+	load    *Load
+	name    string
+	session string // its ID
+
+	mu    sync.Mutex // guards token
+	token string
+}
+
+// begin opens the session.
+func (p *person) begin() bool {
+	op := p.load.cfg.History.Begin(p.name, history.Create, "", "")
+	resp, out := p.load.do(op, replica.Request{Mode: "exclusive", Kind: history.Create})
+	if out != history.OK || resp.Token == "" {
+		p.wait()
+		return false
+	}
+	p.token = resp.Token
+	p.session, _, _ = strings.Cut(resp.Token, ".")
+	return true
+}
+
+func (p *person) wait() {
+	select {
+	case <-time.After(pause):
+	case <-p.load.ctx.Done():
+	}
+}
+
+func (p *person) shown() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.token
+}
+
+// tab makes its requests one after the other. One of them, towards the end, ends the session; the others go on and must
+// not bring it back.
+func (p *person) tab(name string) {
+	gone := 0
+	for i := range p.load.cfg.Requests {
+		if p.load.ctx.Err() != nil || gone == enough {
+			return
+		}
+		q := p.choose(i)
+		q.Token = p.shown()
+		op := p.load.cfg.History.Begin(name, q.Kind, p.session, q.Token)
+		resp, out := p.load.do(op, q)
+		if resp.Token != "" {
+			p.mu.Lock()
+			p.token = resp.Token
+			p.mu.Unlock()
+		}
+		switch out {
+		case history.OK:
+			gone = 0
+		case history.Absent:
+			gone++
+		default:
+			p.wait()
+		}
+	}
+}
+
+// choose decides about the next request.
+func (p *person) choose(i int) replica.Request {
+	q := replica.Request{Mode: "exclusive"}
+	switch n := rand.N(4); n {
+	case 0:
+		q.Mode = "optimistic"
+	case 1:
+		q.Mode = "lazy"
+	}
+	if rand.N(10) == 0 {
+		q.Hold = (time.Duration(rand.N(5)) * time.Millisecond).String()
+	}
+	last := i >= p.load.cfg.Requests-2
+	switch n := rand.N(100); {
+	case last && n < 40:
+		q.Kind = history.Remove
+	case n < 45:
+		q.Kind = history.Add
+	case n < 55:
+		q.Kind, q.Blind = history.Set, n%2 == 0
+	case n < 70:
+		q.Kind = history.Read
+	case n < 95:
+		q.Kind, q.Mode = history.View, "readonly"
+	default:
+		q.Kind = history.Rotate
+	}
+	return q
+}
