@@ -336,6 +336,52 @@ func TestWhatIsMeasured(t *testing.T) {
 	}
 }
 
+// What is lost counts if its client was told that it was done.
+func TestWhatIsUndone(t *testing.T) {
+	t.Parallel()
+	for what, c := range map[string]struct {
+		history func(s *script, v history.Value)
+		want    int
+	}{
+		"an acknowledged write": {func(s *script, v history.Value) {
+			s.do(history.Add, v, OK)
+			s.Loss("failover")()
+			s.do(history.Read, v, OK)
+		}, 1},
+		"a write that was seen, but not acknowledged": {func(s *script, v history.Value) {
+			s.do(history.Add, v, Unknown)
+			s.do(history.Read, history.Value{N: 1, By: 2}, OK)
+			s.Loss("failover")()
+			s.do(history.Read, v, OK)
+		}, 0},
+		"a session": {func(s *script, v history.Value) {
+			s.do(history.Add, v, OK)
+			s.Loss("failover")()
+			s.end(history.Read, Absent)
+		}, 2},
+		"a removal": {func(s *script, v history.Value) {
+			s.end(history.Remove, OK)
+			s.Loss("failover")()
+			s.do(history.Read, v, OK)
+		}, 1},
+		"nothing": {func(s *script, _ history.Value) {
+			s.end(history.Remove, OK)
+			s.Loss("failover")()
+			s.end(history.Read, Absent)
+		}, 0},
+		"everything": {func(s *script, _ history.Value) {
+			s.Wipe("flush")()
+			s.end(history.Read, Absent)
+		}, 1},
+	} {
+		s := newScript()
+		c.history(s, s.create())
+		if r := s.Check(10 * time.Second); !r.OK() || r.Undone != c.want {
+			t.Errorf("%s: %d undone, want %d; %v", what, r.Undone, c.want, r)
+		}
+	}
+}
+
 func TestOutcomeOf(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]history.Outcome{

@@ -1,6 +1,9 @@
 package history
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // span is the time during which a session was in one state. Its real start is not before start, and its real end not
 // after end; so nobody is accused who might be right.
@@ -105,23 +108,35 @@ func (p *partition) limit(o *Op) time.Duration {
 	return c.MaxStaleness
 }
 
-// undone counts the acknowledged writes that were gone after a loss.
+// undone counts the acknowledged writes and removals that were gone after a loss.
 func undone(order []step) (n int) {
+	var written []step
+	drop := func(last int) {
+		for _, st := range written[last:] {
+			if !st.maybe {
+				n++
+			}
+		}
+		written = written[:last]
+	}
 	var s state
-	var written []int64
 	for _, st := range order {
 		if s.status == lost {
-			f := s.found(st)
-			if f.status == live {
-				for len(written) > 0 && written[len(written)-1] != f.By {
-					written = written[:len(written)-1]
-					n++
-				}
+			found := s.found(st)
+			switch last := len(written); {
+			case found.status == live:
+				drop(1 + slices.IndexFunc(written, func(w step) bool { return w.op.kind != Remove && w.op.id == found.By }))
+			case found.status == removed && (last == 0 || written[last-1].op.kind != Remove):
+				drop(0)
 			}
 		}
 		next, _ := s.after(st)
-		if next.status == live && next.Value != s.Value {
-			written = append(written, next.By)
+		switch {
+		case st.op.kind == wipe && s.status == live:
+			drop(0)
+		case st.op.kind == loss, st.op.kind == wipe:
+		case st.what == does && next != s:
+			written = append(written, st)
 		}
 		s = next
 	}
