@@ -112,6 +112,49 @@ func (s *Sentinel) sentinelsAgree(ctx context.Context) error {
 	return nil
 }
 
+// Name is what the sentinels call the set.
+func (s *Sentinel) Name() string { return masterName }
+
+// Addrs are the addresses of the sentinels.
+func (s *Sentinel) Addrs() []string {
+	addrs := make([]string, len(s.Sentinels))
+	for i, server := range s.Sentinels {
+		addrs[i] = server.Addr()
+	}
+	return addrs
+}
+
+// AwaitInStep waits until every other server is a replica of the primary and has all its data. Servers that were killed
+// must have been restarted.
+func (s *Sentinel) AwaitInStep(tb testing.TB, primary *Server) {
+	tb.Helper()
+	await(tb, "replicas in step with "+primary.Addr(), func(ctx context.Context) error {
+		for _, server := range s.Servers {
+			if server == primary {
+				continue
+			}
+			if err := replicaOf(ctx, server, primary.p.port); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// replicaOf is nil when a server is a replica in step with the primary on that port.
+func replicaOf(ctx context.Context, server *Server, port int) error {
+	rdb := redis.NewClient(probeOptions(server.Addr()))
+	defer rdb.Close()
+	role, err := rdb.Do(ctx, "ROLE").Slice()
+	if err != nil {
+		return err
+	}
+	if len(role) < 3 || role[0] != "slave" || role[2] != int64(port) {
+		return fmt.Errorf("%s is no replica of it: %v", server.Addr(), role)
+	}
+	return linkUp(ctx, server)
+}
+
 // Client returns a new client that follows the primary. It is closed with tb.
 func (s *Sentinel) Client(tb testing.TB, tune ...func(*redis.FailoverOptions)) redis.UniversalClient {
 	tb.Helper()
