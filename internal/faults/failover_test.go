@@ -20,10 +20,11 @@ func TestFailover(t *testing.T) {
 		r.Undone, s.history.Len())
 }
 
-// With WaitReplicas none is lost.
+// With all replicas in WaitReplicas none is lost. One of two would not do: the sentinels may promote the other one, since
+// what they know of how far each has come may be seconds old.
 func TestFailoverWithWaitReplicas(t *testing.T) {
 	t.Parallel()
-	_, r := failover(t, "failover (Sentinel), WaitReplicas 1", 1)
+	_, r := failover(t, "failover (Sentinel), WaitReplicas 2", 2)
 	if r.Undone > 0 {
 		t.Errorf("%d acknowledged writes are gone", r.Undone)
 	}
@@ -53,14 +54,17 @@ func failover(t *testing.T, fault string, wait int) (*site, *history.Report) {
 		promoted := set.AwaitPromotion(t, primary)
 		t.Logf("%s: promoted after %v", fault, time.Since(start).Round(time.Millisecond))
 		over()
+		if wait > 0 { // nothing is acknowledged before all replicas are back
+			set.Rejoin(t, primary, promoted)
+		}
 		s.history.Recovers()
-		served := s.awaitServed(1)
-		worst = max(worst, served)
-		primary.Restart(t)
-		set.AwaitInStep(t, promoted)
+		worst = max(worst, s.awaitServed(1))
+		if wait == 0 {
+			set.Rejoin(t, primary, promoted)
+		}
 		primary = promoted
 	})
-	s.within("the first success after the promotion", worst, recovery)
+	s.within("the first success after the failover", worst, recovery)
 	return s, s.finish()
 }
 

@@ -26,7 +26,7 @@ type Report struct {
 	WorstRecovery  time.Duration // see History.Recovers
 	Slowest        string        // the session that took so long
 	Unrecovered    int           // sessions that were used after a mark and never served
-	Undone         int           // acknowledged writes and removals that a Loss or a Wipe has undone
+	Undone         int           // acknowledged writes and removals that a Loss or a Wipe has undone for certain
 }
 
 func newReport(ops []*Op) *Report {

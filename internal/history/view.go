@@ -46,7 +46,7 @@ func spans(order []step) []span {
 // ages checks what views were shown against the order in which the session changed.
 func (p *partition) ages(order []step) {
 	all := spans(order)
-	p.undone = undone(order)
+	p.undone = p.undoing()
 	for _, o := range p.ops {
 		if o.kind != View || o.outcome != OK && o.outcome != Absent && o.outcome != Superseded || o.outcome == OK && !o.saw {
 			continue
@@ -108,39 +108,59 @@ func (p *partition) limit(o *Op) time.Duration {
 	return c.MaxStaleness
 }
 
-// undone counts the acknowledged writes and removals that were gone after a loss.
-func undone(order []step) (n int) {
-	var written []step
-	drop := func(last int) {
-		for _, st := range written[last:] {
-			if !st.maybe {
-				n++
+// undoing counts the acknowledged writes and removals that a loss has undone for certain: an operation that began after
+// the loss was shown what they had been based on, or that there is no session, although nobody can have removed it.
+func (p *partition) undoing() int {
+	if len(p.losses) == 0 {
+		return 0
+	}
+	byID := make(map[int64]*Op, len(p.ops))
+	for _, o := range p.ops {
+		byID[o.id] = o
+	}
+	basedOn := func(o *Op, id int64) bool {
+		for o != nil && o.saw {
+			if o.seen.By == id {
+				return true
+			}
+			o = byID[o.seen.By]
+		}
+		return false
+	}
+	undone := make(map[int64]bool)
+	for _, o := range p.ops {
+		lost := p.lossBefore(o)
+		gone := !o.saw && o.outcome == Absent && !p.removedBefore(o)
+		if lost == nil || o.kind == View || !o.saw && !gone {
+			continue
+		}
+		for _, w := range p.ops {
+			if w.outcome != OK || w.ret.seq > lost.ret.seq || w.kind == Read || w.kind == View {
+				continue
+			}
+			if gone || w.kind == Remove || w.id != o.seen.By && basedOn(w, o.seen.By) {
+				undone[w.id] = true
 			}
 		}
-		written = written[:last]
 	}
-	var s state
-	for _, st := range order {
-		if s.status == lost {
-			found := s.found(st)
-			switch last := len(written); {
-			case found.status == live:
-				drop(1 + slices.IndexFunc(written, func(w step) bool { return w.op.kind != Remove && w.op.id == found.By }))
-			case found.status == removed && (last == 0 || written[last-1].op.kind != Remove):
-				drop(0)
-			}
+	return len(undone)
+}
+
+// lossBefore is the last loss that was over when an operation began, or nil.
+func (p *partition) lossBefore(o *Op) (last *Op) {
+	for _, l := range p.losses {
+		if l.ret.seq != 0 && l.ret.seq < o.call.seq {
+			last = l
 		}
-		next, _ := s.after(st)
-		switch {
-		case st.op.kind == wipe && s.status == live:
-			drop(0)
-		case st.op.kind == loss, st.op.kind == wipe:
-		case st.what == does && next != s:
-			written = append(written, st)
-		}
-		s = next
 	}
-	return n
+	return last
+}
+
+// removedBefore reports whether somebody may have removed the session before an operation has ended.
+func (p *partition) removedBefore(o *Op) bool {
+	return slices.ContainsFunc(p.ops, func(r *Op) bool {
+		return r.kind == Remove && r.outcome != Refused && r.outcome != Absent && r.call.seq < o.ret.seq
+	})
 }
 
 // recovery is the longest that a session waited, after a mark, for its next acknowledged operation that needs Redis; and

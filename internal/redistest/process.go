@@ -132,7 +132,7 @@ func (p *process) diagnose(err error) error {
 	if strings.Contains(string(log), "Address already in use") {
 		err = errors.Join(err, errPortTaken)
 	}
-	const enough = 2000
+	const enough = 4000
 	return fmt.Errorf("redis on %s: %w; its log ends:\n%s", p.addr(), err, log[max(0, len(log)-enough):])
 }
 

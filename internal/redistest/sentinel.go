@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -16,8 +17,8 @@ import (
 // masterName is what the sentinels call the set that they watch.
 const masterName = "holdfast"
 
-// Sentinel is a primary with two replicas, and three sentinels that promote a replica when the primary is gone for half
-// a second.
+// Sentinel is a primary with two replicas, and three sentinels that promote a replica when the primary is gone for two
+// seconds. They take new connections after a promotion, which takes one; with less they would promote for no reason.
 type Sentinel struct {
 	Servers   []*Server // the primary of the start, then its replicas
 	Sentinels []*Server
@@ -27,7 +28,7 @@ type Sentinel struct {
 // which takes some seconds. They end with tb.
 func StartSentinel(tb testing.TB) *Sentinel {
 	tb.Helper()
-	return startSentinel(tb, "500")
+	return startSentinel(tb, "2000")
 }
 
 // startSentinel takes the milliseconds after which a server that does not answer is taken for dead.
@@ -67,7 +68,12 @@ func startOneSentinel(tb testing.TB, primaryPort int, downAfter string) *Server 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	tb.Cleanup(p.kill)
+	tb.Cleanup(func() {
+		p.kill()
+		if tb.Failed() {
+			tb.Log(p.diagnose(errors.New("the test has failed"))) // what the sentinels did may be the reason
+		}
+	})
 	return &Server{p: p}
 }
 
@@ -124,21 +130,25 @@ func (s *Sentinel) Addrs() []string {
 	return addrs
 }
 
-// AwaitInStep waits until every other server is a replica of the primary and has all its data. Servers that were killed
-// must have been restarted.
-func (s *Sentinel) AwaitInStep(tb testing.TB, primary *Server) {
+// Rejoin starts a primary that was killed and replaced again, as a replica of its successor, and waits until all servers
+// are in step. The sentinels would do the same, but take their time.
+func (s *Sentinel) Rejoin(tb testing.TB, old, primary *Server) {
 	tb.Helper()
-	await(tb, "replicas in step with "+primary.Addr(), func(ctx context.Context) error {
-		for _, server := range s.Servers {
-			if server == primary {
-				continue
-			}
-			if err := replicaOf(ctx, server, primary.p.port); err != nil {
-				return err
-			}
+	follow := func(server *Server) func(context.Context) error {
+		return func(ctx context.Context) error { return replicaOf(ctx, server, primary.p.port) }
+	}
+	for _, server := range s.Servers { // first, or those that still ask the old one would find it empty
+		if server != primary && server != old {
+			await(tb, "a replica in step with "+primary.Addr(), follow(server))
 		}
-		return nil
-	})
+	}
+	old.Restart(tb)
+	rdb := redis.NewClient(probeOptions(old.Addr()))
+	defer rdb.Close()
+	if err := rdb.ReplicaOf(tb.Context(), "127.0.0.1", strconv.Itoa(primary.p.port)).Err(); err != nil {
+		tb.Fatal(err)
+	}
+	await(tb, "the old primary in step with "+primary.Addr(), follow(old))
 }
 
 // replicaOf is nil when a server is a replica in step with the primary on that port.

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/faults/replica"
@@ -19,16 +20,17 @@ const enough = 3
 // person has one session and one cookie jar for all tabs.
 type person struct {
 	load    *Load
-	name    string
-	session string // its ID
+	session string      // its ID
+	removed atomic.Bool // by one of the tabs
+	gone    atomic.Bool // a tab believes so
 
 	mu    sync.Mutex // guards token
 	token string
 }
 
 // begin opens the session.
-func (p *person) begin() bool {
-	op := p.load.cfg.History.Begin(p.name, history.Create, "", "")
+func (p *person) begin(who string) bool {
+	op := p.load.cfg.History.Begin(who, history.Create, "", "")
 	resp, out := p.load.do(op, replica.Request{Mode: "exclusive", Kind: history.Create})
 	if out != history.OK || resp.Token == "" {
 		p.wait()
@@ -36,6 +38,7 @@ func (p *person) begin() bool {
 	}
 	p.token = resp.Token
 	p.session, _, _ = strings.Cut(resp.Token, ".")
+	p.load.sessions.Add(1)
 	return true
 }
 
@@ -55,12 +58,9 @@ func (p *person) shown() string {
 // tab makes its requests one after the other. One of them, towards the end, ends the session; the others go on and must
 // not bring it back.
 func (p *person) tab(name string) {
-	gone := 0
-	for i := range p.load.cfg.Requests {
-		if p.load.ctx.Err() != nil || gone == enough {
-			return
-		}
-		q := p.choose(i)
+	missing := 0
+	for made := 0; made < p.load.cfg.Requests && p.load.ctx.Err() == nil; {
+		q := p.choose(made)
 		q.Token = p.shown()
 		op := p.load.cfg.History.Begin(name, q.Kind, p.session, q.Token)
 		resp, out := p.load.do(op, q)
@@ -69,11 +69,20 @@ func (p *person) tab(name string) {
 			p.token = resp.Token
 			p.mu.Unlock()
 		}
+		if out != history.Refused || resp.Error == "conflict" { // others are asked for again, so that sessions outlast faults
+			made++
+		}
 		switch out {
 		case history.OK:
-			gone = 0
+			missing = 0
+			if q.Kind == history.Remove && !p.removed.Swap(true) {
+				p.load.removed.Add(1)
+			}
 		case history.Absent:
-			gone++
+			if missing++; missing == enough {
+				p.gone.Store(true)
+				return
+			}
 		default:
 			p.wait()
 		}
@@ -81,9 +90,9 @@ func (p *person) tab(name string) {
 }
 
 // choose decides about the next request.
-func (p *person) choose(i int) replica.Request {
+func (p *person) choose(made int) replica.Request {
 	q := replica.Request{Mode: "exclusive"}
-	switch n := rand.N(4); n {
+	switch rand.N(4) {
 	case 0:
 		q.Mode = "optimistic"
 	case 1:
@@ -92,7 +101,7 @@ func (p *person) choose(i int) replica.Request {
 	if rand.N(10) == 0 {
 		q.Hold = (time.Duration(rand.N(5)) * time.Millisecond).String()
 	}
-	last := i >= p.load.cfg.Requests-2
+	last := made >= p.load.cfg.Requests-2
 	switch n := rand.N(100); {
 	case last && n < 40:
 		q.Kind = history.Remove

@@ -27,6 +27,7 @@ type Config struct {
 	MaxCopyAge   time.Duration
 	Timeout      time.Duration
 	IdleTimeout  time.Duration
+	CacheBytes   int64
 	WaitReplicas int
 	Verbose      bool // log to standard error
 }
@@ -63,6 +64,7 @@ func (c *Config) manager(log *slog.Logger, hooks manager.Hooks) *manager.Config 
 		MaxCopyAge:   c.MaxCopyAge,
 		Timeout:      c.Timeout,
 		IdleTimeout:  c.IdleTimeout,
+		CacheBytes:   c.CacheBytes,
 		WaitReplicas: c.WaitReplicas,
 		Hooks:        hooks,
 		ErrorHandler: answerError,
