@@ -6,7 +6,12 @@ SHELL := /bin/bash
 MODULES := $(shell find . -name go.mod -not -path '*/.*' -exec dirname {} \; | sort)
 export GOWORK := off
 
-.PHONY: help test race topologies bench1 style lint deps fuzz-short ci
+# How many operations make proof checks under each fault, and how long and with how many sessions make soak runs.
+PROOF ?= 25000
+SOAK ?= 10m
+SESSIONS ?= 20000
+
+.PHONY: help test race topologies bench1 proof soak style lint deps fuzz-short ci
 
 help:       ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-11s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -22,6 +27,16 @@ topologies: ## the tests of the library behind Sentinel and on a cluster
 
 bench1:     ## every benchmark once, so that none rots
 	@set -e; for m in $(MODULES); do (cd $$m && go test -run='^$$' -bench=. -benchtime=1x ./...); done
+
+proof:      ## every fault with PROOF=25000 operations each, in a bubble and on real servers; ends with the table
+	@export HOLDFAST_REQUIRE_REDIS=1 HOLDFAST_PROOF_FILE=$$(mktemp); failed=0; \
+	go test -count=1 -timeout 0 ./internal/sim -run '^TestFaults$$' -sim.ops $(PROOF) || failed=1; \
+	go test -count=1 -timeout 0 ./internal/faults -faults.ops $(PROOF) || failed=1; \
+	go run ./internal/proof -each 20000 -total 1000000 $$HOLDFAST_PROOF_FILE || failed=1; \
+	rm -f $$HOLDFAST_PROOF_FILE; exit $$failed
+
+soak:       ## faults at random for SOAK=10m, on SESSIONS=20000 sessions at eight replicas
+	@HOLDFAST_REQUIRE_REDIS=1 go test -count=1 -timeout 0 -v ./internal/soak -soak.for $(SOAK) -soak.sessions $(SESSIONS)
 
 style:      ## formatting, vet, modernisers, tidiness
 	@.ci/run style

@@ -39,13 +39,13 @@ func failover(t *testing.T, fault string, wait int) (*site, *history.Report) {
 	primary := set.Primary(t)
 	var worst time.Duration
 	s.during(2, func(int) {
-		over := s.history.Loss("failover")
 		for _, other := range set.Servers {
 			if other != primary {
 				other.Pause() // so that it lags when it takes over
 			}
 		}
 		s.awaitEnded(people * tabs)
+		over := s.history.Loss("failover")
 		primary.Kill()
 		for _, other := range set.Servers {
 			other.Resume()
