@@ -34,7 +34,7 @@ type printing struct{ m *testing.M }
 func (p printing) Run() int {
 	code := p.m.Run()
 	if len(table.rows) > 0 {
-		fmt.Println()
+		fmt.Fprintln(os.Stdout)
 		history.Table(os.Stdout, table.rows)
 	}
 	return code

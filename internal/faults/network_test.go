@@ -202,16 +202,12 @@ var view = replica.Request{Mode: "readonly", Kind: history.View}
 
 // stale lets one replica change a session of which another one, whose subscription is broken, has a copy, and reads at
 // the latter until it no longer trusts its copy. The history judges what it was shown.
-func (s *site) stale(u *user, broken, other int) (shown int) {
+func (s *site) stale(u *user, broken, other int) {
 	s.t.Helper()
 	u.ask(s.t.Context(), s.replicas[other], add)
 	start := time.Now()
-	for {
-		a := u.ask(s.t.Context(), s.replicas[broken], view)
-		if !a.Local {
-			return shown
-		}
-		shown++
+	for u.ask(s.t.Context(), s.replicas[broken], view).Local {
+		time.Sleep(time.Millisecond)
 		if time.Since(start) > stalled {
 			s.t.Fatalf("%s: a copy was used for %v without proof", s.fault, stalled)
 		}

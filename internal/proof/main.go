@@ -28,8 +28,8 @@ func run(w io.Writer, file string, each, total int) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
 	rows, err := history.Rows(f)
+	_ = f.Close() // it was only read
 	if err != nil {
 		return err
 	}

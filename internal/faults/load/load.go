@@ -5,6 +5,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -132,9 +133,7 @@ func (l *Load) Errors() map[string]int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all := make(map[string]int, len(l.errors))
-	for name, n := range l.errors {
-		all[name] = n
-	}
+	maps.Copy(all, l.errors)
 	return all
 }
 
