@@ -32,7 +32,7 @@ proof:      ## every fault with PROOF=25000 operations each, in a bubble and on 
 	@export HOLDFAST_REQUIRE_REDIS=1 HOLDFAST_PROOF_FILE=$$(mktemp); failed=0; \
 	go test -count=1 -timeout 0 ./internal/sim -run '^TestFaults$$' -sim.ops $(PROOF) || failed=1; \
 	go test -count=1 -timeout 0 ./internal/faults -faults.ops $(PROOF) || failed=1; \
-	go run ./internal/proof -each 20000 -total 1000000 $$HOLDFAST_PROOF_FILE || failed=1; \
+	go run ./internal/history/table -each 20000 -total 1000000 || failed=1; \
 	rm -f $$HOLDFAST_PROOF_FILE; exit $$failed
 
 soak:       ## faults at random for SOAK=10m, on SESSIONS=20000 sessions at eight replicas

@@ -256,7 +256,11 @@ func (s *site) eventually(what string, ok func() bool) {
 func taps(t *testing.T, server *redistest.Server) (all []*wiretap.Proxy, addrs []string) {
 	t.Helper()
 	for range replicas {
-		p := redistest.Tap(t, server.Addr())
+		p, err := wiretap.Listen(server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = p.Close() })
 		p.CountOnly()
 		all = append(all, p)
 		addrs = append(addrs, p.Addr())

@@ -336,6 +336,20 @@ func TestWhatIsMeasured(t *testing.T) {
 	}
 }
 
+// Only views have seen a write before it was lost, and nobody was told whether it was made.
+func TestAViewOfAWriteThatNobodyKnowsOf(t *testing.T) {
+	t.Parallel()
+	s := newScript()
+	v := s.create()
+	s.do(history.Add, v, Unknown)
+	s.do(history.View, history.Value{N: 1, By: 2}, OK)
+	s.Loss("failover")()
+	s.do(history.Read, v, OK)
+	if r := s.Check(10 * time.Second); !r.OK() {
+		t.Error(r)
+	}
+}
+
 // What is lost counts if its client was told that it was done.
 func TestWhatIsUndone(t *testing.T) {
 	t.Parallel()

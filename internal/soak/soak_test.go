@@ -90,7 +90,11 @@ func start(t *testing.T) *soak {
 	}
 	s.rdb = s.server.Client(t)
 	for i := range replicas {
-		tap := redistest.Tap(t, s.server.Addr())
+		tap, err := wiretap.Listen(s.server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = tap.Close() })
 		tap.CountOnly()
 		s.taps = append(s.taps, tap)
 		s.replicas = append(s.replicas, replica.Start(t, replica.Config{
