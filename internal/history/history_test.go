@@ -341,10 +341,12 @@ func TestAViewOfAWriteThatNobodyKnowsOf(t *testing.T) {
 	t.Parallel()
 	s := newScript()
 	v := s.create()
-	s.do(history.Add, v, Unknown)
-	s.do(history.View, history.Value{N: 1, By: 2}, OK)
-	s.Loss("failover")()
-	s.do(history.Read, v, OK)
+	add, set := s.begin(history.Add), s.begin(history.Set)
+	set.Saw(v)
+	set.End(Unknown)
+	add.Saw(set.Next(v))
+	add.End(Unknown)
+	s.do(history.View, add.Next(set.Next(v)), OK)
 	if r := s.Check(10 * time.Second); !r.OK() {
 		t.Error(r)
 	}
