@@ -164,6 +164,29 @@ func TestRedisIsAway(t *testing.T) {
 	}
 }
 
+// A waiter gives up while Redis is away for longer than the TTL. Its place in the queue is given up all the same, as soon
+// as Redis is back: those behind it do not wait for a grant that nobody answers.
+func TestGivingUpInALongOutage(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		const ttl = 100 * time.Millisecond
+		l, p := tapped(t, s, b, lock.Config{TTL: ttl})
+		holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
+		ctx, cancel := context.WithCancelCause(t.Context())
+		out := make(chan acquired)
+		background(ctx, l, "waiter", out)
+		s.queued(1)
+
+		p.Cut()
+		start := time.Now()
+		cancel(errGone)
+		<-out
+		s.eventually("the TTL is over", func() bool { return time.Since(start) > 2*ttl })
+		p.Heal()
+		s.queued(0)
+		mustRelease(t, holder)
+	})
+}
+
 func mustBeAway(t *testing.T, err error) {
 	t.Helper()
 	mustNotMatch(t, err, lock.ErrTimeout, lock.ErrLost, lock.ErrClosed)

@@ -210,14 +210,24 @@ func (l *Locker) leave(ctx context.Context, key, token string) (held bool, err e
 
 // abandon makes sure, in the background, that a token neither holds the lock nor waits for it.
 func (l *Locker) abandon(key, token string) {
-	l.cleanUps.Go(func() { l.cleanUp(key, token) })
+	l.cleanUps.Go(func() { l.cleanUp(key, token, l.cfg.TTL) })
+}
+
+// abandonQueued is abandon for a token that was told to wait. Its place outlives the lock's TTL, and whoever comes behind
+// it would have to wait for a grant that nobody answers.
+func (l *Locker) abandonQueued(key, token string) {
+	l.cleanUps.Go(func() { l.cleanUp(key, token, l.cfg.queueLife()) })
 }
 
 // abandonAsked is abandon for a token whose last request was not answered. The request may still reach Redis, behind
 // our clean-up; hence a second one, later.
-func (l *Locker) abandonAsked(key, token string) {
+func (l *Locker) abandonAsked(key, token string, waited bool) {
+	life := l.cfg.TTL
+	if waited {
+		life = l.cfg.queueLife()
+	}
 	l.cleanUps.Go(func() {
-		if !l.cleanUp(key, token) {
+		if !l.cleanUp(key, token, life) {
 			return
 		}
 		select {
@@ -228,10 +238,10 @@ func (l *Locker) abandonAsked(key, token string) {
 	})
 }
 
-// cleanUp tries until it succeeds, the lock must have expired, or the Locker stops. It does not argue with an answer: a
-// key of another type stays one.
-func (l *Locker) cleanUp(key, token string) (clean bool) {
-	expired := time.Now().Add(l.cfg.TTL)
+// cleanUp tries until it succeeds, what the token is in must have expired, or the Locker stops. It does not argue with an
+// answer: a key of another type stays one.
+func (l *Locker) cleanUp(key, token string, life time.Duration) (clean bool) {
+	expired := time.Now().Add(life)
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
 		_, err := l.leave(context.WithoutCancel(l.stop), key, token)
 		if err == nil {
@@ -243,7 +253,7 @@ func (l *Locker) cleanUp(key, token string) (clean bool) {
 			l.leftBehind.Add(1)
 		}
 		if answered || stopped || time.Now().After(expired) {
-			l.cfg.Logger.Warn("holdfast: a lock could not be released and ends with its TTL", "id", key, "ttl", l.cfg.TTL,
+			l.cfg.Logger.Warn("holdfast: a lock could not be released and ends with its TTL", "id", key, "ttl", life,
 				"error", err)
 			return false
 		}

@@ -215,7 +215,7 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p
 		sent := time.Now()
 		at, err := l.try(ctx, key, token, waited, rider)
 		if err != nil {
-			l.abandonAsked(key, token)
+			l.abandonAsked(key, token, waited)
 			return nil, cmp.Or(p.over(), err) // a call that was cut short by the caller's context is no fault of Redis'
 		}
 		switch at.Place {
@@ -237,7 +237,7 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p
 			err = p.pause(wake, at.Expiry+jitter(l.cfg.GrantTTL))
 		}
 		if err != nil {
-			l.abandon(key, token)
+			l.abandonQueued(key, token)
 			return nil, err
 		}
 	}
