@@ -101,9 +101,12 @@ func (p *person) choose(made int) replica.Request {
 	if rand.N(10) == 0 {
 		q.Hold = (time.Duration(rand.N(5)) * time.Millisecond).String()
 	}
-	last := made >= p.load.cfg.Requests-2
+	ending := 40 // percent, of the last requests
+	if p.load.cfg.Population > 0 {
+		ending = 5 // most sessions see many visits
+	}
 	switch n := rand.N(100); {
-	case last && n < 40:
+	case n < ending && made >= p.load.cfg.Requests-2:
 		q.Kind = history.Remove
 	case n < 45:
 		q.Kind = history.Add
