@@ -14,13 +14,12 @@ import (
 	"github.com/holdfast-go/holdfast/internal/wiretap"
 )
 
-// The round trips are told apart by how many keys their scripts have: the record, the lock and the queue for an open and
-// a commit; lock and queue for a release; the lock for redislock's Obtain and for a renewal.
+// The round trips are told apart by how many keys their scripts have: record, lock and queue for an open and a commit;
+// lock and queue for a release; the lock for a renewal.
 var trips = map[string]func(keys []int) bool{
-	"open":    func(k []int) bool { return slices.Equal(k, []int{1, 3}) },
-	"commit":  func(k []int) bool { return slices.Equal(k, []int{3}) },
-	"release": func(k []int) bool { return slices.Equal(k, []int{2}) },
-	"renewal": func(k []int) bool { return len(k) > 0 && !slices.ContainsFunc(k, func(n int) bool { return n != 1 }) },
+	"open or commit": func(k []int) bool { return slices.Equal(k, []int{3}) },
+	"release":        func(k []int) bool { return slices.Equal(k, []int{2}) },
+	"renewal":        func(k []int) bool { return len(k) > 0 && !slices.ContainsFunc(k, func(n int) bool { return n != 1 }) },
 }
 
 // losing makes each proxy lose the replies to one in so many round trips of a kind, and returns a function that ends it.
@@ -53,7 +52,7 @@ func dropped(all []*wiretap.Proxy) (n int) {
 // stays behind.
 func TestReplyLost(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []string{"open", "commit", "release"} {
+	for _, kind := range []string{"open or commit", "release"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			srv := redistest.Start(t)
@@ -114,12 +113,12 @@ func TestOutcomeUnknown(t *testing.T) {
 	proxies, addrs := taps(t, redistest.Start(t))
 	s := open(t, "outcome unknown until the deadline", addrs)
 	faults := []func(*wiretap.Proxy){
-		func(p *wiretap.Proxy) { p.DropReplyOfScript(trips["commit"]) }, // written, and never answered
-		func(p *wiretap.Proxy) { p.Swallow(true) },                      // sent, and never arrives
+		func(p *wiretap.Proxy) { p.DropReplyOfScript(trips["open or commit"]) }, // written, and never answered
+		func(p *wiretap.Proxy) { p.Swallow(true) },                              // sent, and never arrives
 		func(p *wiretap.Proxy) { // sent, then the network is gone
 			var once sync.Once
 			p.DropReplyOfScript(func(k []int) bool {
-				if !trips["commit"](k) {
+				if !trips["open or commit"](k) {
 					return false
 				}
 				once.Do(func() { go p.Cut() })
