@@ -269,6 +269,16 @@ func TestCorrectHistoriesPass(t *testing.T) {
 			s.do(history.Remove, op.Next(v), OK)
 			op.End(Absent)
 		},
+		"the same, seen by a view only": func(s *script) {
+			v := s.create()
+			op, remove := s.begin(history.Add), s.begin(history.Remove)
+			remove.Saw(v)
+			op.Saw(v)
+			s.do(history.View, op.Next(v), OK)
+			s.end(history.Read, Absent)
+			op.End(Absent)
+			remove.End(OK)
+		},
 		"the same of a rotation": func(s *script) {
 			v := s.create()
 			op := s.begin(history.Rotate)

@@ -100,7 +100,7 @@ func (s state) after(p step) (state, bool) {
 	s.Value = Next(o.kind, o.id, s.Value)
 	if o.kind == Rotate {
 		s.token = o.issued
-		if p.maybe && s.token == "" {
+		if o.outcome != OK && s.token == "" {
 			s.token = nobodys
 		}
 	}
@@ -135,11 +135,11 @@ var never = moment{math.MaxInt64, math.MaxInt64}
 
 // steps turns the operations of one session into what the model is asked about. Views are not in it; see ages.
 func steps(ops, losses []*Op) (all []step) {
-	seen := make(map[int64]bool, len(ops)) // the operations that took effect for certain
-	gone := false                          // somebody was told that session or token are no more
+	seen := make(map[int64]moment, len(ops)) // when an operation had taken effect for certain
+	gone := false                            // somebody was told that session or token are no more
 	for _, o := range ops {
-		if o.saw {
-			seen[o.seen.By] = true
+		if at, ok := seen[o.seen.By]; o.saw && (!ok || o.sawAt.seq < at.seq) {
+			seen[o.seen.By] = o.sawAt
 		}
 		gone = gone || o.outcome == Absent || o.outcome == Superseded
 	}
@@ -155,7 +155,10 @@ func steps(ops, losses []*Op) (all []step) {
 		case done:
 			all = append(all, step{op: o, call: o.call, ret: o.ret})
 		case o.outcome == Absent && o.saw:
-			if seen[o.id] || o.kind == Rotate { // it was done, but the answer was lost, and then it went with the session
+			// If it was done, the answer was lost, and then it went with the session.
+			if at, ok := seen[o.id]; ok {
+				all = append(all, step{op: o, call: o.call, ret: at})
+			} else if o.kind == Rotate {
 				all = append(all, step{op: o, maybe: true, call: o.call, ret: o.ret})
 			}
 			all = append(all, step{op: o, what: misses, call: o.sawAt, ret: o.ret})
@@ -167,9 +170,13 @@ func steps(ops, losses []*Op) (all []step) {
 		case o.outcome == Superseded:
 			all = append(all, step{op: o, what: old, call: o.call, ret: o.ret})
 		case o.outcome == Refused, o.kind == Read:
-		case seen[o.id] || gone && (o.kind == Remove || o.kind == Rotate):
+		default:
 			// A write that nobody saw was overwritten unseen, or did not happen; that comes to the same.
-			all = append(all, step{op: o, maybe: true, call: o.call, ret: never})
+			if at, ok := seen[o.id]; ok {
+				all = append(all, step{op: o, call: o.call, ret: at})
+			} else if gone && (o.kind == Remove || o.kind == Rotate) {
+				all = append(all, step{op: o, maybe: true, call: o.call, ret: never})
+			}
 		}
 	}
 	for _, o := range losses {
