@@ -163,8 +163,8 @@ func steps(ops, losses []*Op) (all []step) {
 			}
 			all = append(all, step{op: o, what: misses, call: o.sawAt, ret: o.ret})
 		case o.outcome == Absent:
-			if seen[o.id] { // likewise, by one that did not read
-				all = append(all, step{op: o, maybe: true, call: o.call, ret: o.ret})
+			if at, ok := seen[o.id]; ok { // likewise, by one that did not read
+				all = append(all, step{op: o, call: o.call, ret: at})
 			}
 			all = append(all, step{op: o, what: none, call: o.call, ret: o.ret})
 		case o.outcome == Superseded:

@@ -54,8 +54,6 @@ func (p *partition) ages(order []step) {
 		age, ever := age(o, all)
 		limit := p.limit(o)
 		switch {
-		case p.unsure(o):
-			continue // one order is as good as another
 		case !ever:
 			p.violate("a view of what never was: %v", o)
 		case age > limit:
@@ -65,14 +63,6 @@ func (p *partition) ages(order []step) {
 			p.staleness = max(p.staleness, age)
 		}
 	}
-}
-
-// unsure reports whether nobody knows when, if ever, the session was as a view has shown it: the write was not
-// acknowledged. One that only views have seen may stand in the order as if it had not happened.
-func (p *partition) unsure(v *Op) bool {
-	return v.saw && slices.ContainsFunc(p.ops, func(o *Op) bool {
-		return o.id == v.seen.By && o.outcome != OK && o.outcome != Refused && o.call.seq < v.ret.seq
-	})
 }
 
 // age is how long before a view was asked for the state that it was shown had ended at the latest, and whether there was
