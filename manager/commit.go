@@ -219,7 +219,7 @@ func (s *request) writes(rotate store.Rule) *store.Commit {
 
 // expired lists the keys of values that have expired by themselves and were not set anew. Redis still has them.
 func (s *request) expired() (keys []string) {
-	for key := range s.base.Values {
+	for key := range s.base.Values.All() {
 		if _, changed := s.changes[key]; changed {
 			continue
 		}
@@ -241,7 +241,7 @@ func (s *request) checkSize(c *store.Commit) error {
 		size += len(key) + len(w.Data)
 	}
 	if s.base != nil {
-		for key := range s.base.Values {
+		for key := range s.base.Values.All() {
 			if _, changed := s.changes[key]; changed {
 				continue
 			}

@@ -50,7 +50,7 @@ func (s *Session) Merge(ctx context.Context, token string) error {
 		return fmt.Errorf("merge session: %w", ErrCommitted)
 	}
 	s.merged = append(s.merged, merged{f.rec, f.lease})
-	for key, v := range f.rec.Values {
+	for key, v := range f.rec.Values.All() {
 		data, err := s.m.openValue(t.id, key, v.Data)
 		if err != nil {
 			continue // nobody could read it there either

@@ -202,7 +202,7 @@ func (s *request) peek(key string) (store.Value, bool) {
 	if s.base == nil {
 		return store.Value{}, false
 	}
-	v, ok := s.base.Values[key]
+	v, ok := s.base.Values.Get(key)
 	if ok && !v.Expires.IsZero() && !s.clock.now().Before(v.Expires) {
 		return store.Value{}, false
 	}
@@ -214,7 +214,7 @@ func (s *request) stamp(key string) string {
 	if s.base == nil {
 		return ""
 	}
-	return s.base.Values[key].Stamp
+	return s.base.Values.At(key).Stamp
 }
 
 // present reports whether a key has a value in this request. It is called with mu held, and no read.
@@ -287,7 +287,7 @@ func (s *Session) keys() []string {
 		}
 	}
 	if s.base != nil {
-		for name := range s.base.Values {
+		for name := range s.base.Values.All() {
 			add(name)
 		}
 	}

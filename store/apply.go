@@ -1,7 +1,6 @@
 package store
 
 import (
-	"maps"
 	"time"
 )
 
@@ -51,19 +50,15 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 		r.Browser = *c.Browser
 	}
 	if len(c.Set)+len(c.Delete) > 0 {
-		values := make(map[string]Value, len(r.Values)+len(c.Set))
-		maps.Copy(values, r.Values)
+		set := make(map[string]Value, len(c.Set))
 		for key, w := range c.Set {
 			v := Value{Stamp: stamp, Data: w.Data}
 			if w.For > 0 {
 				v.Expires = now.Add(max(time.Millisecond, w.For.Truncate(time.Millisecond)))
 			}
-			values[key] = v
+			set[key] = v
 		}
-		for _, key := range c.Delete {
-			delete(values, key)
-		}
-		r.Values = values
+		r.Values = r.Values.with(set, c.Delete)
 	}
 	r.measure()
 	return r

@@ -271,7 +271,7 @@ func (c *Commit) changesKeys() bool {
 
 func (c *Commit) value(key string) (v Value, there bool) {
 	if c.Base != nil {
-		v, there = c.Base.Values[key]
+		v, there = c.Base.Values.Get(key)
 	}
 	return v, there
 }

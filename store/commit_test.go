@@ -259,7 +259,7 @@ func TestOptimisticCommit(t *testing.T) {
 					return
 				}
 				rec := e.open(t, base.ID)
-				if rec.Values["a"].Data != "2" || rec.Values["c"].Data != "1" || rec.Counter() != 3 {
+				if rec.Values.At("a").Data != "2" || rec.Values.At("c").Data != "1" || rec.Counter() != 3 {
 					t.Errorf("the session is %+v", rec)
 				}
 				if e.field(t, base.ID, "n") != "" {
@@ -286,7 +286,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 							if err != nil {
 								return err
 							}
-							_, err = e.Commit(t.Context(), change(o.Record, "n", o.Record.Values["n"].Data+"x"))
+							_, err = e.Commit(t.Context(), change(o.Record, "n", o.Record.Values.At("n").Data+"x"))
 							if err == nil {
 								break
 							}
@@ -322,7 +322,7 @@ func TestManyKeysInOneCommit(t *testing.T) {
 		next := optimistic(rec, nil)
 		for i := range n - 1 {
 			key := fmt.Sprint(i)
-			next.Checks[key] = rec.Values[key].Stamp
+			next.Checks[key] = rec.Values.At(key).Stamp
 			next.Delete = append(next.Delete, key)
 		}
 		e.commit(t, change(rec, "other", "2")) // so that all of them are checked
@@ -375,7 +375,7 @@ func TestLargeCounter(t *testing.T) {
 		}
 		e.commit(t, change(o.Record, "a", "2"))
 		next := e.open(t, rec.ID)
-		if next.Counter() != 123456789012346 || !strings.HasPrefix(next.Values["a"].Stamp, "123456789012346.") {
+		if next.Counter() != 123456789012346 || !strings.HasPrefix(next.Values.At("a").Stamp, "123456789012346.") {
 			t.Errorf("the session is %+v", next)
 		}
 		if m := got(); len(m) != 1 || !strings.HasSuffix(m[0], " i"+rec.ID+" 123456789012346") {

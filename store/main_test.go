@@ -132,7 +132,7 @@ func change(base *store.Record, pairs ...string) *store.Commit {
 func optimistic(base *store.Record, reads []string, pairs ...string) *store.Commit {
 	c := &store.Commit{ID: base.ID, Mode: store.Keys, Base: base, Set: values(pairs...), Checks: map[string]string{}}
 	for _, key := range slices.AppendSeq(slices.Clone(reads), maps.Keys(c.Set)) {
-		c.Checks[key] = base.Values[key].Stamp
+		c.Checks[key] = base.Values.At(key).Stamp
 	}
 	return c
 }
@@ -171,7 +171,7 @@ func wantValues(t testing.TB, rec *store.Record, pairs ...string) {
 
 func data(rec *store.Record) map[string]string {
 	m := map[string]string{}
-	for key, v := range rec.Values {
+	for key, v := range rec.Values.All() {
 		m[key] = v.Data
 	}
 	return m

@@ -150,8 +150,8 @@ func (m *model) wantExpiry(t *testing.T, e *env, out *store.Committed, rec *stor
 func sameRecord(t testing.TB, got, want *store.Record) {
 	t.Helper()
 	g, w := *got, *want
-	if len(g.Values)+len(w.Values) == 0 {
-		g.Values, w.Values = nil, nil // an empty map and none are the same
+	if g.Values.Len()+w.Values.Len() == 0 {
+		g.Values, w.Values = store.Values{}, store.Values{} // an empty map and none are the same
 	}
 	if !reflect.DeepEqual(g, w) {
 		t.Fatalf("record\n%+v, want\n%+v", g, w)

@@ -48,7 +48,7 @@ func (c *Commit) compare(record *Record) error {
 		return ErrConflict
 	}
 	for key, stamp := range c.Checks {
-		if record.Values[key].Stamp != stamp {
+		if record.Values.At(key).Stamp != stamp {
 			return ErrConflict
 		}
 	}

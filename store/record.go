@@ -27,15 +27,8 @@ type Record struct {
 	KeySet string // stamp of the last commit that added or removed a key
 
 	Left   time.Duration // Peek and Scan only: until it ends without further use; negative for ever
-	Values map[string]Value
+	Values Values
 	size   int
-}
-
-// Value is one key's encoded value.
-type Value struct {
-	Stamp   string    // of the commit that wrote it
-	Expires time.Time // by itself; zero for never
-	Data    string
 }
 
 // Counter is the counting part of the version.
@@ -66,7 +59,7 @@ const (
 // measure sets the size.
 func (r *Record) measure() {
 	n := recordOverhead + len(r.ID) + len(r.Version) + len(r.Hash) + len(r.User) + len(r.Client)
-	for key, v := range r.Values {
+	for key, v := range r.Values.All() {
 		n += valueOverhead + len(key) + len(v.Data)
 	}
 	r.size = n
@@ -75,6 +68,7 @@ func (r *Record) measure() {
 // parseRecord reads the fields of HGETALL.
 func parseRecord(id, version string, fields []any) (*Record, error) {
 	r := &Record{ID: strings.Clone(id), Version: version} // the caller's is part of a request's header
+	var list []keyed
 	if len(fields)%2 != 0 {
 		return nil, fmt.Errorf("%w: an odd number of fields", ErrCorrupt)
 	}
@@ -94,19 +88,21 @@ func parseRecord(id, version string, fields []any) (*Record, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: a value has %w", ErrCorrupt, err)
 		}
-		if r.Values == nil {
-			r.Values = make(map[string]Value, countValues(fields[i:]))
+		if list == nil {
+			list = make([]keyed, 0, countValues(fields[i:]))
 		}
-		r.Values[name[1:]] = v
+		list = append(list, keyed{name[1:], v})
 	}
 	if _, tag, _ := strings.Cut(version, "."); r.Hash == "" || tag == "" || counterOf(version) == 0 {
 		return nil, fmt.Errorf("%w: no secret or no version", ErrCorrupt)
 	}
+	r.Values = Values{list}
+	r.Values.sort()
 	r.measure()
 	return r, nil
 }
 
-// countValues counts the fields that hold values: a map that is made too large stays so.
+// countValues counts the fields that hold values: a list that is made too large stays so.
 func countValues(fields []any) (n int) {
 	for i := 0; i < len(fields); i += 2 {
 		if name, ok := fields[i].(string); ok && name != "" && name[0] == '.' {

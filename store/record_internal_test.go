@@ -86,7 +86,7 @@ func FuzzParseRecord(f *testing.F) {
 		if r.Version != version || r.Counter() == 0 || r.Hash == "" || r.Idle < 0 || r.Size() < len(r.Hash) {
 			t.Fatalf("parseRecord = %+v", r)
 		}
-		for key, v := range r.Values {
+		for key, v := range r.Values.All() {
 			if v.Stamp == "" {
 				t.Fatalf("%q has no stamp", key)
 			}

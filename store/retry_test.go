@@ -61,7 +61,7 @@ func TestLostAnswerOnTheWire(t *testing.T) {
 		rec := e.create(t, "n", "")
 		for i := range 3 {
 			p.DropReplies(1)
-			rec = e.commit(t, change(rec, "n", rec.Values["n"].Data+"x"))
+			rec = e.commit(t, change(rec, "n", rec.Values.At("n").Data+"x"))
 			if rec.Counter() != uint64(i+2) {
 				t.Fatalf("the counter is %d after commit %d", rec.Counter(), i+1)
 			}
@@ -171,7 +171,7 @@ func TestRetryThatWasNeverWritten(t *testing.T) {
 				}
 				if tt.want == nil {
 					e.want(t, base.ID, "a", "mine")
-				} else if !tt.removed && e.open(t, base.ID).Values["a"].Data != "1" {
+				} else if !tt.removed && e.open(t, base.ID).Values.At("a").Data != "1" {
 					t.Error("it was written")
 				}
 			})

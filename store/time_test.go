@@ -26,7 +26,7 @@ func TestIdleTimeoutSlidesUpToTheDeadline(t *testing.T) {
 			if o.Expiry != want {
 				t.Fatalf("after %v it ends at %v, want %v", o.Now.Sub(rec.Created), o.Expiry, want)
 			}
-			rec = e.commit(t, change(o.Record, "a", o.Record.Values["a"].Data+"1"))
+			rec = e.commit(t, change(o.Record, "a", o.Record.Values.At("a").Data+"1"))
 		}
 		time.Sleep(6*time.Minute + time.Second)
 		e.wantGone(t, rec)
@@ -174,12 +174,12 @@ func TestValueExpires(t *testing.T) {
 		for key, want := range map[string]time.Time{
 			"a": {}, "b": {}, "c": out.Now.Add(90 * time.Second), "d": out.Now.Add(time.Millisecond),
 		} {
-			if got := rec.Values[key].Expires; got != want {
+			if got := rec.Values.At(key).Expires; got != want {
 				t.Errorf("%s expires at %v, want %v", key, got, want)
 			}
 		}
 		rec = e.commit(t, change(rec, "c", "5"))
-		if got := rec.Values["c"].Expires; !got.IsZero() {
+		if got := rec.Values.At("c").Expires; !got.IsZero() {
 			t.Errorf("c expires at %v although it was set for good", got)
 		}
 	})

@@ -241,7 +241,7 @@ func (s *Store) Scan(ctx context.Context, each func(*store.Record) bool) error {
 // peek returns the record without its values.
 func (at *session) peek(now time.Time) *store.Record {
 	r := *at.record
-	r.Values, r.Left = nil, -1
+	r.Values, r.Left = store.Values{}, -1
 	if !at.ends.IsZero() {
 		r.Left = at.ends.Sub(now)
 	}

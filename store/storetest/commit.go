@@ -172,7 +172,7 @@ func optimisticKeys(t *testing.T, f *fixture) {
 		case err != nil:
 			t.Errorf("%s: %v", name, err)
 		default:
-			if now.Counter() != 3 || now.Values["a"].Data != "2" || now.Values["b"] != theirs.Values["b"] || now.Hash != theirs.Hash {
+			if now.Counter() != 3 || now.Values.At("a").Data != "2" || now.Values.At("b") != theirs.Values.At("b") || now.Hash != theirs.Hash {
 				t.Errorf("%s: the session is %+v", name, now)
 			}
 			if out.Record != nil { // it need not know what has become of the whole
@@ -216,7 +216,7 @@ func removeWithCommit(t *testing.T, f *fixture) {
 // A stamp changes with a commit that writes what it stands for, and with no other.
 func stamps(t *testing.T, f *fixture) {
 	rec := f.commit(t, creation("a", "1", "b", "1"))
-	if s := rec.Values["a"].Stamp; s == "" || s != rec.Values["b"].Stamp || s != rec.Epoch || s != rec.KeySet {
+	if s := rec.Values.At("a").Stamp; s == "" || s != rec.Values.At("b").Stamp || s != rec.Epoch || s != rec.KeySet {
 		t.Errorf("one commit has left several stamps: %+v", rec)
 	}
 	deletion := func(r *store.Record) *store.Commit {
@@ -250,8 +250,8 @@ func stamps(t *testing.T, f *fixture) {
 		same(t, f.open(t, rec.ID), rec)
 		var changed []string
 		for _, at := range []struct{ name, old, now string }{
-			{"a", before.Values["a"].Stamp, rec.Values["a"].Stamp},
-			{"b", before.Values["b"].Stamp, rec.Values["b"].Stamp},
+			{"a", before.Values.At("a").Stamp, rec.Values.At("a").Stamp},
+			{"b", before.Values.At("b").Stamp, rec.Values.At("b").Stamp},
 			{"keys", before.KeySet, rec.KeySet},
 			{"epoch", before.Epoch, rec.Epoch},
 		} {
@@ -273,16 +273,16 @@ func valuesThatExpire(t *testing.T, f *fixture) {
 		t.Fatal(err)
 	}
 	rec, ends := out.Record, out.Now.Add(time.Minute)
-	if got := rec.Values["code"].Expires; !got.Equal(ends) || !rec.Values["a"].Expires.IsZero() {
+	if got := rec.Values.At("code").Expires; !got.Equal(ends) || !rec.Values.At("a").Expires.IsZero() {
 		t.Errorf("it expires at %v, want %v", got, ends)
 	}
 	rec = f.commit(t, change(rec, "a", "2"))
-	if got := rec.Values["code"].Expires; !got.Equal(ends) {
+	if got := rec.Values.At("code").Expires; !got.Equal(ends) {
 		t.Errorf("after another commit it expires at %v, want %v", got, ends)
 	}
 	same(t, f.open(t, c.ID), rec)
 	again := f.commit(t, change(rec, "code", "5678"))
-	if !again.Values["code"].Expires.IsZero() || again.KeySet == rec.KeySet {
+	if !again.Values.At("code").Expires.IsZero() || again.KeySet == rec.KeySet {
 		t.Errorf("set anew: %+v; it had expired, for all one knows", again)
 	}
 }
@@ -322,7 +322,7 @@ func noUpdateIsLost(t *testing.T, f *fixture) {
 			if err != nil {
 				return err
 			}
-			_, err = f.Commit(t.Context(), change(o.Record, "n", o.Record.Values["n"].Data+"x"))
+			_, err = f.Commit(t.Context(), change(o.Record, "n", o.Record.Values.At("n").Data+"x"))
 			if !errors.Is(err, store.ErrConflict) {
 				return err
 			}

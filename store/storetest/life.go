@@ -323,7 +323,7 @@ func scan(t *testing.T, f *fixture) {
 			t.Errorf("%v left, want an hour", r.Left)
 		}
 		bare := *want[id]
-		bare.Values, bare.Left = nil, r.Left
+		bare.Values, bare.Left = store.Values{}, r.Left
 		if r.Epoch == "" && r.KeySet == "" { // these are for commits, which begin with Open
 			bare.Epoch, bare.KeySet = "", ""
 		}

@@ -121,7 +121,7 @@ func optimistic(base *store.Record, reads []string, pairs ...string) *store.Comm
 	c := change(base, pairs...)
 	c.Mode, c.Checks = store.Keys, map[string]string{}
 	for _, key := range slices.AppendSeq(slices.Clone(reads), maps.Keys(c.Set)) {
-		c.Checks[key] = base.Values[key].Stamp
+		c.Checks[key] = base.Values.At(key).Stamp
 	}
 	return c
 }
@@ -251,12 +251,15 @@ func text(t *testing.T, r *store.Record) string {
 	for _, at := range []*time.Time{&c.Created, &c.Deadline, &c.Rotated, &c.Issued} {
 		*at = at.UTC().Round(0)
 	}
-	c.Values = map[string]store.Value{}
-	for key, v := range r.Values {
+	values := map[string]store.Value{}
+	for key, v := range r.Values.All() {
 		v.Expires = v.Expires.UTC().Round(0)
-		c.Values[key] = v
+		values[key] = v
 	}
-	out, err := json.MarshalIndent(c, "", " ")
+	out, err := json.MarshalIndent(struct {
+		store.Record
+		Values map[string]store.Value
+	}{c, values}, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,7 +271,7 @@ func holds(t *testing.T, rec *store.Record, pairs ...string) {
 	t.Helper()
 	want := values(pairs...)
 	got := map[string]store.Write{}
-	for key, v := range rec.Values {
+	for key, v := range rec.Values.All() {
 		got[key] = store.Write{Data: v.Data}
 	}
 	if !maps.Equal(got, want) {

@@ -38,7 +38,7 @@ func (f *fixture) wantUser(t *testing.T, user string, want ...*store.Record) {
 		t.Errorf("%s has the sessions %q, want %q", user, got, want)
 	}
 	for _, r := range records {
-		if len(r.Values) != 0 || r.User != user || r.Left <= 0 {
+		if r.Values.Len() != 0 || r.User != user || r.Left <= 0 {
 			t.Errorf("a session of %s: %+v", user, r)
 		}
 	}

@@ -3,8 +3,6 @@ package operate
 import (
 	"context"
 	"encoding/json"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -66,8 +64,8 @@ func Show(ctx context.Context, t *target.Target, id string, values bool, w *repo
 	if json.Valid([]byte(r.Client)) {
 		d.Client = json.RawMessage(r.Client)
 	}
-	for _, key := range slices.Sorted(maps.Keys(r.Values)) {
-		d.Values = append(d.Values, valueOf(key, r.Values[key], values, now))
+	for key, v := range r.Values.All() {
+		d.Values = append(d.Values, valueOf(key, v, values, now))
 	}
 	if w.JSON() {
 		w.Object(d)

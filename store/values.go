@@ -1,0 +1,88 @@
+package store
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"time"
+)
+
+// Value is one key's encoded value.
+type Value struct {
+	Stamp   string    // of the commit that wrote it
+	Expires time.Time // by itself; zero for never
+	Data    string
+}
+
+// Values are the values of a session by key. Nobody changes them once they are part of a record; a list takes a third of
+// the memory of a map, and most sessions have few values.
+type Values struct{ list []keyed } // sorted by key
+
+type keyed struct {
+	key string
+	Value
+}
+
+// NewValues returns values by key.
+func NewValues(values map[string]Value) Values {
+	var vs Values
+	for key, v := range values {
+		vs.list = append(vs.list, keyed{key, v})
+	}
+	vs.sort()
+	return vs
+}
+
+func (vs Values) sort() {
+	slices.SortFunc(vs.list, func(a, b keyed) int { return cmp.Compare(a.key, b.key) })
+}
+
+func (vs Values) find(key string) (int, bool) {
+	return slices.BinarySearchFunc(vs.list, key, func(e keyed, key string) int { return cmp.Compare(e.key, key) })
+}
+
+// Len is the number of values.
+func (vs Values) Len() int { return len(vs.list) }
+
+// Get returns the value of a key.
+func (vs Values) Get(key string) (Value, bool) {
+	if i, ok := vs.find(key); ok {
+		return vs.list[i].Value, true
+	}
+	return Value{}, false
+}
+
+// At is Get that returns the zero Value where there is none.
+func (vs Values) At(key string) Value {
+	v, _ := vs.Get(key)
+	return v
+}
+
+// All goes through the values in the order of their keys.
+func (vs Values) All() iter.Seq2[string, Value] {
+	return func(yield func(string, Value) bool) {
+		for _, e := range vs.list {
+			if !yield(e.key, e.Value) {
+				return
+			}
+		}
+	}
+}
+
+// with returns the values with some set and some deleted.
+func (vs Values) with(set map[string]Value, deleted []string) Values {
+	list := make([]keyed, 0, len(vs.list)+len(set))
+	for _, e := range vs.list {
+		if _, again := set[e.key]; !again && !slices.Contains(deleted, e.key) {
+			list = append(list, e)
+		}
+	}
+	for key, v := range set {
+		if !slices.Contains(deleted, key) {
+			list = append(list, keyed{key, v})
+		}
+	}
+	out := Values{list}
+	out.sort()
+	return out
+}
