@@ -20,6 +20,7 @@ import (
 // for concurrent use.
 type Manager struct {
 	cfg     Config
+	node    string
 	tokens  tokens
 	locker  *lock.Locker
 	store   store.Sessions
@@ -62,6 +63,10 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	return m, nil
 }
 
+// Node returns what names this Manager in Redis: the locks that it holds or waits for begin with it, and a dot. It is drawn
+// anew by each New, may be logged and grants nothing.
+func (m *Manager) Node() string { return m.node }
+
 // keys derives what encrypts.
 func (m *Manager) keys() (err error) {
 	if m.vault, err = newVault(m.cfg.EncryptionKeys, "values"); err != nil {
@@ -75,6 +80,7 @@ func (m *Manager) keys() (err error) {
 func (m *Manager) build(client redis.UniversalClient) (err error) {
 	c := &m.cfg
 	node := keys.NewNode()
+	m.node = node
 	grant := min(2*time.Second, c.LockTTL)
 	keeper := node
 	if c.CacheBytes < 0 || c.Store != nil {
