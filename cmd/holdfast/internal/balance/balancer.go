@@ -35,6 +35,7 @@ type target struct {
 	// Guarded by the balancer's mutex.
 	addr      string
 	draining  bool
+	suspended bool
 	downUntil time.Time
 	inFlight  int
 	idle      chan struct{} // closed when a drained target has no request left; nil unless draining
@@ -72,7 +73,22 @@ func (b *Balancer) Replace(i int, addr string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	t := b.targets[i]
-	t.addr, t.draining, t.downUntil, t.idle = addr, false, time.Time{}, nil
+	t.addr, t.draining, t.suspended, t.downUntil, t.idle = addr, false, false, time.Time{}, nil
+}
+
+// Suspend sends nothing more to replica i, as a balancer does whose health check gets no answer. Requests under way stay
+// where they are.
+func (b *Balancer) Suspend(i int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.targets[i].suspended = true
+}
+
+// Resume ends Suspend.
+func (b *Balancer) Resume(i int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.targets[i].suspended = false
 }
 
 // Drain sends nothing more to replica i and returns when its last request has been answered, or with the context's
@@ -108,8 +124,8 @@ func (b *Balancer) Close() {
 	}
 }
 
-// take chooses the next replica that is not in tried. One that is down is chosen only when all others are tried, down
-// or draining.
+// take chooses the next replica that is not in tried. One that is down is chosen only when all others are tried, down,
+// draining or suspended.
 func (b *Balancer) take(tried map[*target]bool) (*target, string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -118,7 +134,7 @@ func (b *Balancer) take(tried map[*target]bool) (*target, string) {
 	for k := range b.targets {
 		t := b.targets[(b.next+k)%len(b.targets)]
 		switch {
-		case t.draining || tried[t]:
+		case t.draining || t.suspended || tried[t]:
 		case now.Before(t.downUntil):
 			if down == nil {
 				down = t

@@ -3,9 +3,7 @@ package shop
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -19,15 +17,9 @@ type Holdfast struct{ m *manager.Manager }
 
 var _ Sessions = (*Holdfast)(nil)
 
-// NewHoldfast keeps sessions under prefix; each dies after idle without a request. Cookies are sent over plain http
-// too, because the demo has no certificate. A nil log is slog's default.
-func NewHoldfast(client redis.UniversalClient, prefix string, idle time.Duration, log *slog.Logger) (*Holdfast, error) {
-	m, err := manager.New(client, &manager.Config{
-		Prefix:      prefix,
-		IdleTimeout: idle,
-		Insecure:    true,
-		Logger:      log,
-	})
+// NewHoldfast keeps sessions as cfg says.
+func NewHoldfast(client redis.UniversalClient, cfg *manager.Config) (*Holdfast, error) {
+	m, err := manager.New(client, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("start session manager: %w", err)
 	}
@@ -51,6 +43,12 @@ func (h *Holdfast) Stats() Stats {
 	s := h.m.Stats()
 	return Stats{LocalHits: s.LocalHits, Invalidations: s.Invalidations}
 }
+
+// Figures are all of the manager's.
+func (h *Holdfast) Figures() manager.Stats { return h.m.Stats() }
+
+// Node is the manager's name in Redis.
+func (h *Holdfast) Node() string { return h.m.Node() }
 
 // Close closes the manager.
 func (h *Holdfast) Close(ctx context.Context) error { return h.m.Close(ctx) }

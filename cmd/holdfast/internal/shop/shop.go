@@ -112,7 +112,7 @@ func (s *Shop) add(w http.ResponseWriter, r *http.Request) {
 	cart = cart.With(p.SKU)
 	v.SetCart(cart)
 	tell(w, v, cart)
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	s.done(w, r)
 }
 
 func (s *Shop) login(w http.ResponseWriter, r *http.Request) {
@@ -122,12 +122,12 @@ func (s *Shop) login(w http.ResponseWriter, r *http.Request) {
 	}
 	user := strings.TrimSpace(r.PostFormValue("user"))
 	if user == "" || len(user) > 40 {
-		s.render(w, r, v, http.StatusBadRequest, "Please type a name of up to 40 letters.")
+		s.complain(w, r, v, http.StatusBadRequest, "Please type a name of up to 40 letters.")
 		return
 	}
 	v.Login(user)
 	tell(w, v, v.Cart())
-	http.Redirect(w, r, "/", http.StatusSeeOther)
+	s.done(w, r)
 }
 
 func (s *Shop) logout(w http.ResponseWriter, r *http.Request) {
@@ -139,7 +139,28 @@ func (s *Shop) logout(w http.ResponseWriter, r *http.Request) {
 		tell(w, v, v.Cart())
 		v.Logout()
 	}
+	s.done(w, r)
+}
+
+// done answers a change that was made: the page follows, unless a script asks, to which the headers tell all.
+func (s *Shop) done(w http.ResponseWriter, r *http.Request) {
+	if scripted(r) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// scripted tells whether a script made the request, and wants no page.
+func scripted(r *http.Request) bool { return r.Header.Get("Accept") == "text/plain" }
+
+// complain answers a request that changed nothing.
+func (s *Shop) complain(w http.ResponseWriter, r *http.Request, v Visit, status int, notice string) {
+	if scripted(r) {
+		http.Error(w, notice, status)
+		return
+	}
+	s.render(w, r, v, status, notice)
 }
 
 // refuse answers 409 when a login in another tab has replaced the token that this request came with: nothing it
@@ -148,7 +169,7 @@ func (s *Shop) refuse(w http.ResponseWriter, r *http.Request, v Visit) bool {
 	if !v.Superseded() {
 		return false
 	}
-	s.render(w, r, v, http.StatusConflict, "You logged in at the same moment in another tab. Nothing was changed here: please click again.")
+	s.complain(w, r, v, http.StatusConflict, "You logged in at the same moment in another tab. Nothing was changed here: please click again.")
 	return true
 }
 

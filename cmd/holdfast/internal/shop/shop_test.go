@@ -16,13 +16,16 @@ import (
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/shop"
 	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/manager"
 )
 
 // each runs the test over every implementation of Sessions.
 func each(t *testing.T, test func(t *testing.T, v *visitor)) {
 	for name, open := range map[string]func(redis.UniversalClient) (shop.Sessions, error){
 		"holdfast": func(c redis.UniversalClient) (shop.Sessions, error) {
-			return shop.NewHoldfast(c, "test", time.Hour, slog.New(slog.DiscardHandler))
+			return shop.NewHoldfast(c, &manager.Config{
+				Prefix: "test", IdleTimeout: time.Hour, Insecure: true, Logger: slog.New(slog.DiscardHandler),
+			})
 		},
 		"unlocked": func(c redis.UniversalClient) (shop.Sessions, error) {
 			return shop.NewUnlocked(c, "test", time.Hour), nil
@@ -205,7 +208,7 @@ func TestRedisAway(t *testing.T) {
 	t.Cleanup(func() { _ = client.Close() })
 	v := newVisitor(t, shop.New(shop.NewUnlocked(client, "test", time.Hour), shop.Config{}))
 	req, _ := http.NewRequestWithContext(t.Context(), "POST", v.server.URL+"/cart/rope", nil)
-	req.Header.Set("Cookie", "session=x")
+	req.Header.Set("Cookie", "unlocked=x")
 	resp, err := v.client.Do(req)
 	if err != nil {
 		t.Fatal(err)

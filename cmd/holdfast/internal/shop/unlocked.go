@@ -31,7 +31,8 @@ func NewUnlocked(client redis.UniversalClient, prefix string, idle time.Duration
 	return &Unlocked{client: client, prefix: prefix + ":session:", idle: idle}
 }
 
-const unlockedCookie = "session"
+// unlockedCookie has a name of its own, so that both ways of keeping sessions can be tried in one browser.
+const unlockedCookie = "unlocked"
 
 // Exclusive is exclusive by name only: that is the point.
 func (u *Unlocked) Exclusive(next http.Handler) http.Handler {
@@ -125,6 +126,23 @@ func (u *Unlocked) save(ctx context.Context, header http.Header, v *unlockedVisi
 		setCookie(header, v.token, int(u.idle/time.Second))
 	}
 	return nil
+}
+
+// Find looks for the session with an ID among all that there are, since nothing else leads to it, and reports whether it
+// is there. It is for looking on, not for serving.
+func (u *Unlocked) Find(ctx context.Context, id string) (cart Cart, user string, found bool, err error) {
+	all := u.client.Scan(ctx, 0, u.prefix+"*", 500).Iterator()
+	for all.Next(ctx) {
+		data, err := u.client.Get(ctx, all.Val()).Bytes()
+		if err != nil {
+			continue // it has just ended
+		}
+		var r unlockedRecord
+		if json.Unmarshal(data, &r) == nil && r.ID == id {
+			return r.Cart, r.User, true, nil
+		}
+	}
+	return nil, "", false, all.Err()
 }
 
 func newToken() string {

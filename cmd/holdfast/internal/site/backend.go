@@ -11,7 +11,6 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/holdfast-go/holdfast/embedded"
-	"github.com/holdfast-go/holdfast/internal/wiretap"
 )
 
 // backend is the Redis that the replicas share.
@@ -19,20 +18,19 @@ type backend struct {
 	name    string // for people
 	options *redis.Options
 	server  *embedded.Server // nil when the Redis is somebody else's
-	tap     *wiretap.Proxy   // nil unless round trips are counted
 }
 
 // openBackend uses the Redis at addr, a host:port or a redis:// URL, or starts one in this process when addr is
-// empty. With count, all clients go through a proxy that counts round trips on the wire.
-func openBackend(ctx context.Context, addr string, count bool) (*backend, error) {
+// empty.
+func openBackend(ctx context.Context, addr string) (*backend, error) {
 	b := &backend{}
-	if err := b.open(ctx, addr, count); err != nil {
+	if err := b.open(ctx, addr); err != nil {
 		return nil, errors.Join(err, b.close())
 	}
 	return b, nil
 }
 
-func (b *backend) open(ctx context.Context, addr string, count bool) error {
+func (b *backend) open(ctx context.Context, addr string) error {
 	switch {
 	case addr == "":
 		server, err := embedded.Start()
@@ -58,15 +56,6 @@ func (b *backend) open(ctx context.Context, addr string, count bool) error {
 	b.options.DisableIdentity = true
 	b.options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 
-	if count && b.options.TLSConfig == nil { // nothing can be counted inside TLS
-		tap, err := wiretap.Listen(b.options.Addr)
-		if err != nil {
-			return fmt.Errorf("listen for counting round trips: %w", err)
-		}
-		tap.CountOnly()
-		b.tap = tap
-		b.options.Addr = tap.Addr()
-	}
 	return b.ping(ctx)
 }
 
@@ -87,14 +76,6 @@ func (b *backend) ping(ctx context.Context) error {
 func (b *backend) client() *redis.Client {
 	options := *b.options
 	return redis.NewClient(&options)
-}
-
-// trips is the number of round trips so far, and false if nobody counts.
-func (b *backend) trips() (int, bool) {
-	if b.tap == nil {
-		return 0, false
-	}
-	return b.tap.Trips(), true
 }
 
 // clean removes every key of this run from a Redis that lives on.
@@ -128,12 +109,8 @@ func (b *backend) clean(ctx context.Context, prefix string) error {
 }
 
 func (b *backend) close() error {
-	var errs []error
-	if b.tap != nil {
-		errs = append(errs, b.tap.Close())
+	if b.server == nil {
+		return nil
 	}
-	if b.server != nil {
-		errs = append(errs, b.server.Close())
-	}
-	return errors.Join(errs...)
+	return b.server.Close()
 }
