@@ -8,21 +8,26 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/drive"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/live"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/site"
 )
 
 const demoHelp = `Usage: holdfast demo [flags]
 
-Serves a small shop on several replicas that share one Redis, until Ctrl-C.
+Serves a small shop on several replicas that share one Redis, and a page that
+shows what goes on in them, until Ctrl-C.
   -replicas N     replicas behind the balancer (3)
   -listen ADDR    of the balancer (localhost:8080; with -drive a free port)
   -redis ADDR     host:port or redis:// URL; without it, a Redis inside this
                   process. The demo's keys are removed at the end
+  -tls            serve HTTPS, with a certificate that browsers warn of
   -unlocked       keep sessions by plain GET and SET, as most libraries do
-  -think TIME     work of each add between reading and writing the cart (0s)
+  -think TIME     work of each add between reading and writing the cart
+                  (100ms; with -drive 0s)
 
 With -drive, users with many tabs each click by themselves while a replica is
 stopped and started; then carts are compared with what was acknowledged.
@@ -54,6 +59,7 @@ func demo(ctx context.Context, args []string, p process) int {
 	flags.IntVar(&f.site.Replicas, "replicas", 3, "")
 	flags.StringVar(&f.site.Listen, "listen", "localhost:8080", "")
 	flags.StringVar(&f.site.Redis, "redis", "", "")
+	flags.BoolVar(&f.site.TLS, "tls", false, "")
 	flags.BoolVar(&f.site.Unlocked, "unlocked", false, "")
 	flags.DurationVar(&f.site.Think, "think", 0, "")
 	flags.BoolVar(&f.drive, "drive", false, "")
@@ -110,6 +116,9 @@ func (f *demoFlags) validate() error {
 	if f.set["redis"] && f.site.Redis == "" {
 		return errors.New("-redis needs an address such as localhost:6379")
 	}
+	if f.drive && f.site.TLS {
+		return errors.New("-tls is for clicking, not for -drive")
+	}
 	if !f.drive {
 		for _, name := range driveOnly {
 			if f.set[name] {
@@ -120,19 +129,27 @@ func (f *demoFlags) validate() error {
 	return nil
 }
 
+// visibleThink is how long an add works when somebody watches: long enough for a line to form at the lock.
+const visibleThink = 100 * time.Millisecond
+
 // serve runs the site until the context ends.
 func (f *demoFlags) serve(ctx context.Context, out io.Writer) (int, error) {
+	if !f.set["think"] {
+		f.site.Think = visibleThink
+	}
+	f.site.Count, f.site.Switch = true, true
+	f.site.Front = func(s *site.Site, balancer http.Handler) http.Handler { return live.New(s, balancer, f.site.Think) }
 	s, err := site.Start(ctx, f.site)
 	if err != nil {
 		return failed, err
 	}
 	fmt.Fprintf(out, `The shop is open at %s (Ctrl-C closes it).
 
-  replicas   %d, taking turns; each page tells which one answered
+  replicas   %d, taking turns
   sessions   kept by %s
   backend    %s, keys %s:*
 
-Open it in several tabs, click in all of them, and log in and out.
+Open it in several tabs, click in all of them, and break something.
 `, s.URL(), f.site.Replicas, f.site.Variant(), s.Backend(), s.Prefix())
 	<-ctx.Done()
 	fmt.Fprintln(out, "\nClosing the shop.")

@@ -37,10 +37,10 @@ func locked(t *testing.T, cfg site.Config) *visitor {
 	return &visitor{t: t, site: s}
 }
 
-// do makes a request and keeps the cookie. It has status 0 if the context ends first.
-func (v *visitor) do(ctx context.Context, method, path string) (status int, header http.Header) {
+// post makes a request and keeps the cookie. It has status 0 if the context ends first.
+func (v *visitor) post(ctx context.Context, path string) (status int, header http.Header) {
 	v.t.Helper()
-	req, err := http.NewRequestWithContext(ctx, method, v.site.URL()+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, v.site.URL()+path, nil)
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func (v *visitor) do(ctx context.Context, method, path string) (status int, head
 // add adds to the cart, which must succeed.
 func (v *visitor) add() {
 	v.t.Helper()
-	status, header := v.do(v.t.Context(), "POST", "/cart/rope")
+	status, header := v.post(v.t.Context(), "/cart/rope")
 	if status != http.StatusNoContent {
 		v.t.Fatalf("add is answered %d, want 204", status)
 	}
@@ -127,7 +127,7 @@ func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 		slow := make(chan int)
 		other := *v // has the same cookie
 		go func() {
-			status, _ := other.do(t.Context(), "POST", "/cart/anchor")
+			status, _ := other.post(t.Context(), "/cart/anchor")
 			slow <- status
 		}()
 		var holder int
@@ -171,7 +171,7 @@ func TestKilledReplicaLeavesItsLock(t *testing.T) {
 		cut := make(chan int)
 		other := *v
 		go func() {
-			status, _ := other.do(t.Context(), "POST", "/cart/anchor")
+			status, _ := other.post(t.Context(), "/cart/anchor")
 			cut <- status
 		}()
 		eventually(t, "somebody holds the lock", func() bool { return v.look().Holder != nil })
@@ -208,7 +208,7 @@ func TestRedisIsCutAndHealed(t *testing.T) {
 	v := locked(t, site.Config{Replicas: 2})
 	v.add()
 	v.site.CutRedis()
-	if status, _ := v.do(t.Context(), "POST", "/cart/rope"); status != http.StatusServiceUnavailable {
+	if status, _ := v.post(t.Context(), "/cart/rope"); status != http.StatusServiceUnavailable {
 		t.Errorf("add without Redis is answered %d, want 503", status)
 	}
 	eventually(t, "no replica claims to be fresh", func() bool {
@@ -221,7 +221,7 @@ func TestRedisIsCutAndHealed(t *testing.T) {
 	})
 	v.site.HealRedis()
 	eventually(t, "it works again", func() bool {
-		status, _ := v.do(t.Context(), "POST", "/cart/rope")
+		status, _ := v.post(t.Context(), "/cart/rope")
 		return status == http.StatusNoContent
 	})
 	if n := v.look().Cart.Count(); n != 2 {

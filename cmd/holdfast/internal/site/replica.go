@@ -62,7 +62,7 @@ func (s *Site) handler(r *replica, name string) (http.Handler, error) {
 	r.holdfast, err = shop.NewHoldfast(r.line, &manager.Config{
 		Prefix:      s.prefix,
 		IdleTimeout: idleTimeout,
-		LockTTL:     lockTTL,
+		LockTTL:     LockTTL,
 		Insecure:    !s.cfg.TLS,
 		Hooks:       hooks(),
 		Logger:      s.cfg.Log,

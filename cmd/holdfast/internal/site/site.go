@@ -28,9 +28,9 @@ const (
 	// stopTimeout bounds each step of stopping.
 	stopTimeout = 10 * time.Second
 
-	// lockTTL is how long the lock of a replica that was killed or paused keeps others waiting. It is short because
+	// LockTTL is how long the lock of a replica that was killed or paused keeps others waiting. It is short because
 	// somebody is watching.
-	lockTTL = 2 * time.Second
+	LockTTL = 2 * time.Second
 )
 
 // Config says what a site consists of.

@@ -1,0 +1,83 @@
+package e2e_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/redistest"
+)
+
+func TestMain(m *testing.M) { redistest.Main(m) }
+
+// program builds the command once.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "holdfast-e2e-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "holdfast")
+	build := exec.Command("go", "build", "-o", path, "./cmd/holdfast")
+	build.Dir = filepath.Join("..", "..", "..")
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build the demo: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+// startDemo runs the demo on a free port and returns its URL. At the end of the test it is interrupted, which it must
+// survive with status 0.
+func startDemo(t *testing.T, args ...string) string {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, append([]string{"demo", "-listen", "localhost:0"}, args...)...)
+	dieWithParent(cmd)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	url := ""
+	for url == "" && lines.Scan() {
+		if _, rest, ok := strings.Cut(lines.Text(), "open at "); ok {
+			url, _, _ = strings.Cut(rest, " ")
+		}
+	}
+	rest := make(chan struct{})
+	go func() {
+		defer close(rest)
+		for lines.Scan() {
+		}
+	}()
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
+		defer cancel()
+		context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
+		_ = cmd.Process.Signal(syscall.SIGINT)
+		<-rest
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the demo ended with %v\n%s", err, errs.String())
+		}
+	})
+	if url == "" {
+		t.Fatalf("the demo did not say where it is open\n%s", errs.String())
+	}
+	return url
+}

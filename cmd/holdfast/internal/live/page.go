@@ -1,0 +1,156 @@
+// Package live is the demo's page: a shop to click on in several tabs, and beside it a view of what happens in the
+// replicas and in Redis, with buttons that break things.
+//
+// Whatever the page shows was read where it happens: from the hooks and figures of the session managers, from Redis, from
+// a proxy that counts round trips on the wire, and from the answers that pass the balancer. It shows session IDs, which
+// grant nothing, and never a token.
+package live
+
+import (
+	"embed"
+	"errors"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/shop"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/site"
+)
+
+//go:embed assets
+var assets embed.FS
+
+var pageTemplate = template.Must(template.ParseFS(assets, "assets/page.html"))
+
+// policy lets the page load what this server sends and nothing else.
+const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+
+// Page serves the page and passes all other requests to the balancer, whose answers it writes into its books. It is safe
+// for concurrent use.
+type Page struct {
+	site     *site.Site
+	balancer http.Handler
+	books    *books
+	think    time.Duration
+	mux      *http.ServeMux
+}
+
+// New returns the page of a site. Its handlers take think to work; the page tells so.
+func New(s *site.Site, balancer http.Handler, think time.Duration) *Page {
+	p := &Page{site: s, balancer: balancer, books: newBooks(), think: think, mux: http.NewServeMux()}
+	static, _ := fs.Sub(assets, "assets") // the folder is there, or the program would not have been built
+	files := http.StripPrefix("/live/", http.FileServerFS(static))
+	p.mux.HandleFunc("GET /{$}", p.page)
+	for _, name := range []string{"live.css", "live.js", "icon.svg"} {
+		p.mux.Handle("GET /live/"+name, files)
+	}
+	p.mux.HandleFunc("GET /live/state", p.now)
+	p.mux.HandleFunc("GET /live/events", p.events)
+	p.mux.HandleFunc("POST /live/replica/{number}/{action}", p.replica)
+	p.mux.HandleFunc("POST /live/redis/{action}", p.redis)
+	p.mux.HandleFunc("POST /live/lock/{action}", p.lock)
+	p.mux.HandleFunc("/", p.pass)
+	return p
+}
+
+// ServeHTTP refuses what other sites send, since anybody's page can post to this machine.
+func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	http.NewCrossOriginProtection().Handler(p.mux).ServeHTTP(w, r)
+}
+
+func (p *Page) page(w http.ResponseWriter, _ *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-store")
+	err := pageTemplate.Execute(w, map[string]any{
+		"Products": shop.Catalog,
+		"Replicas": p.site.Replicas(),
+		"Backend":  p.site.Backend(),
+		"Think":    p.think,
+		"LockTTL":  site.LockTTL,
+		"Slots":    make([]struct{}, slots),
+		"Dots":     make([]struct{}, dots),
+		"Rows":     make([]struct{}, rows),
+	})
+	if err != nil {
+		return // the client has left
+	}
+}
+
+// How much room the page keeps for what changes, so that nothing moves when it does.
+const (
+	slots = 4  // who waits for the lock in Redis
+	dots  = 12 // who is in line inside a replica
+	rows  = 10 // what happened last
+)
+
+func (p *Page) pass(w http.ResponseWriter, r *http.Request) {
+	p.books.follow(p.balancer, w, r)
+}
+
+// replica pauses, resumes, kills or starts one.
+func (p *Page) replica(w http.ResponseWriter, r *http.Request) {
+	i, ok := p.number(r)
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	// What was begun is ended, also when the tab is closed meanwhile.
+	ctx := withoutCancel(r)
+	var err error
+	switch r.PathValue("action") {
+	case "pause":
+		err = p.site.PauseReplica(i)
+	case "resume":
+		err = p.site.ResumeReplica(i)
+	case "kill":
+		err = p.site.StopReplica(ctx, i, true)
+	case "start":
+		err = p.site.StartReplica(ctx, i)
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	done(w, err)
+}
+
+func (p *Page) redis(w http.ResponseWriter, r *http.Request) {
+	switch r.PathValue("action") {
+	case "cut":
+		p.site.CutRedis()
+	case "heal":
+		p.site.HealRedis()
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	done(w, nil)
+}
+
+func (p *Page) lock(w http.ResponseWriter, r *http.Request) {
+	switch r.PathValue("action") {
+	case "on":
+		p.site.SetUnlocked(false)
+	case "off":
+		p.site.SetUnlocked(true)
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	done(w, nil)
+}
+
+func done(w http.ResponseWriter, err error) {
+	switch {
+	case err == nil:
+		w.WriteHeader(http.StatusNoContent)
+	case errors.Is(err, site.ErrNoSuchReplica):
+		http.Error(w, "The replica is in that state already.", http.StatusConflict)
+	default:
+		http.Error(w, "That did not work.", http.StatusInternalServerError)
+	}
+}
