@@ -58,6 +58,7 @@ func browserOf(t *testing.T, site string, w window) *tab {
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
 		chromedp.ExecPath(chromium(t)),
 		chromedp.UserDataDir(t.TempDir()),
+		chromedp.WindowSize(int(w.width), int(w.height)),
 		chromedp.NoSandbox, // the tests may run as root, in a container
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
@@ -141,7 +142,8 @@ func (b *tab) open() {
 		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: motion},
 	}})
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch})
-	b.do(chromedp.Navigate(b.site))
+	// The second time, because a new tab begins to draw before it is given its size, and then everything moves.
+	b.do(chromedp.Navigate(b.site), chromedp.Reload())
 	// The stream has brought the first state.
 	b.until("the first state", `document.querySelector('[data-is="fresh"]')?.textContent !== '–'`)
 }

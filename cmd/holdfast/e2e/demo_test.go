@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	_ "github.com/holdfast-go/holdfast/cmd/holdfast/internal/live" // what the program shows: if it changes, so do the tests
 	"github.com/holdfast-go/holdfast/internal/redistest"
 )
 

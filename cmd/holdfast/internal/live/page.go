@@ -7,8 +7,10 @@
 package live
 
 import (
+	"bytes"
 	"embed"
 	"errors"
+	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -66,27 +68,41 @@ func (p *Page) page(w http.ResponseWriter, _ *http.Request) {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "no-store")
-	err := pageTemplate.Execute(w, map[string]any{
+	var page bytes.Buffer // whole, so that the browser never draws a part of it
+	err := pageTemplate.Execute(&page, map[string]any{
 		"Products": shop.Catalog,
 		"Replicas": p.site.Replicas(),
 		"Backend":  p.site.Backend(),
-		"Think":    p.think,
-		"LockTTL":  site.LockTTL,
+		"Think":    inWords(p.think),
+		"LockTTL":  inWords(site.LockTTL),
 		"Slots":    make([]struct{}, slots),
 		"Dots":     make([]struct{}, dots),
 		"Rows":     make([]struct{}, rows),
 	})
 	if err != nil {
-		return // the client has left
+		http.Error(w, "The page could not be drawn.", http.StatusInternalServerError)
+		return
 	}
+	_, _ = w.Write(page.Bytes()) // the client has left; nobody to tell
 }
 
 // How much room the page keeps for what changes, so that nothing moves when it does.
 const (
 	slots = 4  // who waits for the lock in Redis
-	dots  = 12 // who is in line inside a replica
-	rows  = 10 // what happened last
+	dots  = 10 // who is in line inside a replica
+	rows  = 8  // what happened last
 )
+
+// inWords writes a duration for people.
+func inWords(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "no time"
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%g s", d.Seconds())
+}
 
 func (p *Page) pass(w http.ResponseWriter, r *http.Request) {
 	p.books.follow(p.balancer, w, r)

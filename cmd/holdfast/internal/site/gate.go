@@ -160,12 +160,15 @@ func (c *gated) Write(b []byte) (int, error) {
 	return c.Conn.Write(b)
 }
 
+// Close may be called by the gate and by the connection's owner, who must not take that for a failure.
 func (c *gated) Close() error {
+	var err error
 	c.once.Do(func() {
 		close(c.closed)
 		c.gate.mu.Lock()
 		delete(c.gate.conns, c)
 		c.gate.mu.Unlock()
+		err = c.Conn.Close()
 	})
-	return c.Conn.Close()
+	return err
 }

@@ -63,6 +63,7 @@ type note struct {
 	id     string
 	took   time.Duration
 	local  bool
+	new    bool // there was no session to open
 	failed error
 }
 
@@ -75,7 +76,7 @@ func hooks() manager.Hooks {
 			if n, ok := ctx.Value(noteKey{}).(*note); ok {
 				n.mu.Lock()
 				defer n.mu.Unlock()
-				n.took, n.local = e.Took, e.Local
+				n.took, n.local, n.new = e.Took, e.Local, e.Outcome == manager.OpenedNew
 				n.id = cmp.Or(n.id, e.ID)
 				n.failed = errors.Join(n.failed, e.Err)
 			}
@@ -142,6 +143,8 @@ func outcome(r *http.Request, status int, n *note) (words string, bad bool) {
 		return "refused: Redis is out of reach", true
 	case status >= 400:
 		return "refused with status " + strconv.Itoa(status), true
+	case r.Method != http.MethodPost && n.new:
+		return "has no session", false
 	case n.local:
 		return "from its own copy", false
 	case r.Method == http.MethodPost:

@@ -176,15 +176,16 @@ const words = { alive: 'alive', paused: 'paused', stopped: 'killed' };
 function replica(card, r, s, i) {
   const set = (name, text) => put($(`[data-is="${name}"]`, card), text);
   if (card.dataset.state !== r.state) card.dataset.state = r.state;
-  set('state', words[r.state]);
-  card.classList.toggle('holding', s.session?.holder === `replica ${i + 1}`);
+  const holds = s.session?.holder === `replica ${i + 1}`;
+  set('state', holds ? { alive: 'holds the lock', paused: 'paused with the lock' }[r.state] ?? words[r.state] : words[r.state]);
+  card.classList.toggle('holding', holds);
   set('waiting', r.waiting);
   $$('.dots i', card).forEach((dot, n) => dot.classList.toggle('on', n < r.waiting));
   set('copy', r.copy ? `version ${s.session.version}` : 'none');
   set('invalidations', r.invalidations);
   set('localHits', r.localHits);
   set('requests', r.requests);
-  set('trips', r.trips < 0 ? 'not counted' : r.trips);
+  set('trips', r.trips < 0 ? '–' : r.trips);
   set('fresh', r.fresh < 0 ? 'no proof' : r.fresh < 0.05 ? 'just now' : `${r.fresh.toFixed(1)} s ago`);
   $('.bar i', card).style.transform = `scaleX(${r.fresh < 0 ? 0 : Math.max(0, 1 - r.fresh / 2)})`;
   $('[data-pause]', card).setAttribute('aria-pressed', r.state === 'paused');
@@ -194,6 +195,7 @@ function replica(card, r, s, i) {
 function redis(s) {
   const panel = $('.redis');
   panel.dataset.cut = s.cut;
+  panel.dataset.unlocked = s.unlocked;
   put($('#reach'), s.cut ? 'cut off from all replicas' : 'in reach');
   put($('#version'), s.session?.version || '–');
   put($('#trips'), s.trips < 0 ? '–' : s.trips);
