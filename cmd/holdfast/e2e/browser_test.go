@@ -108,6 +108,7 @@ func (b *tab) another() *tab {
 
 // watch is run in every page before its own scripts.
 const watch = `
+window.width = innerWidth;
 window.shifts = [];
 new PerformanceObserver((list) => { for (const e of list.getEntries()) window.shifts.push({value: e.value, at: e.startTime,
   what: e.sources.map((s) => (s.node && (s.node.id || s.node.className || s.node.dataset?.is || s.node.parentElement?.id || s.node.parentElement?.className || s.node.nodeName)) + ' ' + JSON.stringify(s.previousRect) + ' to ' + JSON.stringify(s.currentRect)).join('; ')}); }).observe({type: 'layout-shift', buffered: true});
@@ -142,8 +143,13 @@ func (b *tab) open() {
 		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: motion},
 	}})
 	call(b, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watch})
-	// The second time, because a new tab begins to draw before it is given its size, and then everything moves.
-	b.do(chromedp.Navigate(b.site), chromedp.Reload())
+	// A new tab may begin to draw before it is given its size, and then everything moves. Such a start does not count.
+	for range 10 {
+		b.do(chromedp.Navigate(b.site))
+		if b.window.phone || eval[int64](b, `window.width`) == b.window.width {
+			break
+		}
+	}
 	// The stream has brought the first state.
 	b.until("the first state", `document.querySelector('[data-is="fresh"]')?.textContent !== '–'`)
 }
@@ -161,7 +167,7 @@ func call[P, R any](b *tab, command cdp.Command[P, R], params P) R {
 // eval returns what an expression comes to in the page.
 func eval[T any](b *tab, expression string, args ...any) T {
 	b.t.Helper()
-	result, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](fmt.Sprintf(expression, args...)))
+	result, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](fmt.Sprintf(expression, args...), chromedp.EvalAwaitPromise))
 	if err != nil {
 		b.t.Fatalf("%s: %v", expression, err)
 	}
@@ -278,9 +284,12 @@ func (b *tab) cookies() []*network.Cookie {
 	return call(b, network.GetCookies, network.GetCookiesParams{}).Cookies
 }
 
-// shoot leaves a picture of the whole page in the folder screenshots.
+// shoot leaves a picture of the whole page in the folder screenshots. For that the browser makes the window as large as
+// the page for a moment, and what moves then does not count.
 func (b *tab) shoot(name string) {
 	b.t.Helper()
+	b.still()
+	defer eval[bool](b, `new Promise((done) => setTimeout(() => { window.shifts = []; done(true); }, 100))`)
 	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Logf("picture %s: %v", name, err)

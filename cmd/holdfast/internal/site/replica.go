@@ -63,6 +63,7 @@ func (s *Site) handler(r *replica, name string) (http.Handler, error) {
 		Prefix:      s.prefix,
 		IdleTimeout: idleTimeout,
 		LockTTL:     LockTTL,
+		LockWait:    lockWait,
 		Insecure:    !s.cfg.TLS,
 		Hooks:       hooks(),
 		Logger:      s.cfg.Log,
