@@ -23,6 +23,7 @@ func TestMistakesAreToldInOneLine(t *testing.T) {
 		{"demo -redis=", "-redis needs an address"},
 		{"demo -tabs 3", "-tabs is for -drive"},
 		{"demo -kill", "-kill is for -drive"},
+		{"demo -drive -tls", "-tls is for clicking"},
 		{"ls now", `unexpected argument "now"`},
 		{"ls -older 3", "want a time such as"},
 		{"ls -newer 1h -older 2h", "-newer must be the longer time"},

@@ -96,7 +96,7 @@ func (u *Unlocked) load(r *http.Request) (*unlockedVisit, error) {
 			return nil, fmt.Errorf("read session: %w", err)
 		}
 	}
-	return &unlockedVisit{record: unlockedRecord{ID: rand.Text()}}, nil
+	return &unlockedVisit{record: unlockedRecord{ID: rand.Text()[:22]}}, nil
 }
 
 func (u *Unlocked) save(ctx context.Context, header http.Header, v *unlockedVisit) error {

@@ -196,7 +196,7 @@ function redis(s) {
   const panel = $('.redis');
   panel.dataset.cut = s.cut;
   panel.dataset.unlocked = s.unlocked;
-  put($('#reach'), s.cut ? 'cut off from all replicas' : 'in reach');
+  put($('#reach'), s.cut ? 'cut off' : 'in reach');
   put($('#version'), s.session?.version || '–');
   put($('#trips'), s.trips < 0 ? '–' : s.trips);
   const holder = s.session?.holder ?? '';
