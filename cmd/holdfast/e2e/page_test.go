@@ -180,11 +180,21 @@ func TestContrast(t *testing.T) {
 			b.click("#cut")
 			b.until("all is broken", `document.querySelector('[data-state="stopped"]') && document.querySelector('[data-state="paused"]') && document.querySelector('[data-cut="true"]')`)
 			measure("broken")
+			if cut := b.clipped(); len(cut) > 0 {
+				t.Errorf("cut off: %q", cut)
+			}
 			b.shoot("broken-" + name)
 			b.peace(true)
 			b.still()
 		})
 	}
+}
+
+// clipped lists the texts that do not fit into their place.
+func (b *tab) clipped() []string {
+	b.t.Helper()
+	return eval[[]string](b, `[...document.querySelectorAll('.figures p, .figures b, dd, h3, button, .slot span, .state, .result')].filter((e) =>
+		(e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 2) && getComputedStyle(e).display !== 'inline').map((e) => e.outerHTML)`)
 }
 
 func TestPhone(t *testing.T) {
@@ -203,9 +213,8 @@ func TestPhone(t *testing.T) {
 		if len(small) > 0 {
 			t.Errorf("too small for a finger: %q", small)
 		}
-		clipped := eval[[]string](b, `[...document.querySelectorAll('.figures p, .figures b, dd, h3, button, .slot span, .state')].filter((e) => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).display !== 'inline').map((e) => e.outerHTML)`)
-		if len(clipped) > 0 {
-			t.Errorf("cut off: %q", clipped)
+		if cut := b.clipped(); len(cut) > 0 {
+			t.Errorf("cut off: %q", cut)
 		}
 		b.click("#crowd")
 		b.until("the crowd is over", crowdIsOver)

@@ -147,3 +147,22 @@ func TestDrain(t *testing.T) {
 		t.Errorf("the request under way was answered %q", answer)
 	}
 }
+
+func TestSuspend(t *testing.T) {
+	t.Parallel()
+	b, s := front(t, replica(t, "a"), replica(t, "b"))
+	b.Suspend(0)
+	for range 3 {
+		if _, answer := ask(t, s, http.MethodPost, ""); answer != "b" {
+			t.Errorf("a suspended replica answered: %q", answer)
+		}
+	}
+	b.Suspend(1)
+	if status, _ := ask(t, s, http.MethodPost, ""); status != http.StatusServiceUnavailable {
+		t.Errorf("status is %d with all suspended, want 503", status)
+	}
+	b.Resume(0)
+	if _, answer := ask(t, s, http.MethodPost, ""); answer != "a" {
+		t.Errorf("%q answered, want the one that was resumed", answer)
+	}
+}

@@ -68,13 +68,13 @@ func (b *books) follow(next http.Handler, w http.ResponseWriter, r *http.Request
 			return
 		}
 		b.change(e.session, func(k *book) {
-			switch {
-			case e.outcome == refused:
+			switch e.outcome {
+			case refused:
 				k.Refused++
-			case e.outcome == acknowledged:
+			case acknowledged:
 				k.Acknowledged-- // the browser had left when it was sent
 				k.Unanswered++
-			default:
+			case unanswered:
 				k.Unanswered++
 			}
 		})

@@ -114,6 +114,7 @@ $$('.replica').forEach((card, i) => {
 // --- the stream ---
 
 let stream = null;
+let mute = false; // the demo has not answered of late
 let seen = 0; // number of the newest event drawn
 let last = null; // the state drawn
 
@@ -123,8 +124,15 @@ function connect() {
   stream = null;
   if (document.hidden) return;
   stream = new EventSource(`/live/events?session=${encodeURIComponent(session)}&after=${seen}`);
-  stream.onmessage = (m) => draw(JSON.parse(m.data));
-  stream.onerror = () => put($('#news'), 'The demo does not answer.');
+  stream.onmessage = (m) => {
+    if (mute) say('The demo answers again.');
+    mute = false;
+    draw(JSON.parse(m.data));
+  };
+  stream.onerror = () => {
+    mute = true;
+    say('The demo does not answer. Is it still running?', 'bad');
+  };
 }
 
 // follow takes note of which session this browser has, and tells the other tabs.
