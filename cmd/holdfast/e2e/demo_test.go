@@ -18,15 +18,25 @@ import (
 	"github.com/holdfast-go/holdfast/internal/redistest"
 )
 
-func TestMain(m *testing.M) { redistest.Main(m) }
+func TestMain(m *testing.M) { redistest.Main(tests{m}) }
+
+// tests are those of this package. When they have run, nothing is left of the program.
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	defer func() { _ = os.RemoveAll(folder) }()
+	return t.M.Run()
+}
+
+// folder is where the program is built; empty until then.
+var folder string
 
 // program builds the command once.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "holdfast-e2e-")
-	if err != nil {
+var program = sync.OnceValues(func() (path string, err error) {
+	if folder, err = os.MkdirTemp("", "holdfast-e2e-"); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "holdfast")
+	path = filepath.Join(folder, "holdfast")
 	build := exec.Command("go", "build", "-o", path, "./cmd/holdfast")
 	build.Dir = filepath.Join("..", "..", "..")
 	if out, err := build.CombinedOutput(); err != nil {
