@@ -50,6 +50,12 @@ func TestCookie(t *testing.T) {
 			t.Error("the page shows a secret")
 		}
 	}
+	// Over HTTP/2 the browser sends all clicks of a crowd at once.
+	b.click("#crowd")
+	b.until("the crowd is over", crowdIsOver)
+	if expected, _ := b.addsUp(); expected != 21 {
+		t.Errorf("%d acknowledged, want 21", expected)
+	}
 	b.click("#leave")
 	b.shows("#id", "none yet")
 	if all := b.cookies(); len(all) != 0 {

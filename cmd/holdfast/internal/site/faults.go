@@ -28,7 +28,7 @@ func (s *Site) change(ctx context.Context) (end func(), err error) {
 
 // StopReplica takes replica i, counted from 0, out of the balancer and stops it, as a deployment does. With kill the
 // balancer is not told and all its connections are cut, as a crash does: requests that are being served get no answer,
-// and locks that it holds stay until they expire. It does nothing if the replica is stopped.
+// and locks that it holds stay until they expire. It does nothing if the replica is stopped already.
 func (s *Site) StopReplica(ctx context.Context, i int, kill bool) error {
 	end, err := s.change(ctx)
 	if err != nil {
@@ -39,12 +39,13 @@ func (s *Site) StopReplica(ctx context.Context, i int, kill bool) error {
 	if r == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
 	if kill {
 		s.journal.add(Event{Replica: i, Outcome: "killed: its connections are cut, its locks stay until they expire", Bad: true})
-		err = r.kill(ctx)
+		err = r.kill()
+		s.remains.Go(r.bury)
 	} else {
+		ctx, cancel := context.WithTimeout(ctx, stopTimeout)
+		defer cancel()
 		err = errors.Join(s.balancer.Drain(ctx, i), r.stop(ctx))
 	}
 	trips, _ := r.line.trips()
@@ -154,6 +155,3 @@ func (s *Site) SetUnlocked(on bool) {
 
 // Unlocked tells how sessions are kept now.
 func (s *Site) Unlocked() bool { return s.unlocked.Load() }
-
-// Secure tells whether the site speaks HTTPS.
-func (s *Site) Secure() bool { return s.cfg.TLS }

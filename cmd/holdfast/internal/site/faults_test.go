@@ -176,8 +176,9 @@ func TestKilledReplicaLeavesItsLock(t *testing.T) {
 		}()
 		eventually(t, "somebody holds the lock", func() bool { return v.look().Holder != nil })
 		holder := v.look().Holder.Replica
-		killed := make(chan error)
-		go func() { killed <- v.site.StopReplica(t.Context(), holder, true) }()
+		if err := v.site.StopReplica(t.Context(), holder, true); err != nil {
+			t.Fatal(err)
+		}
 		if status := <-cut; status != http.StatusBadGateway {
 			t.Errorf("the request is answered %d, want 502", status)
 		}
@@ -188,10 +189,7 @@ func TestKilledReplicaLeavesItsLock(t *testing.T) {
 		if n := v.look().Cart.Count(); n != 2 {
 			t.Errorf("%d in the cart, want 2", n)
 		}
-		if err := <-killed; err != nil {
-			t.Error(err)
-		}
-		if s := v.site.Replicas()[holder].State; s != site.Killed {
+		if s := v.site.Replicas()[holder].State; s != site.Stopped {
 			t.Errorf("state is %s", s)
 		}
 		if err := v.site.StartReplica(t.Context(), holder); err != nil {

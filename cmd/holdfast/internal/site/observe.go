@@ -17,14 +17,13 @@ import (
 
 // Session is what Redis holds of one session, all of it at one moment.
 type Session struct {
-	ID       string
-	Version  string // how many commits it has seen; empty without the lock, where there are no versions
-	User     string
-	Cart     shop.Cart
-	Holder   *Place        // who holds the lock; nil if nobody does
-	LockEnds time.Duration // until the lock expires unless it is renewed
-	Queue    []Place       // who waits in Redis, the next one first: one request per replica
-	Copies   []Place       // whose local copy Redis knows of
+	ID      string
+	Version string // how many commits it has seen; empty without the lock, where there are no versions
+	User    string
+	Cart    shop.Cart
+	Holder  *Place  // who holds the lock; nil if nobody does
+	Queue   []Place // who waits in Redis, the next one first: one request per replica
+	Copies  []Place // whose local copy Redis knows of
 }
 
 // Place is a replica as Redis knows it.
@@ -45,11 +44,10 @@ func (s *Site) Session(ctx context.Context, id string) (Session, bool, error) {
 	k := keys.In(s.prefix).Of(id)
 	var record *redis.SliceCmd
 	var holder *redis.StringCmd
-	var ends *redis.DurationCmd
 	var queue *redis.StringSliceCmd
 	_, err := s.observer.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		record = p.HMGet(ctx, k.Record, "v", "u", "n", ".cart") // as store/record.lua names them
-		holder, ends, queue = p.Get(ctx, k.Lock), p.PTTL(ctx, k.Lock), p.LRange(ctx, k.Queue, 0, -1)
+		holder, queue = p.Get(ctx, k.Lock), p.LRange(ctx, k.Queue, 0, -1)
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) { // nobody holds the lock
@@ -73,7 +71,7 @@ func (s *Site) Session(ctx context.Context, id string) (Session, bool, error) {
 	}
 	if token := holder.Val(); token != "" {
 		place := s.place(token)
-		v.Holder, v.LockEnds = &place, max(0, ends.Val())
+		v.Holder = &place
 	}
 	for _, token := range queue.Val() {
 		v.Queue = append(v.Queue, s.place(token))
@@ -108,9 +106,9 @@ type State string
 
 // The states.
 const (
-	Alive  State = "alive"
-	Paused State = "paused"
-	Killed State = "stopped"
+	Alive   State = "alive"
+	Paused  State = "paused"
+	Stopped State = "stopped" // or killed
 )
 
 // Replica is what a replica tells about itself.
@@ -124,7 +122,6 @@ type Replica struct {
 	LocalHits     int64
 	Invalidations int64
 	Fresh         time.Duration // how long ago it had provably heard everything; -1 without proof
-	Node          string        // its name in Redis
 }
 
 // Replicas returns what the replicas tell about themselves.
@@ -133,14 +130,13 @@ func (s *Site) Replicas() []Replica {
 	defer s.mu.Unlock()
 	all := make([]Replica, len(s.replicas))
 	for i, r := range s.replicas {
-		v := Replica{Name: replicaName(i), State: Killed, Fresh: -1, Trips: -1}
+		v := Replica{Name: replicaName(i), State: Stopped, Fresh: -1, Trips: -1}
 		if r != nil {
 			v.State = Alive
 			if r.paused {
 				v.State = Paused
 			}
 			v.Requests = r.requests.Load()
-			v.Node = r.node()
 			if n, ok := r.line.trips(); ok {
 				v.Trips = n
 			}

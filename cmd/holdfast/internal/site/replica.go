@@ -131,14 +131,22 @@ func (r *replica) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// kill cuts all connections first, so that nothing that follows reaches anybody: locks and registrations stay in Redis
-// as a crash leaves them.
-func (r *replica) kill(ctx context.Context) error {
+// kill cuts all connections, those to Redis first, so that nothing that follows reaches anybody: locks and registrations
+// stay in Redis as a crash leaves them. What is left of the replica in this process is for bury.
+func (r *replica) kill() error {
 	r.line.gate.sever()
-	errs := []error{r.server.Close(), r.left()}
+	err := errors.Join(r.server.Close(), r.left())
 	r.release()
-	_ = r.closeSessions(ctx) // it tells what it could not give back, which is what a crash is about
-	return errors.Join(append(errs, r.line.close())...)
+	return err
+}
+
+// bury ends the goroutines of a replica that was killed. Their errors tell what they could not give back, which is what a
+// crash is about.
+func (r *replica) bury() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	_ = r.closeSessions(ctx)
+	_ = r.line.close()
 }
 
 // left waits until the server has ended.

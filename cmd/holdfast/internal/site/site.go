@@ -73,8 +73,9 @@ type Site struct {
 	journal  journal
 	url      string
 	served   chan error
-	closing  chan struct{} // closed when the site begins to close
-	changing chan struct{} // holds one token, which whoever stops or starts replicas has
+	closing  chan struct{}  // closed when the site begins to close
+	changing chan struct{}  // holds one token, which whoever stops or starts replicas has
+	remains  sync.WaitGroup // what killed replicas still run in this process
 
 	unlocked atomic.Bool // how sessions are kept now
 	cut      atomic.Bool // the replicas are cut off from Redis
@@ -237,6 +238,7 @@ func (s *Site) Close() error {
 		s.balancer.Close()
 	}
 	<-s.changing // what was begun is ended, and nothing more begins
+	s.remains.Wait()
 	s.HealRedis()
 	for i, r := range s.replicas {
 		if r == nil {
