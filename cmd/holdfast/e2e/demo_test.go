@@ -49,6 +49,7 @@ var program = sync.OnceValues(func() (path string, err error) {
 // survive with status 0.
 func startDemo(t *testing.T, args ...string) string {
 	t.Helper()
+	chromium(t) // without it there is nothing to start the demo for
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)

@@ -8,12 +8,14 @@ package live
 
 import (
 	"bytes"
+	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/shop"
@@ -35,31 +37,32 @@ type Page struct {
 	balancer http.Handler
 	books    *books
 	think    time.Duration
-	mux      *http.ServeMux
+	handler  http.Handler
 }
 
 // New returns the page of a site. Its handlers take think to work; the page tells so.
 func New(s *site.Site, balancer http.Handler, think time.Duration) *Page {
-	p := &Page{site: s, balancer: balancer, books: newBooks(), think: think, mux: http.NewServeMux()}
+	p := &Page{site: s, balancer: balancer, books: newBooks(), think: think}
+	mux := http.NewServeMux()
 	static, _ := fs.Sub(assets, "assets") // the folder is there, or the program would not have been built
 	files := http.StripPrefix("/live/", http.FileServerFS(static))
-	p.mux.HandleFunc("GET /{$}", p.page)
+	mux.HandleFunc("GET /{$}", p.page)
 	for _, name := range []string{"live.css", "live.js", "icon.svg"} {
-		p.mux.Handle("GET /live/"+name, files)
+		mux.Handle("GET /live/"+name, files)
 	}
-	p.mux.HandleFunc("GET /live/state", p.now)
-	p.mux.HandleFunc("GET /live/events", p.events)
-	p.mux.HandleFunc("POST /live/replica/{number}/{action}", p.replica)
-	p.mux.HandleFunc("POST /live/redis/{action}", p.redis)
-	p.mux.HandleFunc("POST /live/lock/{action}", p.lock)
-	p.mux.HandleFunc("/", p.pass)
+	mux.HandleFunc("GET /live/state", p.now)
+	mux.HandleFunc("GET /live/events", p.events)
+	mux.HandleFunc("POST /live/replica/{number}/{action}", p.replica)
+	mux.HandleFunc("POST /live/redis/{action}", p.redis)
+	mux.HandleFunc("POST /live/lock/{action}", p.lock)
+	mux.HandleFunc("/", p.pass)
+	// Anybody's page can post to this machine, and must not press the buttons.
+	p.handler = http.NewCrossOriginProtection().Handler(mux)
 	return p
 }
 
-// ServeHTTP refuses what other sites send, since anybody's page can post to this machine.
-func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	http.NewCrossOriginProtection().Handler(p.mux).ServeHTTP(w, r)
-}
+// ServeHTTP serves the page, or passes the request on.
+func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) { p.handler.ServeHTTP(w, r) }
 
 func (p *Page) page(w http.ResponseWriter, _ *http.Request) {
 	h := w.Header()
@@ -116,7 +119,7 @@ func (p *Page) replica(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// What was begun is ended, also when the tab is closed meanwhile.
-	ctx := withoutCancel(r)
+	ctx := context.WithoutCancel(r.Context())
 	var err error
 	switch r.PathValue("action") {
 	case "pause":
@@ -132,6 +135,12 @@ func (p *Page) replica(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	done(w, err)
+}
+
+// number reads which replica a request means; they count from 1 on the page.
+func (p *Page) number(r *http.Request) (int, bool) {
+	n, err := strconv.Atoi(r.PathValue("number"))
+	return n - 1, err == nil && n >= 1 && n <= len(p.site.Replicas())
 }
 
 func (p *Page) redis(w http.ResponseWriter, r *http.Request) {

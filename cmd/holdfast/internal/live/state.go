@@ -158,11 +158,3 @@ func (p *Page) events(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 }
-
-// number reads which replica a request means; they count from 1 on the page.
-func (p *Page) number(r *http.Request) (int, bool) {
-	n, err := strconv.Atoi(r.PathValue("number"))
-	return n - 1, err == nil && n >= 1 && n <= len(p.site.Replicas())
-}
-
-func withoutCancel(r *http.Request) context.Context { return context.WithoutCancel(r.Context()) }
