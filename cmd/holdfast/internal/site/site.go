@@ -30,7 +30,7 @@ const (
 
 	// LockTTL is how long the lock of a replica that was killed or paused keeps others waiting. It is short because
 	// somebody is watching.
-	LockTTL = 2 * time.Second
+	LockTTL = 3 * time.Second
 
 	// lockWait is how long a request waits for its session. It is long, because crowds are what this is about.
 	lockWait = 20 * time.Second
