@@ -18,16 +18,14 @@ import (
 
 const demoHelp = `Usage: holdfast demo [flags]
 
-Serves a small shop on several replicas that share one Redis, and a page that
-shows what goes on in them, until Ctrl-C.
+Serves a shop on several replicas, and a page that shows what goes on in them.
   -replicas N     replicas behind the balancer (3)
   -listen ADDR    of the balancer (localhost:8080; with -drive a free port)
   -redis ADDR     host:port or redis:// URL; without it, a Redis inside this
                   process. The demo's keys are removed at the end
   -tls            serve HTTPS, with a certificate that browsers warn of
   -unlocked       keep sessions by plain GET and SET, as most libraries do
-  -think TIME     work of each add between reading and writing the cart
-                  (100ms; with -drive 0s)
+  -think TIME     work of each add on the cart it has read (100ms; -drive: 0s)
 
 With -drive, users with many tabs each click by themselves while a replica is
 stopped and started; then carts are compared with what was acknowledged.

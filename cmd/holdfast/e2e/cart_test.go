@@ -11,7 +11,7 @@ import (
 // each runs a test over the Redis inside the demo and over a real one.
 func each(t *testing.T, test func(t *testing.T, args ...string)) {
 	t.Run("embedded", func(t *testing.T) { test(t) })
-	t.Run("redis", func(t *testing.T) { test(t, "-redis", redistest.Shared(t).Addr()) })
+	t.Run("redis", func(t *testing.T) { test(t, "-redis", redistest.Shared(t).Addr(t)) })
 }
 
 // Scripts that tests share.

@@ -95,7 +95,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 func TestSessionIsWhatRedisHolds(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr, Count: true})
+		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr(t), Count: true})
 		v.add()
 		v.add()
 		s := v.look()
@@ -121,7 +121,7 @@ func TestSessionIsWhatRedisHolds(t *testing.T) {
 func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr, Think: 300 * time.Millisecond})
+		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr(t), Think: 300 * time.Millisecond})
 		v.add()
 		v.add()
 		slow := make(chan int)
@@ -166,7 +166,7 @@ func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 func TestKilledReplicaLeavesItsLock(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr, Think: 300 * time.Millisecond})
+		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr(t), Think: 300 * time.Millisecond})
 		v.add()
 		cut := make(chan int)
 		other := *v
