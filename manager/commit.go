@@ -267,6 +267,7 @@ func (m *Manager) send(ctx context.Context, c *store.Commit, lease *lock.Lease) 
 			c.Token, c.Keep = lease.Token(), c.Mode != store.Remove && lease.Keep()
 		}
 	}
+	answered := m.copies.pending(c.ID)
 	fill := m.copies.begin(c.ID)
 	out, err := m.store.Commit(ctx, c)
 	if out != nil && out.Record != nil {
@@ -274,6 +275,7 @@ func (m *Manager) send(ctx context.Context, c *store.Commit, lease *lock.Lease) 
 	} else {
 		m.copies.drop(c.ID)
 	}
+	answered(errors.Is(err, ErrOutcomeUnknown))
 	if lease == nil || m.redis == nil {
 		m.release(lease) // the store has not done it
 		return out, err

@@ -19,8 +19,13 @@ type copies struct {
 	maxAge time.Duration
 	start  time.Time // what the times of a localCopy count from, on the monotonic clock
 
+	patience time.Duration // with a commit under way, before its session is in doubt
+	doubtful atomic.Int64  // len(doubts), for a look without the mutex
+
 	mu   sync.Mutex
 	used []*use // since Redis was last told
+
+	doubts map[string]doubt // by session, of which this node does not know whether it has changed it
 }
 
 // localCopy is a record and what this node knows of its time: nanoseconds since copies.start.
@@ -52,7 +57,9 @@ func newCopies(cfg *Config) (*copies, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &copies{cache: c, maxAge: cfg.MaxCopyAge, start: time.Now()}, nil
+	return &copies{
+		cache: c, maxAge: cfg.MaxCopyAge, start: time.Now(), patience: cfg.MaxStaleness / 4, doubts: make(map[string]doubt),
+	}, nil
 }
 
 func (cs *copies) since(t time.Time) int64 { return int64(t.Sub(cs.start)) }
@@ -116,7 +123,7 @@ func (cs *copies) alive(id string, at time.Time) *localCopy {
 		return nil
 	}
 	now := cs.since(at)
-	if now >= lc.ends.Load() || now >= lc.recheck.Load() {
+	if now >= lc.ends.Load() || now >= lc.recheck.Load() || cs.doubted(id, now) {
 		return nil
 	}
 	if idle := int64(lc.rec.Idle); idle > 0 {
@@ -152,6 +159,7 @@ func (cs *copies) uses(all bool) (due []*use) {
 	defer cs.mu.Unlock()
 	all = all || len(cs.used) > maxUses
 	now := cs.since(time.Now())
+	cs.tidy(now)
 	var later []*use
 	for _, u := range cs.used {
 		if all || now >= u.slid.Load()+int64(u.idle)/8 {
