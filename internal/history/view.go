@@ -54,6 +54,8 @@ func (p *partition) ages(order []step) {
 		age, ever := age(o, all)
 		limit := p.limit(o)
 		switch {
+		case p.unsure(o):
+			continue
 		case !ever:
 			p.violate("a view of what never was: %v", o)
 		case age > limit:
@@ -63,6 +65,21 @@ func (p *partition) ages(order []step) {
 			p.staleness = max(p.staleness, age)
 		}
 	}
+}
+
+// unsure reports whether Redis has lost data and nobody but views was shown since what is left. Then nobody knows when the
+// session was as a view has shown it.
+func (p *partition) unsure(v *Op) bool {
+	var last *Op
+	for _, l := range p.losses {
+		if l.call.seq < v.ret.seq {
+			last = l
+		}
+	}
+	return last != nil && !slices.ContainsFunc(p.ops, func(o *Op) bool {
+		shown := o.saw || o.outcome == Absent
+		return o.kind != View && shown && last.ret.seq != 0 && o.call.seq > last.ret.seq && o.ret.seq < v.call.seq
+	})
 }
 
 // age is how long before a view was asked for the state that it was shown had ended at the latest, and whether there was
