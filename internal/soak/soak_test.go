@@ -39,6 +39,9 @@ func TestMain(m *testing.M) {
 }
 
 func TestSoak(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes half a minute")
+	}
 	s := start(t)
 	t.Logf("before: %v", s.before)
 	s.run(*duration)
