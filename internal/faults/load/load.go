@@ -154,7 +154,7 @@ func (l *Load) visit(who string) {
 		tabs.Go(func() { p.tab(fmt.Sprintf("%s, tab %d", who, i)) })
 	}
 	tabs.Wait()
-	if l.cfg.Population > 0 && !p.gone.Load() {
+	if l.cfg.Population > 0 && !p.gone.Load() && !p.removed.Load() {
 		l.leave(p)
 	}
 }
