@@ -197,7 +197,7 @@ func (f *Feed) handle(ctx context.Context, payload string) {
 	case m.Kind == KindProbe && m.Instance == f.instance:
 		f.counters.probesReturned.Add(1)
 		if f.proof.heard(m.Round, m.Master, time.Now()) {
-			f.cfg.Logger.WarnContext(ctx, "feed lost a probe, and perhaps other messages")
+			f.cfg.Logger.WarnContext(ctx, "holdfast: the feed has lost a probe, and perhaps other messages; copies are forgotten")
 			f.cfg.OnForget()
 			f.proof.mend()
 		}
