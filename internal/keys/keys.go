@@ -46,6 +46,9 @@ var braces = strings.NewReplacer("%", "%25", "{", "%7B", "}", "%7D")
 
 var unbraces = strings.NewReplacer("%25", "%", "%7B", "{", "%7D", "}")
 
+// noID stands for the empty ID in a key. No other ID is written so.
+const noID = "%"
+
 // Keys are the three keys of one ID. They live in one cluster slot.
 type Keys struct{ Record, Lock, Queue string }
 
@@ -54,7 +57,7 @@ type Keys struct{ Record, Lock, Queue string }
 func (s Space) Of(id string) Keys {
 	switch {
 	case id == "":
-		id = "%" // no other ID is written so
+		id = noID
 	case strings.ContainsAny(id, "%{}"):
 		id = braces.Replace(id)
 	}
@@ -92,7 +95,9 @@ func (s Space) LockID(key string) (id string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	id, ok = s.RecordID(record)
+	if id, ok = s.RecordID(record); id == noID {
+		return "", ok
+	}
 	return unbraces.Replace(id), ok
 }
 
