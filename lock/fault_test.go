@@ -175,6 +175,7 @@ func TestGivingUpInALongOutage(t *testing.T) {
 		out := make(chan acquired)
 		background(ctx, l, "waiter", out)
 		s.queued(1)
+		s.eventually("it was told to wait", func() bool { return l.Stats().Queued == 1 })
 
 		p.Cut()
 		start := time.Now()
