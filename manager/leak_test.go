@@ -171,7 +171,7 @@ func (w *watcher) failed(errs ...error) {
 func (w *watcher) live(t *testing.T, value string, change func(*manager.Config)) (tokens []string) {
 	t.Helper()
 	ctx, rdb, prefix := t.Context(), w.server.Client(t), redistest.Prefix(t)
-	faster := func(c *manager.Config) { change(c); c.Timeout, c.LockWait = time.Second, 50*time.Millisecond }
+	faster := func(c *manager.Config) { change(c); c.Timeout, c.LockWait = time.Second, time.Second }
 	server := redistest.At(w.server.Addr())
 	tap := server.Tap(t)
 	m := open(t, server.TapClient(t, tap), configured(prefix, faster))
