@@ -213,7 +213,7 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p
 	waited := false
 	for {
 		sent := time.Now()
-		at, err := l.try(ctx, key, token, waited, rider)
+		at, err := l.try(ctx, key, queue.Ask{Token: token, Waited: waited, Settings: &l.settings}, !waited && t.token == "", rider)
 		if err != nil {
 			l.abandonAsked(key, token, waited)
 			return nil, cmp.Or(p.over(), err) // a call that was cut short by the caller's context is no fault of Redis'

@@ -53,17 +53,22 @@ func held(reply any) bool {
 	return len(words) > 0 && words[0] == "held"
 }
 
-// try asks once, in one round trip.
-func (l *Locker) try(ctx context.Context, key, token string, waited bool, rider Rider) (queue.Standing, error) {
-	c := &carriage{
-		Scripter: l.db.Client(),
-		db:       l.db,
-		step:     rider.Step(queue.Ask{Token: token, Waited: waited, Settings: &l.settings}),
-	}
-	ctx, cancel := l.db.Bound(ctx) // redislock would make one of its own
+// try asks once, in one round trip; in two if short is set and the rider's short script does not do. Whatever became of
+// that one, the other knows a lock that is ours already.
+func (l *Locker) try(ctx context.Context, key string, ask queue.Ask, short bool, rider Rider) (queue.Standing, error) {
+	ctx, cancel := l.db.Bound(ctx) // of all that follows; redislock would make one of its own
 	defer cancel()
+	if s, ok := rider.(queue.Shortcut); ok && short {
+		if step, ok := s.Shortcut(ask); ok {
+			reply, err := l.db.Run(ctx, step)
+			if reply == queue.Taken || err != nil && ctx.Err() != nil {
+				return rider.Answer(reply, err)
+			}
+		}
+	}
+	c := &carriage{Scripter: l.db.Client(), db: l.db, step: rider.Step(ask)}
 	// The rider's step, and not the name given here, says which key is the lock's.
-	_, err := redislock.New(c).Obtain(ctx, key, l.cfg.TTL, &redislock.Options{Token: token})
+	_, err := redislock.New(c).Obtain(ctx, key, l.cfg.TTL, &redislock.Options{Token: ask.Token})
 	if !c.asked {
 		c.err = rdb.Sort(err)
 	}

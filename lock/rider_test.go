@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
 	"github.com/holdfast-go/holdfast/internal/redistest"
 	"github.com/holdfast-go/holdfast/lock"
 )
@@ -96,6 +97,105 @@ func TestRiderTravelsWithTheLock(t *testing.T) {
 			}
 		}
 		mustTake(t, p, 2, "acquiring with a rider, and releasing")
+	})
+}
+
+// taking takes a free lock if a value is as expected.
+var taking = rdb.NewScript(`
+if redis.call('GET', KEYS[3]) ~= ARGV[2] or redis.call('LLEN', KEYS[2]) > 0 then return 0 end
+return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[3]) and 1 or 0`)
+
+// guesser is a reader that expects a value.
+type guesser struct {
+	*reader
+	expects string
+	tried   int
+}
+
+var _ queue.Shortcut = (*guesser)(nil)
+
+func (g *guesser) Shortcut(ask queue.Ask) (queue.Step, bool) {
+	g.tried++
+	return queue.Step{
+		Script: taking,
+		Keys:   []string{g.keys.Lock, g.keys.Queue, g.keys.Record},
+		Args:   []any{ask.Token, g.expects, ask.Settings.TTL.Milliseconds()},
+	}, g.expects != ""
+}
+
+func (g *guesser) Answer(reply any, err error) (queue.Standing, error) {
+	if reply == queue.Taken {
+		g.value = g.expects
+		return queue.Standing{Place: queue.Held}, err
+	}
+	return g.reader.Answer(reply, err)
+}
+
+// A rider with a good guess is spared its long script; with a bad one, or while somebody has the lock, it is not.
+func TestShortcut(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		s.stored()
+		l, p := tapped(t, s, b, lock.Config{})
+		acquire := func(expects string) (*lock.Lease, *guesser) {
+			t.Helper()
+			g := &guesser{reader: s.reader(), expects: expects}
+			lease, err := l.AcquireWith(t.Context(), key, g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.admin.Get(t.Context(), s.keys.Lock).Val(); got != lease.Token() || g.value != "value" {
+				t.Errorf("the lock is %q, the token %q, and it read %v", got, lease.Token(), g.value)
+			}
+			return lease, g
+		}
+		for _, expects := range []string{"value", "something else"} { // the server learns the scripts
+			lease, _ := acquire(expects)
+			mustRelease(t, lease)
+		}
+
+		for _, c := range []struct {
+			expects string
+			asked   int
+			trips   int
+		}{{"value", 0, 2}, {"something else", 1, 3}, {"", 1, 2}} {
+			p.Reset()
+			lease, g := acquire(c.expects)
+			mustRelease(t, lease)
+			if g.tried != 1 || g.asked != c.asked {
+				t.Errorf("expecting %q: %d short scripts and %d long ones, want %d", c.expects, g.tried, g.asked, c.asked)
+			}
+			mustTake(t, p, c.trips, "acquiring with the guess "+c.expects)
+		}
+
+		p.DropReplies(1)
+		lease, g := acquire("value") // it has the lock, and learns that from the long script
+		mustRelease(t, lease)
+		if p.Dropped() != 1 || g.asked != 1 {
+			t.Errorf("%d answers were lost, and the long script was asked %d times", p.Dropped(), g.asked)
+		}
+	})
+}
+
+// Who waits is not offered the short script again: its place in the queue must be seen.
+func TestShortcutThatHasToWait(t *testing.T) {
+	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+		s.stored()
+		holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
+		l := s.locker(b.Client(t), lock.Config{})
+		s.listening(2)
+		g := &guesser{reader: s.reader(), expects: "value"}
+		out := make(chan acquired)
+		go func() {
+			lease, err := l.AcquireWith(t.Context(), key, g)
+			out <- acquired{name: "guesser", lease: lease, err: err}
+		}()
+		s.queued(1)
+		mustRelease(t, holder)
+		got := receive(t, out)
+		if got.err != nil || g.tried != 1 || g.asked != 2 {
+			t.Fatalf("acquired %v after %d short scripts and %d long ones", got.err, g.tried, g.asked)
+		}
+		mustRelease(t, got.lease)
 	})
 }
 

@@ -12,12 +12,14 @@ import (
 
 // plan is what a commit has to do, taken from a session whose changes are closed.
 type plan struct {
-	remove *store.Commit
-	write  *store.Commit
-	token  token // the new one, if write brings one
-	lease  *lock.Lease
-	merged []merged
-	inject bool // the client is told the token and its time
+	remove    *store.Commit
+	write     *store.Commit
+	token     token // the new one, if write brings one
+	lease     *lock.Lease
+	clock     clock // of the session
+	confirmed bool  // the session's secret is, by Redis
+	merged    []merged
+	inject    bool // the client is told the token and its time
 
 	repeated bool // the session was committed or discarded before
 }
@@ -53,7 +55,7 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 func (m *Manager) perform(ctx context.Context, s *request, p plan) (err error) {
 	ctx = context.WithoutCancel(ctx)
 	if p.remove != nil {
-		if _, err = m.send(ctx, p.remove, p.lease); errors.Is(err, ErrRemoved) {
+		if _, err = m.send(ctx, p.remove, p); errors.Is(err, ErrRemoved) {
 			err = nil
 		}
 		p.lease = nil // send has released it
@@ -93,7 +95,7 @@ func (m *Manager) write(ctx context.Context, s *request, p plan) error {
 		m.release(p.lease)
 		return err
 	}
-	c, err := m.send(ctx, p.write, p.lease)
+	c, err := m.send(ctx, p.write, p)
 	if err != nil {
 		return err
 	}
@@ -118,7 +120,7 @@ func (s *request) close() (plan, error) {
 		return plan{}, nil
 	}
 	s.state = done
-	p := plan{lease: s.lease, merged: s.merged}
+	p := plan{lease: s.lease, clock: s.clock, merged: s.merged}
 	s.lease, s.merged = nil, nil
 	if s.err != nil {
 		return p, s.err
@@ -137,6 +139,7 @@ func (s *request) close() (plan, error) {
 		return p, nil
 	}
 	p.write = s.writes(rotate)
+	p.confirmed = rotate == store.Stays && (s.confirmed || s.base == nil) // a new session has replaced no secret
 	if err := s.checkSize(p.write); err != nil {
 		return p, err
 	}
@@ -211,6 +214,9 @@ func (s *request) writes(rotate store.Rule) *store.Commit {
 		}
 		c.Set[key] = store.Write{Data: s.m.sealValue(s.id, key, ch.data), For: ch.ttl}
 	}
+	if s.expected {
+		c.Reckoned = s.clock.now()
+	}
 	if c.Mode == store.Whole { // nobody else can have set an expired value anew
 		c.Delete = append(c.Delete, s.expired()...)
 	}
@@ -257,7 +263,8 @@ func (s *request) checkSize(c *store.Commit) error {
 }
 
 // send makes one commit, keeps its outcome as the local copy and settles the lease.
-func (m *Manager) send(ctx context.Context, c *store.Commit, lease *lock.Lease) (*store.Committed, error) {
+func (m *Manager) send(ctx context.Context, c *store.Commit, p plan) (*store.Committed, error) {
+	lease := p.lease
 	if lease != nil {
 		if !lease.Trusted() {
 			m.release(lease)
@@ -271,7 +278,10 @@ func (m *Manager) send(ctx context.Context, c *store.Commit, lease *lock.Lease) 
 	fill := m.copies.begin(c.ID)
 	out, err := m.store.Commit(ctx, c)
 	if out != nil && out.Record != nil {
-		m.copies.keep(fill, out.Record, out.Now, out.Expiry, out.Sent)
+		if !out.Reckoned {
+			p.clock = clock{out.Now, out.Sent}
+		}
+		m.copies.keep(fill, seen{out.Record, out.Now, out.Expiry, out.Sent, p.clock, p.confirmed})
 	} else {
 		m.copies.drop(c.ID)
 	}

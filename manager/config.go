@@ -221,7 +221,8 @@ type Config struct {
 
 	// Timeout bounds each call to Redis, whatever the client's own timeouts are.
 	//
-	// Defaults to 3 s, or LockTTL if that is shorter.
+	// Defaults to 5 s, go-redis' own ReadTimeout, or LockTTL if that is shorter. A client whose timeouts are longer than this
+	// costs a goroutine for each call.
 	Timeout time.Duration
 
 	// Hooks are told what happens to sessions.

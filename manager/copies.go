@@ -30,11 +30,22 @@ type copies struct {
 
 // localCopy is a record and what this node knows of its time: nanoseconds since copies.start.
 type localCopy struct {
-	rec     *store.Record
-	clock   clock
-	ends    atomic.Int64 // the session does, without further use
-	recheck atomic.Int64 // the copy is to be checked against Redis
-	use     *use
+	rec       *store.Record
+	confirmed atomic.Bool  // Redis has seen that the client has the record's secret, and ended those that it replaced
+	read      atomic.Int64 // the server's clock was
+	ahead     atomic.Int64 // the server's clock is, in Unix nanoseconds
+	ends      atomic.Int64 // the session does, without further use
+	use       *use
+}
+
+// seen is a record as Redis has it, and what it told of the time.
+type seen struct {
+	rec       *store.Record
+	now       time.Time // by the server's clock, as expiry
+	expiry    time.Time // zero for never
+	sent      time.Time // the request
+	clock     clock     // now may be by its reckoning
+	confirmed bool
 }
 
 // use is what Redis is to be told of a copy. It stands apart from the record, since it waits for its time for as long as
@@ -83,33 +94,44 @@ func (cs *copies) begin(id string) cache.Fill {
 	return cs.cache.Begin(id)
 }
 
-// keep stores what Redis has answered to a request sent at that time.
-func (cs *copies) keep(f cache.Fill, rec *store.Record, now, expiry, sent time.Time) {
+// keep stores what Redis has answered.
+func (cs *copies) keep(f cache.Fill, o seen) {
 	if cs == nil {
 		return
 	}
-	lc, ok := cs.cache.Get(rec.ID)
-	if !ok || lc.rec != rec {
-		lc = &localCopy{rec: rec, clock: clock{server: now, local: sent}, use: &use{id: rec.ID, idle: rec.Idle}}
-		lc.refresh(cs, now, expiry, sent)
-		if !cs.cache.Put(f, rec.Counter(), lc) {
+	lc, ok := cs.cache.Get(o.rec.ID)
+	if !ok || lc.rec != o.rec {
+		lc = &localCopy{rec: o.rec, use: &use{id: o.rec.ID, idle: o.rec.Idle}}
+		lc.refresh(cs, o)
+		if !cs.cache.Put(f, o.rec.Counter(), lc) {
 			// A commit of this node gets no message; whatever is here now may be older than it.
-			cs.cache.Invalidate(rec.ID)
+			cs.cache.Invalidate(o.rec.ID)
 		}
 		return
 	}
-	lc.refresh(cs, now, expiry, sent)
+	lc.refresh(cs, o)
 }
 
-// refresh notes how long the session lives.
-func (lc *localCopy) refresh(cs *copies, now, expiry, sent time.Time) {
+// refresh notes the time, and how long the session lives.
+func (lc *localCopy) refresh(cs *copies, o seen) {
 	ends := int64(math.MaxInt64)
-	if !expiry.IsZero() {
-		ends = cs.since(sent.Add(expiry.Sub(now)))
+	if !o.expiry.IsZero() {
+		ends = cs.since(o.sent.Add(o.expiry.Sub(o.now)))
 	}
 	lc.ends.Store(ends)
-	lc.use.slid.Store(cs.since(sent))
-	lc.recheck.Store(cs.since(sent.Add(cs.maxAge)))
+	lc.use.slid.Store(cs.since(o.sent))
+	read := cs.since(o.clock.local)
+	lc.ahead.Store(o.clock.server.UnixNano() - read)
+	lc.read.Store(read)
+	if o.confirmed {
+		lc.confirmed.Store(true)
+	}
+}
+
+// clock returns the server's clock as it was when it was read last.
+func (lc *localCopy) clock(cs *copies) clock {
+	read := lc.read.Load()
+	return clock{server: time.Unix(0, lc.ahead.Load()+read), local: cs.start.Add(time.Duration(read))}
 }
 
 // alive returns the copy of a session for use without asking Redis. It must have been checked not too long ago, and
@@ -123,7 +145,7 @@ func (cs *copies) alive(id string, at time.Time) *localCopy {
 		return nil
 	}
 	now := cs.since(at)
-	if now >= lc.ends.Load() || now >= lc.recheck.Load() || cs.doubted(id, now) {
+	if now >= lc.ends.Load() || now >= lc.read.Load()+int64(cs.maxAge) || cs.doubted(id, now) {
 		return nil
 	}
 	if idle := int64(lc.rec.Idle); idle > 0 {

@@ -74,7 +74,7 @@ func (m *Manager) settle(ctx context.Context, taken []merged, committed bool) {
 			continue
 		}
 		c := &store.Commit{ID: o.rec.ID, Mode: store.Take, Base: o.rec}
-		if _, err := m.send(ctx, c, o.lease); err != nil {
+		if _, err := m.send(ctx, c, plan{lease: o.lease}); err != nil {
 			m.cfg.Logger.Warn("holdfast: a session that was merged into another could not be removed", "id", o.rec.ID, "error", err)
 		}
 	}

@@ -80,7 +80,9 @@ type found struct {
 	rec        *store.Record // nil if there is none
 	clock      clock
 	superseded bool
-	local      bool
+	local      bool // the copy of this process was used without asking
+	confirmed  bool // Redis has seen the session's secret
+	expected   bool // the session was what the copy of this process is
 }
 
 // event tells a hook about the open.
@@ -105,7 +107,7 @@ func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
 
 func (s *request) take(f found) {
 	s.lease, s.base, s.clock = f.lease, f.rec, f.clock
-	s.superseded = f.superseded
+	s.superseded, s.confirmed, s.expected = f.superseded, f.confirmed, f.expected
 	if f.rec != nil {
 		s.id = f.rec.ID
 	}
@@ -153,13 +155,21 @@ func (m *Manager) find(ctx context.Context, s *request) (found, error) {
 // findCopy uses the copy in this process if that is as good as asking.
 func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, error) {
 	if fresh := m.feed.FreshAsOf(); !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness {
-		// Secrets that periodic rotation has replaced are for Redis to judge.
-		if lc := m.copies.alive(t.id, at); lc != nil && sameHash(lc.rec.Hash, t.hash) {
+		if lc := m.copyFor(t, at); lc != nil {
 			m.counts.localHits.Add(1)
-			return found{rec: lc.rec, clock: lc.clock, local: true}, nil
+			return found{rec: lc.rec, clock: lc.clock(m.copies), local: true}, nil
 		}
 	}
 	return m.ask(ctx, t)
+}
+
+// copyFor returns the copy in this process that the token opens. Secrets that periodic rotation has replaced are for Redis
+// to judge, and Redis must have seen the new one once, to end those.
+func (m *Manager) copyFor(t token, at time.Time) *localCopy {
+	if lc := m.copies.alive(t.id, at); lc != nil && lc.confirmed.Load() && sameHash(lc.rec.Hash, t.hash) {
+		return lc
+	}
+	return nil
 }
 
 // ask opens without a lock, in one round trip.
@@ -172,7 +182,7 @@ func (m *Manager) ask(ctx context.Context, t token) (found, error) {
 		}
 		return found{}, err
 	}
-	return m.opened(*fill, o, nil), nil
+	return m.opened(*fill, t, o, nil), nil
 }
 
 // query shows Redis the version of the copy in this process. Each time that happens a fill of the copy begins.
@@ -193,6 +203,13 @@ func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
 		return found{}, err
 	}
 	q, fill := m.query(t)
+	var expected *localCopy
+	q.Expect = func() *store.Record {
+		if expected = m.copyFor(t, time.Now()); expected == nil {
+			return nil
+		}
+		return expected.rec
+	}
 	ride := m.redis.Ride(q)
 	lease, err := m.locker.AcquireWith(ctx, t.id, ride)
 	if errors.Is(err, lock.ErrRefused) {
@@ -218,7 +235,10 @@ func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
 		return f, nil
 	}
 	o, _ := ride.Result()
-	return m.opened(*fill, o, lease), nil
+	if o.Expected {
+		return found{lease: lease, rec: o.Record, clock: expected.clock(m.copies), confirmed: true, expected: true}, nil
+	}
+	return m.opened(*fill, t, o, lease), nil
 }
 
 // findApart is findLocked for a store that knows nothing of the lock, in three round trips. The store is asked before as
@@ -254,13 +274,14 @@ func (m *Manager) admit(ctx context.Context, t token) error {
 }
 
 // opened keeps what Redis has answered.
-func (m *Manager) opened(fill cache.Fill, o *store.Opened, lease *lock.Lease) found {
+func (m *Manager) opened(fill cache.Fill, t token, o *store.Opened, lease *lock.Lease) found {
+	f := found{lease: lease, rec: o.Record, clock: clock{o.Now, o.Sent}, confirmed: t.hash != "" && !o.Replaced}
 	if o.Copy {
-		m.copies.keep(fill, o.Record, o.Now, o.Expiry, o.Sent)
+		m.copies.keep(fill, seen{o.Record, o.Now, o.Expiry, o.Sent, f.clock, f.confirmed})
 	} else {
 		m.copies.drop(o.Record.ID)
 	}
-	return found{lease: lease, rec: o.Record, clock: clock{o.Now, o.Sent}}
+	return f
 }
 
 // release gives a lock back off the response's path.

@@ -42,6 +42,8 @@ type request struct {
 	id         string
 	clock      clock
 	superseded bool
+	confirmed  bool  // Redis has seen that the client has the secret of base
+	expected   bool  // base is the copy of this process, and Redis has confirmed it
 	away       error // why Redis could not be asked, if the session is empty by Config.OnUnavailable
 
 	changes  map[string]change

@@ -283,6 +283,39 @@ func TestL9PeriodicRotation(t *testing.T) {
 	})
 }
 
+// From the moment that the client shows its new token the old one has its grace window and no more, whatever this node
+// knew of the session when it came.
+func TestL9ShowingTheNewTokenEndsTheOldOne(t *testing.T) {
+	for name, before := range map[string]func(m *manager.Manager, old string){
+		"at once":                func(*manager.Manager, string) {},
+		"after the old one":      func(m *manager.Manager, old string) { visit(m, m.Handler, old, nothing) },
+		"after a change with it": func(m *manager.Manager, old string) { visit(m, m.Handler, old, add) },
+		"after reading with it":  func(m *manager.Manager, old string) { found(m, old) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, v *virtual) {
+				m := v.manager(func(c *manager.Config) { c.RotateEvery = time.Hour })
+				_, old := visit(m, m.Handler, "", add)
+				time.Sleep(61 * time.Minute)
+				_, token := visit(m, m.Handler, old, nothing)
+				if token == old {
+					t.Fatal("no rotation when it was due")
+				}
+				before(m, old)
+				visit(m, m.ReadOnly, token, nothing)
+				visit(m, m.Handler, token, nothing)
+				time.Sleep(31 * time.Second)
+				if got := found(m, old); got != 0 {
+					t.Error("the old token works after the grace window")
+				}
+				if got := found(m, token); got == 0 {
+					t.Error("the new token does not work")
+				}
+			})
+		})
+	}
+}
+
 func TestL13BrowserSessionAndImmediateEnd(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager()

@@ -133,7 +133,8 @@ func (s *signer) matches(text string, mac []byte) bool {
 // hashOf is what Redis knows of a secret.
 func hashOf(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
-	return b64.EncodeToString(sum[:])
+	var text [43]byte
+	return string(b64.AppendEncode(text[:0], sum[:]))
 }
 
 // sameHash compares in constant time.

@@ -5,8 +5,8 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
@@ -17,11 +17,15 @@ import (
 //go:embed commit.lua
 var commitBody string
 
+//go:embed update.lua
+var updateBody string
+
 //go:embed destroy.lua
 var destroyBody string
 
 var (
 	commitScript  = newScript(commitBody)
+	updateScript  = rdb.NewScript(tagsFunction + "\n" + updateBody)
 	destroyScript = newScript(destroyBody)
 )
 
@@ -55,6 +59,9 @@ type Commit struct {
 	Token string  // lock token; empty without a lock
 	Keep  bool    // keep the lock for a request of this process, if no other process waits for it
 
+	// The server's time by the caller's reckoning, if the session was opened as expected: a shorter script may do then.
+	Reckoned time.Time
+
 	// What changes. A nil pointer and an empty Rotate mean no change.
 	Hash     string // of the new secret, with Rotate or to create
 	Rotate   Rule
@@ -85,6 +92,8 @@ type Committed struct {
 	Expiry time.Time // zero for never
 	Sent   time.Time // the request, on this process' clock
 	Kept   bool      // the lock is kept
+
+	Reckoned bool // Now is the caller's reckoning
 }
 
 // tries bounds how often a commit is sent again when no answer came.
@@ -94,42 +103,49 @@ const tries = 3
 // change was written or not, unless the error is ErrUnavailable or ErrOutcomeUnknown. A commit whose answer was lost
 // is sent again and recognised by its tag, so a lost answer neither doubles nor fails it.
 func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
-	step := s.step(c, keys.Random(64))
-	var err error
+	tag := keys.Random(64)
 	unknown := false // an earlier try may have been written
-	for try := range tries {
-		if unknown && step.Script == commitScript {
-			step.Args = slices.Clone(step.Args) // a call that ran out of time may still read the old ones
-			step.Args[againArg] = "1"
-		}
+	for try := 0; ; try++ {
 		sent := time.Now()
-		var a answer
-		a, err = s.once(ctx, step)
+		a, err := s.try(ctx, c, tag, unknown)
 		if err == nil {
-			out, err := s.committed(c, sent, a.reply)
+			out, err := s.committed(c, tag, sent, a.reply)
 			if err == nil {
 				err = s.confirm(a.replicas)
 			}
 			return out, err
 		}
-		if errors.Is(err, ErrOutcomeUnknown) {
-			unknown = true
-		} else if !errors.Is(err, ErrUnavailable) {
-			break
+		unknown = unknown || errors.Is(err, ErrOutcomeUnknown)
+		again := errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrUnavailable)
+		if again && try < tries-1 && rdb.Pause(ctx, time.Duration(try+1)*20*time.Millisecond) {
+			continue
 		}
-		if try == tries-1 || !rdb.Pause(ctx, time.Duration(try+1)*20*time.Millisecond) {
-			break
+		err = corrupt(err)
+		if unknown && !errors.Is(err, ErrOutcomeUnknown) {
+			err = errors.Join(ErrOutcomeUnknown, err)
+		}
+		return nil, err
+	}
+}
+
+// try sends the commit once. In the usual case the short script does; where it finds that it does not, it has changed
+// nothing.
+func (s *Store) try(ctx context.Context, c *Commit, tag string, again bool) (answer, error) {
+	if !again && c.usual() {
+		a, err := s.once(ctx, s.update(c, tag))
+		if a.reply == updated || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrUnavailable) {
+			return a, err
 		}
 	}
-	err = corrupt(err)
-	if unknown && !errors.Is(err, ErrOutcomeUnknown) {
-		err = errors.Join(ErrOutcomeUnknown, err)
-	}
-	return nil, err
+	return s.once(ctx, s.step(c, tag, again))
 }
 
 // once sends the script without go-redis' own retries: see rdb.Once.
 func (s *Store) once(ctx context.Context, step queue.Step) (answer, error) {
+	if s.cfg.Replicas <= 0 {
+		reply, err := s.db.Run(ctx, step)
+		return answer{reply: reply}, err
+	}
 	return rdb.RunWith(ctx, s.db, step, func(ctx context.Context, cmd rdb.Once) (answer, error) {
 		replicas, err := s.process(ctx, cmd, step.Keys[0])
 		return answer{cmd.Val(), replicas}, err
@@ -142,19 +158,56 @@ type answer struct {
 	replicas int64
 }
 
-// againArg is the place of ARGV[12] of commit.lua. destroy.lua needs no such thing: removing twice is removing once.
-const againArg = 11
-
-// step returns the script of a commit with its arguments.
-func (s *Store) step(c *Commit, tag string) queue.Step {
-	k := s.space.Of(c.ID)
-	step := queue.Step{Script: commitScript, Keys: []string{k.Record, k.Lock, k.Queue}}
+// step returns the script of a commit with its arguments. again: it was sent before, and not answered. destroy.lua need
+// not know that: removing twice is removing once.
+func (s *Store) step(c *Commit, tag string, again bool) queue.Step {
 	if c.Mode == Remove || c.Mode == Take {
-		step.Script, step.Args = destroyScript, s.removalArgs(c)
-	} else {
-		step.Args = s.args(c, tag)
+		return queue.Step{Script: destroyScript, Keys: s.keys(c), Args: s.removalArgs(c)}
 	}
-	return step
+	return queue.Step{Script: commitScript, Keys: s.keys(c), Args: s.args(c, tag, again)}
+}
+
+func (s *Store) keys(c *Commit) []string {
+	k := s.space.Of(c.ID)
+	return []string{k.Record, k.Lock, k.Queue}
+}
+
+// updated is the answer of update.lua when it has done its work.
+const updated = int64(1)
+
+// fewSets bounds what update.lua is given, since Lua's unpack has a limit.
+const fewSets = 100
+
+// usual reports whether update.lua may do.
+func (c *Commit) usual() bool {
+	if c.Reckoned.IsZero() || c.Token == "" || c.Keep || !c.plain() || len(c.Set) > fewSets {
+		return false
+	}
+	for _, w := range c.Set {
+		if w.For > 0 {
+			return false
+		}
+	}
+	// Close to the deadline the server's own clock has to decide.
+	b := c.Base
+	return b.Idle == 0 || b.Deadline.IsZero() || c.Reckoned.Add(b.Idle+time.Minute).Before(b.Deadline)
+}
+
+// update returns the short script of a commit with its arguments.
+func (s *Store) update(c *Commit, tag string) queue.Step {
+	_, replaces, _ := strings.Cut(c.Base.Version, ".")
+	version := versionAfter(c.Base, tag)
+	stamp := stampOf(version)
+	idle := ""
+	if c.Base.Idle > 0 {
+		idle = strconv.FormatInt(c.Base.Idle.Milliseconds(), 10)
+	}
+	args := make([]any, 0, 7+2*len(c.Set))
+	args = append(args, c.Token, c.Base.Version, replaces, s.cfg.Node, idle, "v", version)
+	for key, w := range c.Set {
+		args = append(args, "."+key, stamp+":0:"+w.Data)
+	}
+	return queue.Step{Script: updateScript, Keys: s.keys(c), Args: args}
 }
 
 // removalArgs lists ARGV of destroy.lua.
@@ -173,7 +226,7 @@ func (s *Store) removalArgs(c *Commit) []any {
 }
 
 // args lists ARGV of commit.lua.
-func (s *Store) args(c *Commit, tag string) []any {
+func (s *Store) args(c *Commit, tag string, again bool) []any {
 	version := ""
 	if c.Base != nil {
 		version = c.Base.Version
@@ -181,7 +234,7 @@ func (s *Store) args(c *Commit, tag string) []any {
 	args := make([]any, 0, 32+3*len(c.Set)+len(c.Delete)+2*len(c.Checks))
 	args = append(args,
 		s.space.NodePrefix(), s.space.Nodes(), s.cfg.GrantTTL.Milliseconds(), s.cfg.LockTTL.Milliseconds(),
-		c.Token, flag(c.Keep), c.ID, string(c.Mode), version, tag, s.cfg.Node, "", len(c.Set))
+		c.Token, flag(c.Keep), c.ID, string(c.Mode), version, tag, s.cfg.Node, flag(again), len(c.Set))
 	for key, w := range c.Set {
 		ms := ""
 		if w.For > 0 {
@@ -276,8 +329,12 @@ func (c *Commit) value(key string) (v Value, there bool) {
 	return v, there
 }
 
-// committed reads the answer of commit.lua.
-func (s *Store) committed(c *Commit, sent time.Time, reply any) (*Committed, error) {
+// committed reads the answer of a script.
+func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Committed, error) {
+	if reply == updated {
+		r := c.apply(versionAfter(c.Base, tag), c.Reckoned)
+		return &Committed{Record: r, Now: c.Reckoned, Expiry: r.expiry(c.Reckoned), Sent: sent, Reckoned: true}, nil
+	}
 	words, _ := reply.([]any)
 	if len(words) < 2 {
 		return nil, fmt.Errorf("%w: commit.lua answered %v", ErrOutcomeUnknown, reply)

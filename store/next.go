@@ -22,7 +22,7 @@ func (c *Commit) Next(record *Record, now time.Time) (*Record, error) {
 	}
 	onto := *c
 	onto.Base = record
-	return onto.apply(nextVersion(record), now), nil
+	return onto.apply(versionAfter(record, keys.Random(64)), now), nil
 }
 
 // compare returns why the commit must not be written over the record.
@@ -58,16 +58,16 @@ func (c *Commit) compare(record *Record) error {
 // Fenced returns the record under a new version and epoch, so that every commit under way on it fails with ErrConflict.
 func (r *Record) Fenced() *Record {
 	fenced := *r
-	fenced.Version = nextVersion(r)
+	fenced.Version = versionAfter(r, keys.Random(64))
 	fenced.Epoch = stampOf(fenced.Version)
 	return &fenced
 }
 
-// nextVersion returns the version of the commit after a record.
-func nextVersion(r *Record) string {
+// versionAfter returns the version that a commit with this tag makes of a record.
+func versionAfter(r *Record, tag string) string {
 	counter := uint64(0)
 	if r != nil {
 		counter = r.Counter()
 	}
-	return strconv.FormatUint(counter+1, 10) + "." + keys.Random(64)
+	return strconv.FormatUint(counter+1, 10) + "." + tag
 }

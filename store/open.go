@@ -7,12 +7,19 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 //go:embed open.lua
 var openBody string
 
-var openScript = queue.NewRiderScript(recordFunctions + "\n" + openBody)
+//go:embed take.lua
+var takeBody string
+
+var (
+	openScript = queue.NewRiderScript(recordFunctions + "\n" + openBody)
+	takeScript = rdb.NewScript(takeBody)
+)
 
 // Query says which session to open.
 type Query struct {
@@ -22,6 +29,11 @@ type Query struct {
 	// Known returns what the caller has of the session, or nil. It is called before each time that Redis is asked,
 	// which may be more than once when the lock is waited for. A nil Known knows nothing.
 	Known func() *Record
+
+	// Expect returns what the session surely is if its version is still that one, or nil: a record of which this node is
+	// in the directory, and whose secret the client has shown. It is called before Redis is asked for the lock of a Ride
+	// for the first time; if it is right, a shorter script does. A nil Expect expects nothing.
+	Expect func() *Record
 }
 
 // Opened is a session that was opened.
@@ -32,6 +44,7 @@ type Opened struct {
 	Sent     time.Time // the request for it, on this process' clock: not after the moment that Now tells
 	Copy     bool      // this node is in the directory and may keep the record
 	Replaced bool      // the secret is one that periodic rotation has replaced
+	Expected bool      // the session is as Query.Expect has told; Now, Expiry and Copy are not known
 }
 
 // Lives is how long the session lives after Sent without further use.
@@ -59,13 +72,13 @@ func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
 type Ride struct {
 	store  *Store
 	query  Query
-	known  *Record
+	known  *Record // what Query.Known returned, or Expect
 	sent   time.Time
 	opened *Opened
 	err    error
 }
 
-var _ queue.Rider = (*Ride)(nil)
+var _ queue.Shortcut = (*Ride)(nil)
 
 // Ride prepares an Open for a lock's Acquire, which serves one Acquire at a time.
 func (s *Store) Ride(q Query) *Ride { return &Ride{store: s, query: q} }
@@ -87,11 +100,31 @@ func (r *Ride) Step(ask queue.Ask) queue.Step {
 	return queue.Step{Script: openScript, Keys: []string{k.Record, k.Lock, k.Queue}, Args: args}
 }
 
+// Shortcut implements the lock's Shortcut.
+func (r *Ride) Shortcut(ask queue.Ask) (queue.Step, bool) {
+	if r.query.Expect == nil {
+		return queue.Step{}, false
+	}
+	if r.known = r.query.Expect(); r.known == nil {
+		return queue.Step{}, false
+	}
+	r.sent = time.Now()
+	k := r.store.space.Of(r.query.ID)
+	return queue.Step{
+		Script: takeScript, Keys: []string{k.Record, k.Lock, k.Queue},
+		Args: []any{ask.Token, r.known.Version, ask.Settings.TTL.Milliseconds()},
+	}, true
+}
+
 // Answer implements the lock's Rider.
 func (r *Ride) Answer(reply any, err error) (queue.Standing, error) {
 	r.opened, r.err = nil, nil
 	if err != nil {
 		return queue.Standing{}, corrupt(err)
+	}
+	if reply == queue.Taken {
+		r.opened = &Opened{Record: r.known, Sent: r.sent, Expected: true}
+		return queue.Standing{Place: queue.Held}, nil
 	}
 	words, _ := reply.([]any)
 	if len(words) < 3 {

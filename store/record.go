@@ -31,6 +31,16 @@ type Record struct {
 	size   int
 }
 
+// expiry is when the session ends without use after that moment; zero for never.
+func (r *Record) expiry(now time.Time) time.Time {
+	if r.Idle > 0 {
+		if ends := now.Add(r.Idle); r.Deadline.IsZero() || ends.Before(r.Deadline) {
+			return ends
+		}
+	}
+	return r.Deadline
+}
+
 // Counter is the counting part of the version.
 func (r *Record) Counter() uint64 { return counterOf(r.Version) }
 

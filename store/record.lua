@@ -67,12 +67,6 @@ local function bury(record, created, now, mark_ms)
   end
 end
 
--- recent lists the tags of the three commits before one, from the tag that it replaces and those before that.
-local function recent(newest, tags)
-  if tags == '' then return newest end
-  return string.sub(newest .. ' ' .. tags, 1, 3 * (#newest + 1) - 1)
-end
-
 -- register puts a node into the directory of copies; without memory for that the node keeps no copy.
 local function register(record, copies, node)
   if copies == '*' or string.find(copies, node, 1, true) then return 1 end

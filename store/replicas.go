@@ -9,12 +9,9 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// process sends a command, and with Config.Replicas WAIT behind it in the same pipeline: that command counts the
+// process sends a command, and WAIT behind it in the same pipeline: that command counts the
 // replicas which have everything that its own connection has written. It returns their number.
 func (s *Store) process(ctx context.Context, cmd rdb.Once, key string) (replicas int64, err error) {
-	if s.cfg.Replicas <= 0 {
-		return 0, s.db.Client().Process(ctx, cmd)
-	}
 	node := s.db.Client()
 	if cluster, ok := node.(*redis.ClusterClient); ok {
 		// WAIT names no key, so a cluster client would send it anywhere.

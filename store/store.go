@@ -41,5 +41,10 @@ func New(client redis.UniversalClient, cfg Config) (*Store, error) {
 //go:embed record.lua
 var recordFunctions string
 
-// newScript returns a script that may call the functions of queue.lua and record.lua.
-func newScript(body string) *queue.Script { return queue.NewScript(recordFunctions + "\n" + body) }
+//go:embed tags.lua
+var tagsFunction string
+
+// newScript returns a script that may call the functions of queue.lua, record.lua and tags.lua.
+func newScript(body string) *queue.Script {
+	return queue.NewScript(recordFunctions + "\n" + tagsFunction + "\n" + body)
+}

@@ -165,8 +165,12 @@ func decode[T any](t *testing.T, text []byte, into map[string]*T, name string) {
 func load(t *testing.T) manifests {
 	t.Helper()
 	all := manifests{
-		map[string]*corev1.Secret{}, map[string]*corev1.ConfigMap{}, map[string]*corev1.Service{},
-		map[string]*appsv1.Deployment{}, map[string]*appsv1.StatefulSet{}, map[string]*policyv1.PodDisruptionBudget{},
+		map[string]*corev1.Secret{},
+		map[string]*corev1.ConfigMap{},
+		map[string]*corev1.Service{},
+		map[string]*appsv1.Deployment{},
+		map[string]*appsv1.StatefulSet{},
+		map[string]*policyv1.PodDisruptionBudget{},
 	}
 	for text := range bytes.SplitSeq([]byte(read(t, "kubernetes.yaml")), []byte("\n---\n")) {
 		var head struct {

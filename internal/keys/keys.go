@@ -127,9 +127,11 @@ func (s Space) Nodes() string { return s.nodes }
 
 // Random returns bits of randomness from the operating system in base64url without padding.
 func Random(bits int) string {
-	b := make([]byte, bits/8)
-	_, _ = rand.Read(b) // never fails: crypto/rand ends the program instead
-	return base64.RawURLEncoding.EncodeToString(b)
+	var b [32]byte
+	n := bits / 8
+	_, _ = rand.Read(b[:n]) // never fails: crypto/rand ends the program instead
+	var text [43]byte
+	return string(base64.RawURLEncoding.AppendEncode(text[:0], b[:n]))
 }
 
 // NewNode returns the ID of a new node.
@@ -142,7 +144,8 @@ func NewLockToken(node string) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16)
 	_, _ = rand.Read(b[6:]) // never fails, see Random
-	return node + "." + base64.RawURLEncoding.EncodeToString(b[:])
+	var text [NodeLen + 1 + 22]byte
+	return string(base64.RawURLEncoding.AppendEncode(append(append(text[:0], node...), '.'), b[:]))
 }
 
 // ParseLockToken returns the node of a lock token and when it was drawn, by that node's clock: the zero time if the token

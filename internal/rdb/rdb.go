@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,7 +21,7 @@ var (
 )
 
 // DefaultTimeout bounds a call when nothing else is configured. It is go-redis' own default for a socket read.
-const DefaultTimeout = 3 * time.Second
+const DefaultTimeout = 5 * time.Second
 
 // defaultRetries is go-redis' own default of MaxRetries, for clients that do not tell theirs.
 const defaultRetries = 3
@@ -34,6 +35,10 @@ type DB struct {
 	// ContextTimeoutEnabled. bounded: it ends one by itself, no later than after our timeout. A client derived with
 	// WithTimeout would be bounded as well, but loses its owner's hooks.
 	heedsContext, bounded bool
+
+	async *redis.AutoPipeliner // the client, if it is one whose commands can be waited for with a context
+
+	ends atomic.Pointer[end]
 
 	retries int // the client's MaxRetries, or MaxRedirects in a cluster
 }
@@ -53,6 +58,10 @@ func New(client redis.UniversalClient, timeout time.Duration) *DB {
 		db.bounded = 0 < o.ReadTimeout && o.ReadTimeout <= timeout && 0 < o.WriteTimeout && o.WriteTimeout <= timeout
 	case *redis.ClusterClient:
 		db.heedsContext, db.retries = c.Options().ContextTimeoutEnabled, c.Options().MaxRedirects // MaxRetries is -1 unless set
+	case *redis.AutoPipeliner:
+		if !c.IsBlocking() {
+			db.async = c
+		}
 	}
 	return db
 }
@@ -69,8 +78,41 @@ func (db *DB) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.(ours); ok || db.sooner(ctx) {
 		return ctx, func() {}
 	}
+	if ctx.Done() == nil {
+		return ours{shared{ctx, db.end()}}, func() {}
+	}
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
 	return ours{ctx}, cancel
+}
+
+// shared is a context with values of its own and an end that it shares with others, since a timer for each costs more.
+type shared struct {
+	context.Context //nolint:containedctx // it is one
+
+	end context.Context //nolint:containedctx // likewise
+}
+
+func (s shared) Deadline() (time.Time, bool) { return s.end.Deadline() }
+func (s shared) Done() <-chan struct{}       { return s.end.Done() }
+func (s shared) Err() error                  { return s.end.Err() }
+
+// end returns a context that ends after the timeout, or up to a sixteenth of it later.
+func (db *DB) end() context.Context {
+	now := time.Now()
+	if e := db.ends.Load(); e != nil && now.Before(e.until) {
+		return e.ctx
+	}
+	e := &end{until: now.Add(db.timeout / 16)}
+	e.ctx, e.cancel = context.WithDeadline(context.Background(), e.until.Add(db.timeout)) //nolint:gosec // it ends by itself
+	db.ends.Store(e)
+	return e.ctx
+}
+
+// end is a context that calls share which begin before a moment.
+type end struct {
+	ctx    context.Context    //nolint:containedctx // it is one
+	cancel context.CancelFunc // never called
+	until  time.Time
 }
 
 // ours is a context whose end is that of Bound: its caller would have waited longer.

@@ -78,6 +78,18 @@ func TestCallIsBounded(t *testing.T) {
 		"single": func(addr string) redis.UniversalClient {
 			return redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: time.Minute, DialTimeout: time.Minute})
 		},
+		"single that bounds itself": func(addr string) redis.UniversalClient {
+			return redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: 40 * time.Millisecond, WriteTimeout: 40 * time.Millisecond})
+		},
+		"asynchronous": func(addr string) redis.UniversalClient {
+			c := redis.NewClient(&redis.Options{Addr: addr, ReadTimeout: 300 * time.Millisecond, MaxRetries: -1})
+			async, err := c.AsyncAutoPipeline()
+			if err != nil {
+				t.Error(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			return async
+		},
 		"cluster": func(addr string) redis.UniversalClient {
 			return redis.NewClusterClient(&redis.ClusterOptions{
 				Addrs:       []string{addr},
@@ -105,19 +117,28 @@ func TestCallIsBounded(t *testing.T) {
 			client := open(p.Addr())
 			t.Cleanup(func() { client.Close() })
 			db := rdb.New(client, timeout)
+			hello := rdb.Step{Script: rdb.NewScript("return 'hello'"), Keys: []string{"k"}}
 			ping := func(ctx context.Context) (string, error) { return db.Client().Ping(ctx).Result() }
 			if _, err := rdb.Call(t.Context(), rdb.New(client, 10*time.Second), ping); err != nil {
 				t.Fatal(err)
 			}
-			p.Swallow(true)
-			start := time.Now()
-			_, err := rdb.Call(t.Context(), db, ping)
-			err = rdb.Sort(err)
-			if took := time.Since(start); took < timeout/2 || took > timeout+time.Second {
-				t.Errorf("took %v", took)
+			if answer, err := rdb.New(client, 10*time.Second).Run(t.Context(), hello); err != nil || answer != "hello" {
+				t.Fatalf("answered %v, %v", answer, err)
 			}
-			if !errors.Is(err, rdb.ErrUnknown) || errors.Is(err, rdb.ErrUnavailable) {
-				t.Errorf("got %v", err)
+			p.Swallow(true)
+			for what, call := range map[string]func(context.Context) error{
+				"Call":                   func(ctx context.Context) error { _, err := rdb.Call(ctx, db, ping); return rdb.Sort(err) },
+				"Run":                    func(ctx context.Context) error { _, err := db.Run(ctx, hello); return err },
+				"Run, whoever gives up,": func(ctx context.Context) error { _, err := db.Run(context.WithoutCancel(ctx), hello); return err },
+			} {
+				start := time.Now()
+				err := call(t.Context())
+				if took := time.Since(start); took < timeout/2 || took > timeout+time.Second {
+					t.Errorf("%s took %v", what, took)
+				}
+				if !errors.Is(err, rdb.ErrUnknown) || errors.Is(err, rdb.ErrUnavailable) {
+					t.Errorf("%s: got %v", what, err)
+				}
 			}
 		})
 	}

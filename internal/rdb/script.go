@@ -24,11 +24,15 @@ func (o Once) Clone() redis.Cmder {
 }
 
 // Script is a Lua script and the hash by which a server knows it.
-type Script struct{ source, hash string }
+type Script struct {
+	source, hash string
+	name         any // hash, as an argument
+}
 
 // NewScript returns the script of a source.
 func NewScript(source string) *Script {
-	return &Script{source: source, hash: redis.NewScript(source).Hash()}
+	hash := redis.NewScript(source).Hash()
+	return &Script{source: source, hash: hash, name: hash}
 }
 
 // Source is the script's text.
@@ -50,7 +54,7 @@ func (s *Step) command(ctx context.Context, inFull bool) Once {
 	if inFull {
 		all = append(all, "eval", s.Script.source, len(s.Keys))
 	} else {
-		all = append(all, "evalsha", s.Script.hash, len(s.Keys))
+		all = append(all, "evalsha", s.Script.name, len(s.Keys))
 	}
 	for _, k := range s.Keys {
 		all = append(all, k)
@@ -65,15 +69,27 @@ func (s *Step) command(ctx context.Context, inFull bool) Once {
 // Run runs a script at most once and returns its answer, or an error as Sort does. One round trip, and another one if
 // the server has to be told the script first.
 func (db *DB) Run(ctx context.Context, s Step) (any, error) {
-	return RunWith(ctx, db, s, func(ctx context.Context, cmd Once) (any, error) {
-		err := db.client.Process(ctx, cmd)
-		return cmd.Val(), err
+	return runWith(ctx, db, s, db.async != nil || db.inTime(ctx), func(ctx context.Context, cmd Once) (any, error) {
+		if db.async == nil {
+			err := db.client.Process(ctx, cmd)
+			return cmd.Val(), err
+		}
+		switch err := db.async.Submit(ctx, cmd).WaitContext(ctx); {
+		case ctx.Err() != nil:
+			return nil, errors.Join(ErrUnknown, context.Cause(ctx)) // the command may still be at work
+		default:
+			return cmd.Val(), err
+		}
 	})
 }
 
 // RunWith is Run with a way of the caller's to send the command, which may be called twice.
 func RunWith[T any](ctx context.Context, db *DB, s Step, send func(context.Context, Once) (T, error)) (T, error) {
-	here := db.inTime(ctx)
+	return runWith(ctx, db, s, db.inTime(ctx), send)
+}
+
+// runWith calls send in this goroutine if here is set: it returns in time.
+func runWith[T any](ctx context.Context, db *DB, s Step, here bool, send func(context.Context, Once) (T, error)) (T, error) {
 	ctx, cancel := db.Bound(ctx)
 	defer cancel()
 	var out T

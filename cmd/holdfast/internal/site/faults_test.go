@@ -121,7 +121,7 @@ func TestSessionIsWhatRedisHolds(t *testing.T) {
 func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr(t), Think: 300 * time.Millisecond})
+		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr(t), Think: 800 * time.Millisecond})
 		v.add()
 		v.add()
 		slow := make(chan int)
@@ -138,6 +138,7 @@ func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 			}
 			return h != nil
 		})
+		time.Sleep(200 * time.Millisecond) // Redis knows before the replica does
 		if err := v.site.PauseReplica(holder); err != nil {
 			t.Fatal(err)
 		}

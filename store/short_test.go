@@ -1,0 +1,282 @@
+package store_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/store"
+)
+
+// state is everything there is of a session, with the tags of versions numbered, so that two sessions can be compared.
+func (e *env) state(t testing.TB, id string) string {
+	t.Helper()
+	hash := e.hash(t, id)
+	holder, _ := e.holder(t, id)
+	text := fmt.Sprint("lock ", holder, " queue ", e.rdb.LRange(t.Context(), e.space.Of(id).Queue, 0, -1).Val())
+	for _, name := range slices.Sorted(maps.Keys(hash)) {
+		text += "\n" + name + " " + hash[name]
+	}
+	_, newest, _ := strings.Cut(hash["v"], ".")
+	for i, tag := range append([]string{newest}, strings.Fields(hash["t"])...) {
+		if tag != "" {
+			text = strings.ReplaceAll(text, tag, fmt.Sprint("tag", i))
+			text = strings.ReplaceAll(text, "."+tag[:4]+":", fmt.Sprintf(".%d:", i))
+			text = strings.ReplaceAll(text, "."+tag[:4]+"\n", fmt.Sprintf(".%d\n", i))
+		}
+	}
+	return text
+}
+
+// situations are what a request may find that expected a session as it was, with the token me.1.
+var situations = map[string]func(t *testing.T, e *env, base *store.Record){
+	"as expected":         func(*testing.T, *env, *store.Record) {},
+	"changed":             func(t *testing.T, e *env, base *store.Record) { e.commit(t, change(base, "b", "theirs")) },
+	"removed":             func(t *testing.T, e *env, base *store.Record) { e.remove(t, base.ID) },
+	"locked by another":   func(t *testing.T, e *env, base *store.Record) { e.hold(t, base.ID, "you.1", lockTTL) },
+	"wanted by another":   func(t *testing.T, e *env, base *store.Record) { e.enqueue(t, base.ID, "you.1") },
+	"copied by another":   func(t *testing.T, e *env, base *store.Record) { e.other(t).mustOpen(t, base) },
+	"a record of no hash": func(t *testing.T, e *env, base *store.Record) { e.replace(t, e.space.Of(base.ID).Record) },
+	"a queue of no list":  func(t *testing.T, e *env, base *store.Record) { e.replace(t, e.space.Of(base.ID).Queue) },
+}
+
+func (e *env) mustOpen(t *testing.T, rec *store.Record) {
+	t.Helper()
+	if _, err := e.Open(t.Context(), store.Query{ID: rec.ID, Secret: rec.Hash}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// replace puts a string where something else belongs.
+func (e *env) replace(t *testing.T, key string) {
+	t.Helper()
+	if err := e.rdb.Set(t.Context(), key, "text", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// take.lua takes the lock of a session that is as expected, and changes nothing otherwise.
+func TestShortOpen(t *testing.T) {
+	t.Parallel()
+	for name, prepare := range situations {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			each(t, func(t *testing.T, e *env) {
+				base := e.create(t, "a", "1")
+				prepare(t, e, base)
+				dump := func() string {
+					k := e.space.Of(base.ID)
+					return fmt.Sprintf("%q %q", e.rdb.Dump(t.Context(), k.Record).Val(), e.rdb.Dump(t.Context(), k.Queue).Val())
+				}
+				before := dump()
+				holder, _ := e.holder(t, base.ID)
+
+				r := e.Ride(store.Query{ID: base.ID, Secret: base.Hash, Expect: func() *store.Record { return base }})
+				step, ok := r.Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()})
+				if !ok {
+					t.Fatal("there is no short script")
+				}
+				reply, _ := redis.NewScript(step.Script.Source()).Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
+				if dump() != before {
+					t.Errorf("changed from %s to %s", before, dump())
+				}
+				if name != "as expected" && name != "copied by another" { // for reading the others do not matter
+					if reply == queue.Taken {
+						t.Error("the lock was taken")
+					}
+					e.wantHolder(t, base.ID, holder)
+					return
+				}
+				at, err := r.Answer(reply, nil)
+				if o, _ := r.Result(); err != nil || at.Place != queue.Held || !o.Expected || o.Record != base {
+					t.Errorf("answered %v: %+v, %+v, %v", reply, at, o, err)
+				}
+				token, ttl := e.holder(t, base.ID)
+				if token != "me.1" || ttl > lockTTL || ttl < lockTTL-5*time.Second {
+					t.Errorf("the lock is held by %q for %v", token, ttl)
+				}
+			})
+		})
+	}
+}
+
+// Who expects nothing is given no short script.
+func TestShortOpenNeedsAnExpectation(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		base := e.create(t)
+		for _, expect := range []func() *store.Record{nil, func() *store.Record { return nil }} {
+			r := e.Ride(store.Query{ID: base.ID, Secret: base.Hash, Expect: expect})
+			if _, ok := r.Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()}); ok {
+				t.Error("there is a short script")
+			}
+		}
+	})
+}
+
+// A commit that may take the short script does what it would have done without: the same outcome, the same record, the
+// same lock, the same messages.
+func TestShortCommitIsACommit(t *testing.T) {
+	t.Parallel()
+	commits := map[string]struct {
+		short  bool // the short script does, if all is as expected
+		create func(c *store.Commit)
+		change func(c *store.Commit)
+	}{
+		"one value":       {short: true},
+		"idle":            {short: true, create: func(c *store.Commit) { c.Idle = new(time.Minute) }},
+		"idle for ever":   {short: true, create: func(c *store.Commit) { c.Idle, c.Lifetime = new(time.Minute), new(time.Duration(0)) }},
+		"near its end":    {create: func(c *store.Commit) { c.Idle = new(time.Hour - 30*time.Second) }},
+		"two values":      {short: true, change: func(c *store.Commit) { c.Set["b"] = store.Write{Data: "9"} }},
+		"nothing":         {short: true, change: func(c *store.Commit) { c.Set = nil }},
+		"strange bytes":   {short: true, change: func(c *store.Commit) { c.Set["a"] = store.Write{Data: "\x00:\xff:\n"} }},
+		"a new key":       {change: func(c *store.Commit) { c.Set["new"] = store.Write{Data: "9"} }},
+		"a key less":      {change: func(c *store.Commit) { c.Delete = []string{"b"} }},
+		"a timed value":   {change: func(c *store.Commit) { c.Set["a"] = store.Write{Data: "9", For: time.Hour} }},
+		"a rotation":      {change: func(c *store.Commit) { c.Rotate, c.Hash, c.Old = store.Privilege, "second", time.Minute }},
+		"a user":          {change: func(c *store.Commit) { c.User = new("alice") }},
+		"a kept lock":     {change: func(c *store.Commit) { c.Keep = true }},
+		"without a lock":  {change: func(c *store.Commit) { c.Token = "" }},
+		"a removal":       {change: func(c *store.Commit) { c.Mode = store.Remove }},
+		"in spite of all": {change: func(c *store.Commit) { c.Mode, c.Checks = store.Keys, map[string]string{} }},
+	}
+	for what, tt := range commits {
+		for name, prepare := range situations {
+			t.Run(what+", "+name, func(t *testing.T) {
+				t.Parallel()
+				each(t, func(t *testing.T, e *env) {
+					type result struct {
+						out   *store.Committed
+						err   error
+						state string
+						ttl   time.Duration
+					}
+					run := func(reckoned time.Time) (r result) {
+						c := creation("a", "1", "b", "2", "c", "3")
+						if tt.create != nil {
+							tt.create(c)
+						}
+						base := e.commit(t, c)
+						e.hold(t, base.ID, "me.1", lockTTL)
+						prepare(t, e, base)
+						if e.rdb.PTTL(t.Context(), e.space.Of(base.ID).Record).Val() > 0 {
+							e.rdb.PExpire(t.Context(), e.space.Of(base.ID).Record, 20*time.Second)
+						}
+						c = change(base, "a", "4")
+						c.Token, c.Reckoned = "me.1", reckoned
+						if tt.change != nil {
+							tt.change(c)
+						}
+						r.out, r.err = e.Commit(t.Context(), c)
+						r.ttl = e.rdb.PTTL(t.Context(), e.space.Of(base.ID).Record).Val()
+						if name == "a record of no hash" {
+							return result{out: r.out, err: r.err}
+						}
+						if r.out != nil && r.out.Record != nil {
+							sameRecord(t, r.out.Record, e.open(t, base.ID))
+						}
+						r.state = strings.ReplaceAll(e.state(t, base.ID), base.ID, "ID")
+						return r
+					}
+					// The server's clock, since times are in the records.
+					long, short := run(time.Time{}), run(time.Now())
+					if fmt.Sprint(short.err) != fmt.Sprint(long.err) {
+						t.Errorf("error %v, and without the short script %v", short.err, long.err)
+					}
+					if withoutTimes(short.state) != withoutTimes(long.state) {
+						t.Errorf("left\n%s\nand without the short script\n%s", short.state, long.state)
+					}
+					if (short.ttl - long.ttl).Abs() > 10*time.Second {
+						t.Errorf("lives for %v, and without the short script %v", short.ttl, long.ttl)
+					}
+					if long.out != nil && long.out.Reckoned {
+						t.Error("the short script was used unasked")
+					}
+					if used := short.out != nil && short.out.Reckoned; used != (tt.short && name == "as expected") {
+						t.Errorf("the short script was used: %v", used)
+					}
+				})
+			})
+		}
+	}
+}
+
+// withoutTimes takes the Unix times out of a state.
+func withoutTimes(state string) string {
+	lines := strings.Split(state, "\n")
+	for i, line := range lines {
+		if name, _, _ := strings.Cut(line, " "); len(name) == 1 && strings.Contains("crsx", name) {
+			lines[i] = name
+		}
+		if strings.HasPrefix(line, "p ") || strings.HasPrefix(line, ".") {
+			fields := strings.Split(line, ":")
+			for j, f := range fields {
+				if len(f) >= 13 && strings.Trim(f, "0123456789") == "" {
+					fields[j] = "TIME"
+				}
+			}
+			lines[i] = strings.Join(fields, ":")
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// An answer of the short script that is lost neither doubles nor fails the commit: the long one finds it written.
+func TestLostAnswerOfAShortCommit(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		p := b.Tap(t)
+		e := newEnv(t, b.TapClient(t, p), b.Prefix)
+		update := func(rec *store.Record, data string) (*store.Committed, error) {
+			admin := newEnv(t, b.Client(t), b.Prefix)
+			admin.hold(t, rec.ID, "me.1", lockTTL)
+			c := change(rec, "n", data)
+			c.Token, c.Reckoned = "me.1", time.Now()
+			return e.Commit(t.Context(), c)
+		}
+		rec := e.create(t, "n", "")
+		out, err := update(rec, "x") // the server learns the script
+		if err != nil || !out.Reckoned {
+			t.Fatalf("updated: %+v, %v", out, err)
+		}
+		p.DropReplies(1)
+		out, err = update(out.Record, "xx")
+		if err != nil || out.Reckoned || out.Record == nil || out.Record.Counter() != 3 {
+			t.Fatalf("after a lost answer: %+v, %v", out, err)
+		}
+		e.want(t, rec.ID, "n", "xx")
+		e.wantHolder(t, rec.ID, "")
+		if p.Dropped() != 1 {
+			t.Errorf("%d answers were lost, want 1", p.Dropped())
+		}
+
+		p.DropReplyOf(func(commands []string) bool { return commands[0] == "EVALSHA" })
+		_, err = update(out.Record, "y")
+		wantErr(t, err, store.ErrOutcomeUnknown)
+		p.Heal()
+		e.want(t, rec.ID, "n", "y")
+	})
+}
+
+// The short scripts touch the keys of one slot, and name them all.
+func TestShortScriptsNameTheirKeys(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		base := e.create(t, "a", "1")
+		r := e.Ride(store.Query{ID: base.ID, Expect: func() *store.Record { return base }})
+		step, _ := r.Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()})
+		k := keys.In(e.prefix).Of(base.ID)
+		if want := []string{k.Record, k.Lock, k.Queue}; !slices.Equal(step.Keys, want) {
+			t.Errorf("the keys are %v, want %v", step.Keys, want)
+		}
+	})
+}

@@ -1,0 +1,16 @@
+-- update.lua: commit.lua in the usual case: new data for keys that are there, in a session that is as it was opened, that
+-- no other node has a copy of, and that nobody waits for.
+-- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
+-- ARGV[1] lock token   ARGV[2] version at the open   ARGV[3] its tag   ARGV[4] node that keeps a copy
+-- ARGV[5] ms the session lives without use ('' = as it is)   ARGV[6..] fields to set, and what to
+-- returns 1 if that was the case, the fields are set and the lock is free; 0, and nothing was changed, if not: send
+--   commit.lua
+local record, lock, queue = KEYS[1], KEYS[2], KEYS[3]
+local meta = redis.call('HMGET', record, 'v', 'n', 't')
+if meta[1] ~= ARGV[2] or meta[2] ~= ARGV[4] or redis.call('GET', lock) ~= ARGV[1] or redis.call('LLEN', queue) > 0 then
+  return 0
+end
+redis.call('HSET', record, 't', recent(ARGV[3], meta[3] or ''), unpack(ARGV, 6))
+if ARGV[5] ~= '' then redis.call('PEXPIRE', record, ARGV[5]) end
+redis.call('DEL', lock)
+return 1
