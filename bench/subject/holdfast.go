@@ -42,15 +42,17 @@ func holdfast() Subject {
 }
 
 // holdfastAutopipe is the library over go-redis' automatic pipelining, which
-// gathers the commands of concurrent requests into shared writes.
+// gathers the commands of concurrent requests into shared writes. Full duplex,
+// it does not wait for one batch before it sends the next; its asynchronous
+// face lets the library wait with a context, without a goroutine per call.
 func holdfastAutopipe() Subject {
 	return Subject{
 		Name:     "holdfast-autopipe",
-		Settings: "holdfast over go-redis' AutoPipeline with its defaults",
+		Settings: "holdfast over go-redis' AsyncAutoPipeline, full duplex",
 		Modes:    []Mode{Exclusive},
 		Open: func(_ context.Context, link Link, mode Mode) (Node, error) {
 			rdb := link.client()
-			pipe, err := rdb.AutoPipeline()
+			pipe, err := rdb.AsyncAutoPipelineWithOptions(&redis.AutoPipelineOptions{FullDuplex: true})
 			if err != nil {
 				return nil, errors.Join(fmt.Errorf("open autopipeline: %w", err), rdb.Close())
 			}
