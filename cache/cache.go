@@ -27,7 +27,10 @@ func New[V any](cfg Config[V]) (*Cache[V], error) {
 		shards: make([]shard[V], cfg.Shards),
 	}
 	for i := range c.shards {
-		c.shards[i].init(cfg.MaxBytes / int64(cfg.Shards))
+		c.shards[i].init(cfg.MaxBytes/int64(cfg.Shards), func(id string) uint8 {
+			_, stripe := c.locate(id)
+			return stripe
+		})
 	}
 	return c, nil
 }

@@ -7,7 +7,7 @@ type Fill struct {
 	id         string
 	epoch      uint64 // of the shard; counts purges and is never 0, so the zero Fill is void
 	generation uint64 // of the ID's stripe; counts what voided fills
-	seq        uint64 // of the entry present at Begin; 0 if there was none
+	seq        uint32 // of the entry present at Begin; 0 if there was none
 }
 
 // ID returns the ID that the fill was begun for.

@@ -16,26 +16,28 @@ const stripes = 256
 type entry[V any] struct {
 	value   V
 	counter uint64
-	seq     uint64 // unique within the shard: tells one store from another
-	cost    int64
-	stripe  uint8
+	seq     uint32 // tells one store in the shard from another; no fill lasts until they begin anew
+	cost    uint32
 }
 
 // shard is one independently locked part of a cache.
 type shard[V any] struct {
-	mu sync.Mutex // guards everything below; never held over a callback
+	stripe func(id string) uint8 // of the counters below
+
+	mu sync.Mutex // guards what follows; never held over a callback
 
 	lru         *simplelru.LRU[string, entry[V]]
 	maxBytes    int64
 	bytes       int64
-	seq         uint64
+	seq         uint32
 	epoch       uint64
 	generations [stripes]uint64
 
 	stats Stats // of this shard; without Entries, Bytes and Purges
 }
 
-func (s *shard[V]) init(maxBytes int64) {
+func (s *shard[V]) init(maxBytes int64, stripe func(id string) uint8) {
+	s.stripe = stripe
 	s.maxBytes = maxBytes
 	s.epoch = 1
 	s.lru = newLRU[V]()
@@ -80,7 +82,7 @@ func (s *shard[V]) put(f Fill, stripe uint8, counter uint64, v V, cost int64) bo
 		s.stats.FillsOlder++
 		return false
 	}
-	if cost > s.maxBytes {
+	if cost > min(s.maxBytes, math.MaxUint32) {
 		// The others that are under way may carry what v has just replaced.
 		s.drop(f.id)
 		s.generations[stripe]++
@@ -88,9 +90,11 @@ func (s *shard[V]) put(f Fill, stripe uint8, counter uint64, v V, cost int64) bo
 		return false
 	}
 
-	s.seq++
-	s.lru.Add(f.id, entry[V]{value: v, counter: counter, seq: s.seq, cost: cost, stripe: stripe})
-	s.bytes += cost - old.cost
+	if s.seq++; s.seq == 0 {
+		s.seq = 1 // 0 is no entry
+	}
+	s.lru.Add(f.id, entry[V]{value: v, counter: counter, seq: s.seq, cost: uint32(cost)})
+	s.bytes += cost - int64(old.cost)
 	s.stats.Fills++
 	s.evict()
 	return true
@@ -104,12 +108,12 @@ func (s *shard[V]) put(f Fill, stripe uint8, counter uint64, v V, cost int64) bo
 // the place empty and put that value back.
 func (s *shard[V]) evict() {
 	for s.bytes > s.maxBytes {
-		_, old, found := s.lru.RemoveOldest()
+		id, old, found := s.lru.RemoveOldest()
 		if !found {
 			return
 		}
-		s.bytes -= old.cost
-		s.generations[old.stripe]++
+		s.bytes -= int64(old.cost)
+		s.generations[s.stripe(id)]++
 		s.stats.Evictions++
 	}
 }
@@ -117,7 +121,7 @@ func (s *shard[V]) evict() {
 func (s *shard[V]) drop(id string) {
 	if old, found := s.lru.Peek(id); found {
 		s.lru.Remove(id)
-		s.bytes -= old.cost
+		s.bytes -= int64(old.cost)
 	}
 }
 

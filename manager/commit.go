@@ -162,7 +162,7 @@ func (s *request) rotation() store.Rule {
 		return store.Stays
 	case s.meta.rotate:
 		return store.Privilege
-	case every > 0 && s.mode != ReadOnly && s.token.text != "" && s.clock.now().Sub(s.base.Issued) >= every:
+	case every > 0 && s.mode != ReadOnly && s.token.text != "" && s.clock.now().Sub(s.base.Issued.Time()) >= every:
 		return store.Periodic
 	}
 	return store.Stays

@@ -35,7 +35,7 @@ type localCopy struct {
 	read      atomic.Int64 // the server's clock was
 	ahead     atomic.Int64 // the server's clock is, in Unix nanoseconds
 	ends      atomic.Int64 // the session does, without further use
-	use       *use
+	use       *use         // nil without an idle timeout
 }
 
 // seen is a record as Redis has it, and what it told of the time.
@@ -101,7 +101,10 @@ func (cs *copies) keep(f cache.Fill, o seen) {
 	}
 	lc, ok := cs.cache.Get(o.rec.ID)
 	if !ok || lc.rec != o.rec {
-		lc = &localCopy{rec: o.rec, use: &use{id: o.rec.ID, idle: o.rec.Idle}}
+		lc = &localCopy{rec: o.rec}
+		if o.rec.Idle > 0 {
+			lc.use = &use{id: o.rec.ID, idle: o.rec.Idle}
+		}
 		lc.refresh(cs, o)
 		if !cs.cache.Put(f, o.rec.Counter(), lc) {
 			// A commit of this node gets no message; whatever is here now may be older than it.
@@ -119,7 +122,9 @@ func (lc *localCopy) refresh(cs *copies, o seen) {
 		ends = cs.since(o.sent.Add(o.expiry.Sub(o.now)))
 	}
 	lc.ends.Store(ends)
-	lc.use.slid.Store(cs.since(o.sent))
+	if lc.use != nil {
+		lc.use.slid.Store(cs.since(o.sent))
+	}
 	read := cs.since(o.clock.local)
 	lc.ahead.Store(o.clock.server.UnixNano() - read)
 	lc.read.Store(read)
@@ -148,8 +153,8 @@ func (cs *copies) alive(id string, at time.Time) *localCopy {
 	if now >= lc.ends.Load() || now >= lc.read.Load()+int64(cs.maxAge) || cs.doubted(id, now) {
 		return nil
 	}
-	if idle := int64(lc.rec.Idle); idle > 0 {
-		if now >= lc.use.slid.Load()+idle/2 {
+	if lc.use != nil {
+		if now >= lc.use.slid.Load()+int64(lc.use.idle)/2 {
 			return nil
 		}
 		if lc.use.last.Swap(now) == 0 {
@@ -240,7 +245,7 @@ func (cs *copies) told(t store.Touched) {
 	case t.Gone:
 		cs.drop(t.ID)
 	default:
-		if t.Lives >= 0 {
+		if t.Lives >= 0 && lc.use != nil {
 			lc.ends.Store(cs.since(t.Sent.Add(t.Lives)))
 			lc.use.slid.Store(cs.since(t.Sent.Add(t.Lives - lc.rec.Idle)))
 		}

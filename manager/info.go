@@ -82,7 +82,8 @@ func (m *Manager) trusts(addr netip.Addr) bool {
 // infoOf tells about a record that was last used at a time.
 func infoOf(r *store.Record, seen time.Time) Info {
 	i := Info{
-		ID: r.ID, User: r.User, Created: r.Created, Rotated: r.Rotated, LastSeen: seen, Deadline: r.Deadline, Version: r.Version,
+		ID: r.ID, User: r.User, Created: r.Created.Time(), Rotated: r.Rotated.Time(), LastSeen: seen,
+		Deadline: r.Deadline.Time(), Version: r.Version,
 	}
 	var c client
 	if json.Unmarshal([]byte(r.Client), &c) == nil {

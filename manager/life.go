@@ -171,5 +171,5 @@ func (s *Session) ShouldRotate() bool {
 	s.enter()
 	defer s.mu.Unlock()
 	threshold := s.m.cfg.RotateThreshold
-	return threshold > 0 && s.base != nil && !s.meta.rotate && s.clock.now().Sub(s.base.Issued) >= threshold
+	return threshold > 0 && s.base != nil && !s.meta.rotate && s.clock.now().Sub(s.base.Issued.Time()) >= threshold
 }

@@ -17,7 +17,7 @@ func (m *Manager) RequireFresh(d time.Duration, next http.Handler) http.Handler 
 	return m.gate(next, func(s *Session) bool {
 		s.enter()
 		defer s.mu.Unlock()
-		return s.base != nil && s.clock.now().Sub(s.base.Rotated) < d
+		return s.base != nil && s.clock.now().Sub(s.base.Rotated.Time()) < d
 	})
 }
 

@@ -205,7 +205,7 @@ func (s *request) peek(key string) (store.Value, bool) {
 		return store.Value{}, false
 	}
 	v, ok := s.base.Values.Get(key)
-	if ok && !v.Expires.IsZero() && !s.clock.now().Before(v.Expires) {
+	if ok && !v.Expires.IsZero() && v.Expires.Sub(s.clock.now()) <= 0 {
 		return store.Value{}, false
 	}
 	return v, ok

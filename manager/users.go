@@ -110,7 +110,7 @@ func (m *Manager) index(ctx context.Context, c *store.Commit) error {
 	case c.Lifetime != nil:
 		life = max(*c.Lifetime, 0)
 	case !c.Base.Deadline.IsZero():
-		life = c.Base.Deadline.Sub(c.Base.Created) // not less than what is left
+		life = c.Base.Deadline.Sub(c.Base.Created.Time()) // not less than what is left
 	}
 	n, err := m.store.Enlist(ctx, user, c.ID, life)
 	if err != nil {

@@ -10,20 +10,20 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 	if c.Base != nil {
 		*r = *c.Base
 	}
-	stamp := stampOf(version)
+	stamp, at := stampOf(version), TimeOf(now)
 	changesUser, changesKeys := c.User != nil && *c.User != r.User, c.changesKeys()
 	r.Version = version
 	if c.Mode == Create {
-		r.Created, r.Rotated, r.Issued = now, now, now
+		r.Created, r.Rotated, r.Issued = at, at, at
 	}
 	if c.Hash != "" {
 		r.Hash = c.Hash
 	}
 	if c.Rotate != Stays {
-		r.Issued = now
+		r.Issued = at
 	}
 	if c.Rotate == Privilege {
-		r.Rotated = now
+		r.Rotated = at
 	}
 	if c.Mode == Create || c.Rotate == Privilege || changesUser {
 		r.Epoch = stamp
@@ -32,9 +32,9 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 		r.KeySet = stamp
 	}
 	if c.Lifetime != nil {
-		r.Deadline = time.Time{}
-		if ms := c.Lifetime.Milliseconds(); ms > 0 {
-			r.Deadline = now.Add(time.Duration(ms) * time.Millisecond)
+		r.Deadline = 0
+		if *c.Lifetime >= time.Millisecond {
+			r.Deadline = at.Add(*c.Lifetime)
 		}
 	}
 	if c.Idle != nil {
@@ -54,7 +54,7 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 		for key, w := range c.Set {
 			v := Value{Stamp: stamp, Data: w.Data}
 			if w.For > 0 {
-				v.Expires = now.Add(max(time.Millisecond, w.For.Truncate(time.Millisecond)))
+				v.Expires = at.Add(max(time.Millisecond, w.For))
 			}
 			set[key] = v
 		}

@@ -190,7 +190,7 @@ func (c *Commit) usual() bool {
 	}
 	// Close to the deadline the server's own clock has to decide.
 	b := c.Base
-	return b.Idle == 0 || b.Deadline.IsZero() || c.Reckoned.Add(b.Idle+time.Minute).Before(b.Deadline)
+	return b.Idle == 0 || b.Deadline.IsZero() || b.Deadline.Sub(c.Reckoned.Add(b.Idle)) > time.Minute
 }
 
 // update returns the short script of a commit with its arguments.
@@ -333,7 +333,7 @@ func (c *Commit) value(key string) (v Value, there bool) {
 func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Committed, error) {
 	if reply == updated {
 		r := c.apply(versionAfter(c.Base, tag), c.Reckoned)
-		return &Committed{Record: r, Now: c.Reckoned, Expiry: r.expiry(c.Reckoned), Sent: sent, Reckoned: true}, nil
+		return &Committed{Record: r, Now: c.Reckoned, Expiry: r.Expiry(c.Reckoned), Sent: sent, Reckoned: true}, nil
 	}
 	words, _ := reply.([]any)
 	if len(words) < 2 {

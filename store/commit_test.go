@@ -29,10 +29,10 @@ func TestCreateThenOpen(t *testing.T) {
 		if rec.User != "alice" || rec.Client != "a browser" || !rec.Browser || rec.Hash != "first" {
 			t.Errorf("opened %+v", rec)
 		}
-		if rec.Created != out.Now || rec.Rotated != out.Now || rec.Issued != out.Now {
+		if now := store.TimeOf(out.Now); rec.Created != now || rec.Rotated != now || rec.Issued != now {
 			t.Errorf("created %v, rotated %v, issued %v, want all %v", rec.Created, rec.Rotated, rec.Issued, out.Now)
 		}
-		if want := out.Now.Add(time.Hour); rec.Deadline != want || rec.Idle != 10*time.Minute {
+		if want := store.TimeOf(out.Now.Add(time.Hour)); rec.Deadline != want || rec.Idle != 10*time.Minute {
 			t.Errorf("deadline %v, idle timeout %v; want %v and 10m", rec.Deadline, rec.Idle, want)
 		}
 		if lives, ends := o.Lives(); lives != 10*time.Minute || !ends {

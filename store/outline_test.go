@@ -61,11 +61,11 @@ func TestInspectLeavesNoTrace(t *testing.T) {
 func TestSeenIsUnknownOnceTheDeadlineComesFirst(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	r := store.Record{Idle: time.Hour, Deadline: now.Add(time.Minute), Left: time.Minute}
+	r := store.Record{Idle: time.Hour, Deadline: store.TimeOf(now.Add(time.Minute)), Left: time.Minute}
 	if seen := r.Seen(now); !seen.IsZero() {
 		t.Errorf("seen %v ago", now.Sub(seen))
 	}
-	r.Deadline = now.Add(2 * time.Hour)
+	r.Deadline = store.TimeOf(now.Add(2 * time.Hour))
 	if ago := now.Sub(r.Seen(now)); ago != 59*time.Minute {
 		t.Errorf("seen %v ago", ago)
 	}

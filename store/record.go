@@ -13,39 +13,40 @@ type Record struct {
 	ID      string
 	Version string // COUNTER.TAG: equal only if both are; a failover may rewind the counter, but not draw the same tag
 
-	Created  time.Time     // by the server's clock, like all times here
-	Deadline time.Time     // absolute; zero for none
+	Created  Time
+	Deadline Time          // absolute; zero for none
 	Idle     time.Duration // 0 for none
-	Rotated  time.Time     // the last Rotate, or Created
-	Issued   time.Time     // the secret was, by a rotation of either kind
+	Rotated  Time          // the last Rotate, or Created
+	Issued   Time          // the secret was, by a rotation of either kind
 	Hash     string        // of the secret: base64url of SHA-256
 	User     string
 	Client   string // metadata of the client, as the caller encoded it
-	Browser  bool   // the client's cookie ends with the browser
 
 	Epoch  string // stamp of the last Rotate or change of user
 	KeySet string // stamp of the last commit that added or removed a key
 
 	Left   time.Duration // Peek and Scan only: until it ends without further use; negative for ever
 	Values Values
-	size   int
+
+	Browser bool // the client's cookie ends with the browser
+	size    uint32
 }
 
-// expiry is when the session ends without use after that moment; zero for never.
-func (r *Record) expiry(now time.Time) time.Time {
+// Expiry is when the session ends without use after a moment; zero for never.
+func (r *Record) Expiry(now time.Time) time.Time {
 	if r.Idle > 0 {
-		if ends := now.Add(r.Idle); r.Deadline.IsZero() || ends.Before(r.Deadline) {
+		if ends := now.Add(r.Idle); r.Deadline.IsZero() || r.Deadline.Sub(ends) > 0 {
 			return ends
 		}
 	}
-	return r.Deadline
+	return r.Deadline.Time()
 }
 
 // Counter is the counting part of the version.
 func (r *Record) Counter() uint64 { return counterOf(r.Version) }
 
 // Size is roughly what the record occupies in memory, in bytes.
-func (r *Record) Size() int { return r.size }
+func (r *Record) Size() int { return int(r.size) }
 
 func counterOf(version string) uint64 {
 	head, _, _ := strings.Cut(version, ".")
@@ -55,8 +56,8 @@ func counterOf(version string) uint64 {
 
 // stampOf is the stamp that the commit of a version leaves on what it writes.
 func stampOf(version string) string {
-	head, tag, _ := strings.Cut(version, ".")
-	return head + "." + tag[:min(4, len(tag))]
+	dot := strings.IndexByte(version, '.')
+	return version[:min(dot+1+4, len(version))]
 }
 
 // overhead is what a record costs beside its texts, and value what each value does, measured with the benchmark's
@@ -72,7 +73,7 @@ func (r *Record) measure() {
 	for key, v := range r.Values.All() {
 		n += valueOverhead + len(key) + len(v.Data)
 	}
-	r.size = n
+	r.size = uint32(min(n, math.MaxUint32))
 }
 
 // parseRecord reads the fields of HGETALL.
@@ -108,8 +109,23 @@ func parseRecord(id, version string, fields []any) (*Record, error) {
 	}
 	r.Values = Values{list}
 	r.Values.sort()
+	r.share()
 	r.measure()
 	return r, nil
+}
+
+// share lets the stamps of a session that has not changed much be parts of its version.
+func (r *Record) share() {
+	stamp := stampOf(r.Version)
+	if r.Epoch == stamp {
+		r.Epoch = stamp
+	}
+	switch r.KeySet {
+	case stamp:
+		r.KeySet = stamp
+	case r.Epoch:
+		r.KeySet = r.Epoch
+	}
 }
 
 // countValues counts the fields that hold values: a list that is made too large stays so.
@@ -158,10 +174,9 @@ func (r *Record) setMeta(name, text string) (err error) {
 	return nil
 }
 
-// parseTime reads Unix ms; 0 is the zero time.
-func parseTime(text string) (time.Time, error) {
+func parseTime(text string) (Time, error) {
 	ms, err := strconv.ParseInt(text, 10, 64)
-	return unixMilli(ms), err
+	return Time(max(0, ms)), err
 }
 
 func unixMilli(ms int64) time.Time {

@@ -20,11 +20,11 @@ func TestIdleTimeoutSlidesUpToTheDeadline(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := o.Now.Add(10 * time.Minute)
-			if want.After(rec.Deadline) {
-				want = rec.Deadline
+			if want.After(rec.Deadline.Time()) {
+				want = rec.Deadline.Time()
 			}
 			if o.Expiry != want {
-				t.Fatalf("after %v it ends at %v, want %v", o.Now.Sub(rec.Created), o.Expiry, want)
+				t.Fatalf("after %v it ends at %v, want %v", o.Now.Sub(rec.Created.Time()), o.Expiry, want)
 			}
 			rec = e.commit(t, change(o.Record, "a", o.Record.Values.At("a").Data+"1"))
 		}
@@ -74,7 +74,7 @@ func TestDeadlineAlone(t *testing.T) {
 		for range 3 {
 			time.Sleep(19 * time.Minute)
 			o, err := e.Open(t.Context(), store.Query{ID: rec.ID})
-			if err != nil || o.Expiry != rec.Deadline {
+			if err != nil || store.TimeOf(o.Expiry) != rec.Deadline {
 				t.Fatalf("opened %+v, %v", o, err)
 			}
 			rec = e.commit(t, change(o.Record, "a", "2"))
@@ -174,7 +174,7 @@ func TestValueExpires(t *testing.T) {
 		for key, want := range map[string]time.Time{
 			"a": {}, "b": {}, "c": out.Now.Add(90 * time.Second), "d": out.Now.Add(time.Millisecond),
 		} {
-			if got := rec.Values.At(key).Expires; got != want {
+			if got := rec.Values.At(key).Expires; got != store.TimeOf(want) {
 				t.Errorf("%s expires at %v, want %v", key, got, want)
 			}
 		}

@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"iter"
 	"slices"
-	"time"
 )
 
 // Value is one key's encoded value.
 type Value struct {
-	Stamp   string    // of the commit that wrote it
-	Expires time.Time // by itself; zero for never
+	Stamp   string // of the commit that wrote it
+	Expires Time   // by itself; zero for never
 	Data    string
 }
 

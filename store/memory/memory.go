@@ -75,14 +75,6 @@ func (s *Store) live(id string, now time.Time) *session {
 // over reports whether a time that may be none has come.
 func over(end, now time.Time) bool { return !end.IsZero() && !now.Before(end) }
 
-// expiry is when a session ends that is used at that time.
-func expiry(r *store.Record, used time.Time) time.Time {
-	if idle := used.Add(r.Idle); r.Idle > 0 && (r.Deadline.IsZero() || idle.Before(r.Deadline)) {
-		return idle
-	}
-	return r.Deadline
-}
-
 // Open implements store.Sessions.
 func (s *Store) Open(ctx context.Context, q store.Query) (*store.Opened, error) {
 	sent := time.Now()
@@ -110,7 +102,7 @@ func (s *Store) Open(ctx context.Context, q store.Query) (*store.Opened, error) 
 			return nil, store.ErrNotFound
 		}
 	}
-	at.ends = expiry(at.record, now)
+	at.ends = at.record.Expiry(now)
 	return &store.Opened{Record: at.record, Now: now, Expiry: at.ends, Sent: sent, Replaced: replaced}, nil
 }
 
@@ -141,7 +133,7 @@ func (s *Store) Commit(ctx context.Context, c *store.Commit) (*store.Committed, 
 	if c.Rotate != store.Stays {
 		at.replaced.add(secret{hash: at.record.Hash, rule: c.Rotate, ends: now.Add(c.Old)}, now)
 	}
-	at.record, at.ends = next, expiry(next, now)
+	at.record, at.ends = next, next.Expiry(now)
 	s.sessions[c.ID] = at
 	s.sweep(now)
 	out.Record, out.Expiry = next, at.ends
@@ -189,7 +181,7 @@ func (s *Store) Touch(ctx context.Context, uses ...store.Use) ([]store.Touched, 
 			out[i].Gone = true
 			continue
 		}
-		if end := expiry(at.record, now.Add(-max(0, sent.Sub(u.At)))); end.After(at.ends) {
+		if end := at.record.Expiry(now.Add(-max(0, sent.Sub(u.At)))); end.After(at.ends) {
 			at.ends = end
 		}
 		if !at.ends.IsZero() {

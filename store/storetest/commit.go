@@ -28,10 +28,10 @@ func create(t *testing.T, f *fixture) {
 	if rec.ID != c.ID || rec.Hash != "first" || rec.User != "alice" || rec.Client != "a browser" || !rec.Browser || rec.Counter() != 1 {
 		t.Errorf("created %+v", rec)
 	}
-	if !rec.Created.Equal(out.Now) || !rec.Rotated.Equal(out.Now) || !rec.Issued.Equal(out.Now) {
+	if now := store.TimeOf(out.Now); rec.Created != now || rec.Rotated != now || rec.Issued != now {
 		t.Errorf("created %v, rotated %v, issued %v, want all %v", rec.Created, rec.Rotated, rec.Issued, out.Now)
 	}
-	if want := out.Now.Add(time.Hour); !rec.Deadline.Equal(want) || rec.Idle != 10*time.Minute {
+	if want := store.TimeOf(out.Now.Add(time.Hour)); rec.Deadline != want || rec.Idle != 10*time.Minute {
 		t.Errorf("deadline %v, idle timeout %v; want %v and 10m", rec.Deadline, rec.Idle, want)
 	}
 	if !out.Expiry.Equal(out.Now.Add(10*time.Minute)) || out.Sent.Before(before) || out.Kept {
@@ -94,7 +94,7 @@ func meta(t *testing.T, f *fixture) {
 	first := f.commit(t, c)
 	rec := f.commit(t, change(first, "b", "2"))
 	if rec.User != "alice" || rec.Client != "a browser" || !rec.Browser || rec.Idle != first.Idle ||
-		!rec.Deadline.Equal(first.Deadline) || !rec.Created.Equal(first.Created) || !rec.Issued.Equal(first.Issued) {
+		rec.Deadline != first.Deadline || rec.Created != first.Created || rec.Issued != first.Issued {
 		t.Errorf("%+v, want all as in %+v", rec, first)
 	}
 	same(t, f.open(t, c.ID), rec)
@@ -102,7 +102,7 @@ func meta(t *testing.T, f *fixture) {
 	next := &store.Commit{ID: c.ID, Mode: store.Whole, Base: rec, Delete: []string{"a", "never there"}}
 	next.Idle, next.User, next.Client, next.Browser = new(time.Duration(0)), new(""), new(""), new(false)
 	rec = f.commit(t, next)
-	if rec.User != "" || rec.Client != "" || rec.Browser || rec.Idle != 0 || !rec.Deadline.Equal(first.Deadline) {
+	if rec.User != "" || rec.Client != "" || rec.Browser || rec.Idle != 0 || rec.Deadline != first.Deadline {
 		t.Errorf("after taking it all back: %+v", rec)
 	}
 	holds(t, rec, "b", "2")
@@ -273,11 +273,11 @@ func valuesThatExpire(t *testing.T, f *fixture) {
 		t.Fatal(err)
 	}
 	rec, ends := out.Record, out.Now.Add(time.Minute)
-	if got := rec.Values.At("code").Expires; !got.Equal(ends) || !rec.Values.At("a").Expires.IsZero() {
+	if got := rec.Values.At("code").Expires; got != store.TimeOf(ends) || !rec.Values.At("a").Expires.IsZero() {
 		t.Errorf("it expires at %v, want %v", got, ends)
 	}
 	rec = f.commit(t, change(rec, "a", "2"))
-	if got := rec.Values.At("code").Expires; !got.Equal(ends) {
+	if got := rec.Values.At("code").Expires; got != store.TimeOf(ends) {
 		t.Errorf("after another commit it expires at %v, want %v", got, ends)
 	}
 	same(t, f.open(t, c.ID), rec)

@@ -67,7 +67,7 @@ func secrets(t *testing.T, f *fixture) {
 func rotated(t *testing.T, f *fixture) {
 	rec := f.commit(t, creation("a", "1"))
 	next := f.commit(t, rotation(rec, store.Privilege, "second", time.Hour))
-	if next.Hash != "second" || next.Rotated.Before(rec.Rotated) || !next.Issued.Equal(next.Rotated) {
+	if next.Hash != "second" || next.Rotated < rec.Rotated || next.Issued != next.Rotated {
 		t.Errorf("rotated %+v", next)
 	}
 	f.shows(t, rec.ID, "first superseded", "second opens", "first superseded")
@@ -88,7 +88,7 @@ func periodic(t *testing.T, f *fixture) {
 	rec := f.commit(t, creation("a", "1"))
 	sent := time.Now()
 	next := f.commit(t, rotation(rec, store.Periodic, "second", 2*Grace))
-	if !next.Rotated.Equal(rec.Rotated) || next.Issued.Before(rec.Issued) {
+	if next.Rotated != rec.Rotated || next.Issued < rec.Issued {
 		t.Errorf("rotated %+v: it changed no privilege", next)
 	}
 	same(t, f.open(t, rec.ID), next)
@@ -166,7 +166,7 @@ func deadline(t *testing.T, f *fixture) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := out.Now.Add(short); !out.Expiry.Equal(want) || !out.Record.Deadline.Equal(want) {
+	if want := out.Now.Add(short); !out.Expiry.Equal(want) || out.Record.Deadline != store.TimeOf(want) {
 		t.Errorf("expiry %v, deadline %v, want %v", out.Expiry, out.Record.Deadline, want)
 	}
 	if o, err := f.Open(t.Context(), store.Query{ID: c.ID}); err == nil && !o.Expiry.Equal(out.Expiry) {

@@ -19,7 +19,7 @@ type Filter struct {
 }
 
 func (f *Filter) matches(o *store.Outline, now time.Time) bool {
-	age := now.Sub(o.Created)
+	age := now.Sub(o.Created.Time())
 	switch {
 	case f.User != "" && o.User != f.User:
 		return false
@@ -52,10 +52,10 @@ func List(ctx context.Context, t *target.Target, f Filter, w *report.Writer) err
 			return true
 		}
 		seen := o.Seen(now)
-		w.Line(listFormat, report.Text(o.ID), o.Created.UTC().Format(time.DateTime), report.Ago(now, o.Created),
+		w.Line(listFormat, report.Text(o.ID), o.Created.Time().UTC().Format(time.DateTime), report.Ago(now, o.Created.Time()),
 			report.Ago(now, seen), report.Bytes(o.Memory), count(len(o.Keys)), report.OrDash(o.User))
 		w.Object(session{
-			ID: o.ID, User: o.User, Created: o.Created.UTC(), LastSeen: moment(seen), Ends: ends(o.Record, now),
+			ID: o.ID, User: o.User, Created: o.Created.Time().UTC(), LastSeen: moment(seen), Ends: ends(o.Record, now),
 			Bytes: known(o.Memory), Keys: append([]string{}, o.Keys...),
 		})
 		n++

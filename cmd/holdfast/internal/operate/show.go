@@ -56,8 +56,8 @@ func Show(ctx context.Context, t *target.Target, id string, values bool, w *repo
 	now := t.Now()
 	r := in.Record
 	d := details{
-		ID: id, User: r.User, Version: r.Version, Created: r.Created.UTC(), Rotated: r.Rotated.UTC(),
-		LastSeen: moment(r.Seen(now)), Idle: r.Idle.Seconds(), Deadline: moment(r.Deadline), Ends: ends(r, now),
+		ID: id, User: r.User, Version: r.Version, Created: r.Created.Time().UTC(), Rotated: r.Rotated.Time().UTC(),
+		LastSeen: moment(r.Seen(now)), Idle: r.Idle.Seconds(), Deadline: moment(r.Deadline.Time()), Ends: ends(r, now),
 		Bytes: known(in.Memory), Copies: append([]string{}, in.Copies...), Everyone: in.All,
 		Values: []value{}, Lock: stateOf(locks[0]),
 	}
@@ -77,8 +77,8 @@ func Show(ctx context.Context, t *target.Target, id string, values bool, w *repo
 
 func valueOf(key string, v store.Value, show bool, now time.Time) value {
 	kind, data := mark.Of(v.Data)
-	out := value{Key: key, Bytes: len(v.Data), Expires: moment(v.Expires), Kind: kind}
-	out.Ended = !v.Expires.IsZero() && v.Expires.Before(now)
+	out := value{Key: key, Bytes: len(v.Data), Expires: moment(v.Expires.Time()), Kind: kind}
+	out.Ended = !v.Expires.IsZero() && v.Expires.Sub(now) < 0
 	switch {
 	case !show:
 	case kind == "encrypted":
@@ -95,9 +95,9 @@ func (d *details) print(w *report.Writer, r *store.Record, now time.Time, memory
 	field := func(name, format string, a ...any) { w.Line("%-11s "+format, append([]any{name}, a...)...) }
 	field("session", "%s", report.Text(d.ID))
 	field("user", "%s", report.OrDash(d.User))
-	field("created", "%s", when(now, r.Created))
-	if !r.Rotated.Equal(r.Created) {
-		field("rotated", "%s", when(now, r.Rotated))
+	field("created", "%s", when(now, r.Created.Time()))
+	if r.Rotated != r.Created {
+		field("rotated", "%s", when(now, r.Rotated.Time()))
 	}
 	if d.LastSeen != nil {
 		field("last seen", "%s", when(now, *d.LastSeen))
