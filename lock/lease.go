@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"time"
 
@@ -200,66 +199,14 @@ var leaveScript = queue.NewScript(leaveBody)
 // leave takes a token out of lock and queue and reports whether it held the lock. It may be repeated; but the client
 // must not do that unasked, because the second answer would be that the lock was not ours.
 func (l *Locker) leave(ctx context.Context, key, token string) (held bool, err error) {
-	k := l.space.Of(key)
-	n, err := l.db.Run(ctx, queue.Step{
-		Script: leaveScript, Keys: []string{k.Lock, k.Queue},
-		Args: []any{l.settings.NodePrefix, token, l.settings.Grant.Milliseconds()},
-	})
+	n, err := l.db.Run(ctx, l.leaving(key, token))
 	return n == int64(1), err
 }
 
-// abandon makes sure, in the background, that a token neither holds the lock nor waits for it.
-func (l *Locker) abandon(key, token string) {
-	l.cleanUps.Go(func() { l.cleanUp(key, token, l.cfg.TTL) })
-}
-
-// abandonQueued is abandon for a token that was told to wait. Its place outlives the lock's TTL, and whoever comes behind
-// it would have to wait for a grant that nobody answers.
-func (l *Locker) abandonQueued(key, token string) {
-	l.cleanUps.Go(func() { l.cleanUp(key, token, l.cfg.queueLife()) })
-}
-
-// abandonAsked is abandon for a token whose last request was not answered. The request may still reach Redis, behind
-// our clean-up; hence a second one, later.
-func (l *Locker) abandonAsked(key, token string, waited bool) {
-	life := l.cfg.TTL
-	if waited {
-		life = l.cfg.queueLife()
-	}
-	l.cleanUps.Go(func() {
-		if !l.cleanUp(key, token, life) {
-			return
-		}
-		select {
-		case <-time.After(l.cfg.TTL / 4):
-		case <-l.closed:
-		}
-		_, _ = l.leave(context.WithoutCancel(l.stop), key, token)
-	})
-}
-
-// cleanUp tries until it succeeds, what the token is in must have expired, or the Locker stops. It does not argue with an
-// answer: a key of another type stays one.
-func (l *Locker) cleanUp(key, token string, life time.Duration) (clean bool) {
-	expired := time.Now().Add(life)
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		_, err := l.leave(context.WithoutCancel(l.stop), key, token)
-		if err == nil {
-			return true
-		}
-		answered := !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrOutcomeUnknown)
-		stopped := !answered && l.stop.Err() != nil
-		if stopped {
-			l.leftBehind.Add(1)
-		}
-		if answered || stopped || time.Now().After(expired) {
-			l.cfg.Logger.Warn("holdfast: a lock could not be released and ends with its TTL", "id", key, "ttl", life,
-				"error", err)
-			return false
-		}
-		select {
-		case <-time.After(pause):
-		case <-l.stop.Done():
-		}
+func (l *Locker) leaving(key, token string) queue.Step {
+	k := l.space.Of(key)
+	return queue.Step{
+		Script: leaveScript, Keys: []string{k.Lock, k.Queue},
+		Args: []any{l.settings.NodePrefix, token, l.settings.Grant.Milliseconds()},
 	}
 }

@@ -25,18 +25,20 @@ type Locker struct {
 	space    keys.Space
 	settings queue.Settings
 
-	mu      sync.Mutex // guards what follows, and is never held over a call, a send that may block or a wait
-	lines   lines
-	asking  map[string]chan struct{} // the lock tokens that wait in Redis, with the signal to ask again
-	leases  map[*Lease]struct{}      // those that have not ended
-	users   int                      // requests in AcquireWith, and leases that were not ended yet
-	closing bool
-	idle    chan struct{} // closed when closing and there are no users left
+	mu        sync.Mutex // guards what follows, and is never held over a call, a send that may block or a wait
+	lines     lines
+	asking    map[string]chan struct{} // the lock tokens that wait in Redis, with the signal to ask again
+	leases    map[*Lease]struct{}      // those that have not ended
+	leftovers map[string]leftover      // lock tokens to take out, see sweep
+	sweeping  bool
+	users     int // requests in AcquireWith, and leases that were not ended yet
+	closing   bool
+	idle      chan struct{} // closed when closing and there are no users left
 
 	closed     chan struct{}   // closed at the start of Close: waiters give up
 	stop       context.Context //nolint:containedctx // ends the goroutines of the Locker, which owns them
 	stopNow    context.CancelFunc
-	cleanUps   sync.WaitGroup // see abandon; only users and clean-ups start one
+	cleanUps   sync.WaitGroup // see cleanUp; only users and clean-ups start one
 	background sync.WaitGroup // the renewer and the listener
 	leftBehind atomic.Int64   // clean-ups that did not succeed
 
@@ -85,13 +87,14 @@ func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 			Grant:      c.GrantTTL,
 			TTL:        c.TTL,
 		},
-		lines:   make(lines),
-		asking:  make(map[string]chan struct{}),
-		leases:  make(map[*Lease]struct{}),
-		idle:    make(chan struct{}),
-		closed:  make(chan struct{}),
-		stop:    stop,
-		stopNow: stopNow,
+		lines:     make(lines),
+		asking:    make(map[string]chan struct{}),
+		leases:    make(map[*Lease]struct{}),
+		leftovers: make(map[string]leftover),
+		idle:      make(chan struct{}),
+		closed:    make(chan struct{}),
+		stop:      stop,
+		stopNow:   stopNow,
 	}
 	l.background.Go(l.renew)
 	if listen {
@@ -215,7 +218,7 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p
 		sent := time.Now()
 		at, err := l.try(ctx, key, queue.Ask{Token: token, Waited: waited, Settings: &l.settings}, !waited && t.token == "", rider)
 		if err != nil {
-			l.abandonAsked(key, token, waited)
+			l.abandonAsked(key, token)
 			return nil, cmp.Or(p.over(), err) // a call that was cut short by the caller's context is no fault of Redis'
 		}
 		switch at.Place {
