@@ -44,7 +44,7 @@ type Config struct {
 
 	// Timeout bounds each call to Redis.
 	//
-	// Defaults to 3 s, or TTL if that is shorter.
+	// Defaults to 5 s, or TTL if that is shorter.
 	Timeout time.Duration
 
 	// Node is the ID of this process in lock tokens. Whoever sets it listens on the node's channel and hands each grant

@@ -61,7 +61,7 @@ func (l *Locker) try(ctx context.Context, key string, ask queue.Ask, short bool,
 	if s, ok := rider.(queue.Shortcut); ok && short {
 		if step, ok := s.Shortcut(ask); ok {
 			reply, err := l.db.Run(ctx, step)
-			if reply == queue.Taken || err != nil && ctx.Err() != nil {
+			if queue.Taken(reply) || err != nil && ctx.Err() != nil {
 				return rider.Answer(reply, err)
 			}
 		}

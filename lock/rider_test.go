@@ -124,7 +124,7 @@ func (g *guesser) Shortcut(ask queue.Ask) (queue.Step, bool) {
 }
 
 func (g *guesser) Answer(reply any, err error) (queue.Standing, error) {
-	if reply == queue.Taken {
+	if queue.Taken(reply) {
 		g.value = g.expects
 		return queue.Standing{Place: queue.Held}, err
 	}

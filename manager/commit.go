@@ -214,7 +214,7 @@ func (s *request) writes(rotate store.Rule) *store.Commit {
 		}
 		c.Set[key] = store.Write{Data: s.m.sealValue(s.id, key, ch.data), For: ch.ttl}
 	}
-	if s.expected {
+	if s.alone {
 		c.Reckoned = s.clock.now()
 	}
 	if c.Mode == store.Whole { // nobody else can have set an expired value anew

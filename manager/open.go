@@ -82,7 +82,7 @@ type found struct {
 	superseded bool
 	local      bool // the copy of this process was used without asking
 	confirmed  bool // Redis has seen the session's secret
-	expected   bool // the session was what the copy of this process is
+	alone      bool // the copy of this process is the only one
 }
 
 // event tells a hook about the open.
@@ -107,7 +107,7 @@ func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
 
 func (s *request) take(f found) {
 	s.lease, s.base, s.clock = f.lease, f.rec, f.clock
-	s.superseded, s.confirmed, s.expected = f.superseded, f.confirmed, f.expected
+	s.superseded, s.confirmed, s.alone = f.superseded, f.confirmed, f.alone
 	if f.rec != nil {
 		s.id = f.rec.ID
 	}
@@ -236,7 +236,7 @@ func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
 	}
 	o, _ := ride.Result()
 	if o.Expected {
-		return found{lease: lease, rec: o.Record, clock: expected.clock(m.copies), confirmed: true, expected: true}, nil
+		return found{lease: lease, rec: o.Record, clock: expected.clock(m.copies), confirmed: true, alone: o.Alone}, nil
 	}
 	return m.opened(*fill, t, o, lease), nil
 }

@@ -43,7 +43,7 @@ type request struct {
 	clock      clock
 	superseded bool
 	confirmed  bool  // Redis has seen that the client has the secret of base
-	expected   bool  // base is the copy of this process, and Redis has confirmed it
+	alone      bool  // base is the copy of this process, and no other has one
 	away       error // why Redis could not be asked, if the session is empty by Config.OnUnavailable
 
 	changes  map[string]change

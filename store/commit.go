@@ -59,7 +59,8 @@ type Commit struct {
 	Token string  // lock token; empty without a lock
 	Keep  bool    // keep the lock for a request of this process, if no other process waits for it
 
-	// The server's time by the caller's reckoning, if the session was opened as expected: a shorter script may do then.
+	// The server's time by the caller's reckoning, if no other node had a copy when the session was opened: a shorter
+	// script may do then.
 	Reckoned time.Time
 
 	// What changes. A nil pointer and an empty Rotate mean no change.

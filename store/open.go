@@ -45,6 +45,7 @@ type Opened struct {
 	Copy     bool      // this node is in the directory and may keep the record
 	Replaced bool      // the secret is one that periodic rotation has replaced
 	Expected bool      // the session is as Query.Expect has told; Now, Expiry and Copy are not known
+	Alone    bool      // Expected, and no other node has a copy
 }
 
 // Lives is how long the session lives after Sent without further use.
@@ -112,7 +113,7 @@ func (r *Ride) Shortcut(ask queue.Ask) (queue.Step, bool) {
 	k := r.store.space.Of(r.query.ID)
 	return queue.Step{
 		Script: takeScript, Keys: []string{k.Record, k.Lock, k.Queue},
-		Args: []any{ask.Token, r.known.Version, ask.Settings.TTL.Milliseconds()},
+		Args: []any{ask.Token, r.known.Version, ask.Settings.TTL.Milliseconds(), r.store.cfg.Node},
 	}, true
 }
 
@@ -122,8 +123,8 @@ func (r *Ride) Answer(reply any, err error) (queue.Standing, error) {
 	if err != nil {
 		return queue.Standing{}, corrupt(err)
 	}
-	if reply == queue.Taken {
-		r.opened = &Opened{Record: r.known, Sent: r.sent, Expected: true}
+	if queue.Taken(reply) {
+		r.opened = &Opened{Record: r.known, Sent: r.sent, Expected: true, Alone: reply == int64(1)}
 		return queue.Standing{Place: queue.Held}, nil
 	}
 	words, _ := reply.([]any)

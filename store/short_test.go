@@ -89,14 +89,14 @@ func TestShortOpen(t *testing.T) {
 					t.Errorf("changed from %s to %s", before, dump())
 				}
 				if name != "as expected" && name != "copied by another" { // for reading the others do not matter
-					if reply == queue.Taken {
+					if queue.Taken(reply) {
 						t.Error("the lock was taken")
 					}
 					e.wantHolder(t, base.ID, holder)
 					return
 				}
 				at, err := r.Answer(reply, nil)
-				if o, _ := r.Result(); err != nil || at.Place != queue.Held || !o.Expected || o.Record != base {
+				if o, _ := r.Result(); err != nil || at.Place != queue.Held || !o.Expected || o.Record != base || o.Alone != (name == "as expected") {
 					t.Errorf("answered %v: %+v, %+v, %v", reply, at, o, err)
 				}
 				token, ttl := e.holder(t, base.ID)

@@ -129,13 +129,16 @@ type Rider interface {
 type Shortcut interface {
 	Rider
 	// Shortcut returns a short script for the usual case: the lock is free, nobody waits for it, and all is as the rider
-	// believes. The script takes the lock then and answers Taken, which Answer is given; else it changes nothing, and the
-	// rider is asked for its Step. It reports false if the rider has nothing to believe.
+	// believes. The script takes the lock then and answers with a number above 0, which Answer is given; else it changes
+	// nothing, and the rider is asked for its Step. It reports false if the rider has nothing to believe.
 	Shortcut(ask Ask) (step Step, ok bool)
 }
 
-// Taken is the answer of a short script that has done its work.
-const Taken = int64(1)
+// Taken reports whether that is the answer of a short script that has taken the lock.
+func Taken(reply any) bool {
+	n, ok := reply.(int64)
+	return ok && n > 0
+}
 
 // ErrLost is told to the holder of a lock that has ended before its time. Packages lock and store have it in common.
 var ErrLost = errors.New("lock lost")
