@@ -14,49 +14,69 @@ type leftover struct {
 	key   string
 	life  time.Duration // of what it may be in
 	until time.Time     // that has ended
-	asked bool          // its last request was not answered, and may arrive behind a clean-up: a second one is needed
 
+	again   int       // how often it is to be taken out once more: its last request may arrive behind a clean-up
 	cleaned bool      // it was taken out once
 	since   time.Time // the time for it has not come before
 }
 
+func left(key string, life time.Duration) leftover {
+	return leftover{key: key, life: life, until: time.Now().Add(life)}
+}
+
+// asked is what is left of a request that was not answered: nobody knows what its token is in, or will be.
+func (l *Locker) asked(key string) leftover {
+	o := left(key, l.cfg.queueLife())
+	o.again = 2
+	return o
+}
+
 // abandon makes sure, in the background, that a token neither holds the lock nor waits for it.
-func (l *Locker) abandon(key, token string) { l.cleanUp(token, leftover{key: key, life: l.cfg.TTL}) }
+func (l *Locker) abandon(key, token string) { l.cleanSoon(token, left(key, l.cfg.TTL)) }
 
 // abandonQueued is abandon for a token that was told to wait. Its place outlives the lock's TTL, and whoever comes behind
 // it would have to wait for a grant that nobody answers.
-func (l *Locker) abandonQueued(key, token string) {
-	l.cleanUp(token, leftover{key: key, life: l.cfg.queueLife()})
+func (l *Locker) abandonQueued(key, token string) { l.cleanSoon(token, left(key, l.cfg.queueLife())) }
+
+// abandonAsked is abandon for a token whose last request ended with an error.
+func (l *Locker) abandonAsked(key, token string, err error) {
+	o := l.asked(key)
+	if !unanswered(err) {
+		o.again = 0
+	}
+	l.cleanSoon(token, o)
 }
 
-// abandonAsked is abandon for a token whose last request was not answered: nobody knows what it is in, or will be.
-func (l *Locker) abandonAsked(key, token string) {
-	l.cleanUp(token, leftover{key: key, life: l.cfg.queueLife(), asked: true})
+// unanswered reports whether Redis has not answered, or not the question.
+func unanswered(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrOutcomeUnknown)
 }
 
-// cleanUp takes a token out at once. What cannot be done now is left to sweep.
-func (l *Locker) cleanUp(token string, o leftover) {
-	o.until = time.Now().Add(o.life)
-	l.cleanUps.Go(func() {
-		_, err := l.leave(context.WithoutCancel(l.stop), o.key, token)
-		switch {
-		case err == nil && !o.asked:
-		case err == nil:
-			l.leaveToSweep(token, o.cleanedOnce(l.cfg.TTL))
-		case !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrOutcomeUnknown):
-			l.warnOf(o, err) // it does not argue with an answer: a key of another type stays one
-		case l.stop.Err() != nil:
-			l.warnOf(o, err)
-			l.leftBehind.Add(1)
-		default:
-			l.leaveToSweep(token, o)
-		}
-	})
+func (l *Locker) cleanSoon(token string, o leftover) {
+	l.cleanUps.Go(func() { l.clean(context.WithoutCancel(l.stop), token, o) })
 }
 
-// cleanedOnce is what remains to do for a token that was taken out, while its last request may still be on the way.
-func (o leftover) cleanedOnce(ttl time.Duration) leftover {
-	o.asked, o.cleaned, o.since = false, true, time.Now().Add(ttl/4)
+// clean takes a token out. What cannot be done now is left to sweep.
+func (l *Locker) clean(ctx context.Context, token string, o leftover) {
+	_, err := l.leave(ctx, o.key, token)
+	switch {
+	case err == nil && o.again == 0:
+	case err == nil:
+		l.leaveToSweep(token, o.once(l.cfg.TTL))
+	case !unanswered(err):
+		l.warnOf(o, err) // it does not argue with an answer: a key of another type stays one
+	case l.stop.Err() != nil:
+		l.warnOf(o, err)
+		l.leftBehind.Add(1)
+	default:
+		l.leaveToSweep(token, o)
+	}
+}
+
+// once is what remains to do for a token that was taken out: a quarter of the lock's TTL later, and that TTL after it.
+func (o leftover) once(ttl time.Duration) leftover {
+	o.cleaned, o.since = true, time.Now().Add(ttl/time.Duration(o.again*o.again))
+	o.again--
 	return o
 }
 
@@ -110,7 +130,7 @@ func (l *Locker) sweptOut(stopped bool, err error) bool {
 		}
 		delete(l.leftovers, token)
 		if o.cleaned {
-			continue // the second time was only to be sure
+			continue // the other times were only to be sure
 		}
 		l.warnOf(o, err)
 		if stopped {
@@ -150,8 +170,8 @@ func (l *Locker) takeOut(tokens []string) (answered bool, err error) {
 			continue
 		}
 		answered = true
-		if o := l.leftovers[token]; o.asked {
-			l.leftovers[token] = o.cleanedOnce(l.cfg.TTL)
+		if o := l.leftovers[token]; o.again > 0 {
+			l.leftovers[token] = o.once(l.cfg.TTL)
 		} else {
 			delete(l.leftovers, token)
 		}

@@ -206,26 +206,19 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p
 		}
 		return lease, err
 	}
-	token := t.token
-	if token == "" {
-		token = keys.NewLockToken(l.cfg.Node)
-	}
-	wake := l.expect(token) // first, so that a grant which overtakes the answer is not missed
-	defer l.forget(token)
-
-	waited := false
+	a := l.asker(key, t.token)
+	defer func() { l.forget(a.token) }()
 	for {
-		sent := time.Now()
-		at, err := l.try(ctx, key, queue.Ask{Token: token, Waited: waited, Settings: &l.settings}, !waited && t.token == "", rider)
+		at, sent, err := a.ask(ctx, rider)
 		if err != nil {
-			l.abandonAsked(key, token)
+			l.abandonAsked(key, a.token, err)
 			return nil, cmp.Or(p.over(), err) // a call that was cut short by the caller's context is no fault of Redis'
 		}
 		switch at.Place {
 		case queue.Held:
-			lease, err := l.lease(ctx, key, token, l.trust(sent), nil, outlived(rider))
+			lease, err := l.lease(ctx, key, a.token, l.trust(sent), nil, outlived(rider))
 			if err != nil {
-				l.abandon(key, token)
+				l.abandon(key, a.token)
 			}
 			return lease, err
 		case queue.Out:
@@ -233,17 +226,66 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p
 		case queue.Full:
 			return nil, ErrTooManyWaiters
 		case queue.Queued:
-			if !waited {
+			if !a.waited {
 				l.stats.queued.Add(1)
 			}
-			waited = true
-			err = p.pause(wake, at.Expiry+jitter(l.cfg.GrantTTL))
+			a.waited, a.fresh = true, false
+			err = p.pause(a.wake, at.Expiry+jitter(l.cfg.GrantTTL))
 		}
 		if err != nil {
-			l.abandonQueued(key, token)
+			l.abandonQueued(key, a.token)
 			return nil, err
 		}
 	}
+}
+
+// asker is a request that asks Redis for the lock of a key.
+type asker struct {
+	locker *Locker
+	key    string
+	token  string
+	wake   chan struct{} // a signal to ask again
+	fresh  bool          // Redis has told nobody of the token
+	waited bool          // Redis has put it into the queue
+}
+
+// asker begins to ask, with the token that came with the turn or with one of its own.
+func (l *Locker) asker(key, token string) *asker {
+	a := &asker{locker: l, key: key, token: token}
+	if token == "" {
+		a.token, a.fresh = keys.NewLockToken(l.cfg.Node), true
+	}
+	a.wake = l.expect(a.token) // first, so that a grant which overtakes the answer is not missed
+	return a
+}
+
+// ask asks once, and after an error as often as the client is set to, within the time of one call. It returns when the
+// request that was answered had been sent.
+func (a *asker) ask(ctx context.Context, rider Rider) (at queue.Standing, sent time.Time, err error) {
+	l := a.locker
+	ctx, cancel := l.db.Bound(ctx) // redislock would make one of its own
+	defer cancel()
+	for tries := 0; ; tries++ {
+		sent = time.Now()
+		at, err = l.try(ctx, a.key, queue.Ask{Token: a.token, Waited: a.waited, Settings: &l.settings}, a.fresh, rider)
+		if !l.db.Again(ctx, tries, err) {
+			return at, sent, err
+		}
+		if a.fresh {
+			a.anew(ctx)
+		}
+	}
+}
+
+// anew goes on with another token. The request that was not answered may yet arrive: with the old token in use it would
+// put that into the queue once more, long after its request has got the lock and gone, and those behind it would wait for
+// a grant that nobody answers.
+func (a *asker) anew(ctx context.Context) {
+	l, old := a.locker, a.token
+	l.forget(old)
+	a.token = keys.NewLockToken(l.cfg.Node)
+	a.wake = l.expect(a.token)
+	l.clean(ctx, old, l.asked(a.key)) // now, lest it stand before us
 }
 
 // Granted tells the Locker that its node has got a message of kind queue.GrantKind with this lock token: the lock may

@@ -34,7 +34,7 @@ type carriage struct {
 // EvalSha is how redislock asks.
 func (c *carriage) EvalSha(ctx context.Context, _ string, _ []string, _ ...any) *redis.Cmd {
 	c.asked = true
-	c.reply, c.err = c.db.Repeat(ctx, c.step)
+	c.reply, c.err = c.db.Run(ctx, c.step)
 	cmd := redis.NewCmd(ctx)
 	switch {
 	case c.err != nil:
@@ -53,15 +53,12 @@ func held(reply any) bool {
 	return len(words) > 0 && words[0] == "held"
 }
 
-// try asks once, in one round trip; in two if short is set and the rider's short script does not do. Whatever became of
-// that one, the other knows a lock that is ours already.
+// try asks once, in one round trip; in two if short is set and the rider's short script does not do.
 func (l *Locker) try(ctx context.Context, key string, ask queue.Ask, short bool, rider Rider) (queue.Standing, error) {
-	ctx, cancel := l.db.Bound(ctx) // of all that follows; redislock would make one of its own
-	defer cancel()
 	if s, ok := rider.(queue.Shortcut); ok && short {
 		if step, ok := s.Shortcut(ask); ok {
 			reply, err := l.db.Run(ctx, step)
-			if queue.Taken(reply) || err != nil && ctx.Err() != nil {
+			if queue.Taken(reply) || unanswered(err) {
 				return rider.Answer(reply, err)
 			}
 		}

@@ -110,7 +110,7 @@ func sendScript[T any](ctx context.Context, s Step, send func(context.Context, O
 	return out, err
 }
 
-// firstPause is before Repeat asks again; it doubles each time.
+// firstPause is before Again; it doubles each time.
 const firstPause = 8 * time.Millisecond
 
 // Repeat is Run for a script that may run several times. It asks again, as often as the client is set to, when there
@@ -120,13 +120,19 @@ func (db *DB) Repeat(ctx context.Context, s Step) (any, error) {
 	defer cancel()
 	for again := 0; ; again++ {
 		out, err := db.Run(ctx, s)
-		if err == nil || again == db.retries || !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrUnavailable) {
-			return out, err
-		}
-		if !Pause(ctx, firstPause<<again) {
+		if !db.Again(ctx, again, err) {
 			return out, err
 		}
 	}
+}
+
+// Again waits before a call is made once more, and reports whether that makes sense: after so many tries there was no
+// answer, or none but that the server cannot serve now, the client is set to try more often, and there is time.
+func (db *DB) Again(ctx context.Context, tries int, err error) bool {
+	if !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrUnavailable) || tries >= db.retries {
+		return false
+	}
+	return Pause(ctx, firstPause<<tries)
 }
 
 // Pause waits before the next try and reports whether there is time for one.
