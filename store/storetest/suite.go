@@ -234,7 +234,7 @@ func (f *fixture) scanned(t *testing.T) map[string]*store.Record {
 	return all
 }
 
-// same compares what two records say. Nobody minds in which location their times are.
+// same compares what two records say.
 func same(t *testing.T, got, want *store.Record) {
 	t.Helper()
 	if g, w := text(t, got), text(t, want); g != w {
@@ -247,15 +247,10 @@ func text(t *testing.T, r *store.Record) string {
 	if r == nil {
 		return "none"
 	}
-	c := *r
-	values := map[string]store.Value{}
-	for key, v := range r.Values.All() {
-		values[key] = v
-	}
 	out, err := json.MarshalIndent(struct {
 		store.Record
 		Values map[string]store.Value
-	}{c, values}, "", " ")
+	}{*r, maps.Collect(r.Values.All())}, "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}
