@@ -36,7 +36,8 @@ const (
 	Lazy
 
 	// Exclusive takes the session's lock before the handler runs, first come first served, and reads what Redis has.
-	// One round trip to open and one to commit a change. For anything.
+	// One round trip to open and one to commit a change; a third where another node was at the session a moment ago. For
+	// anything.
 	Exclusive
 )
 

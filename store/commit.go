@@ -100,7 +100,7 @@ type Committed struct {
 // tries bounds how often a commit is sent again when no answer came.
 const tries = 3
 
-// Commit writes the change in one round trip. The lock is released, passed on or kept by the same script, whether the
+// Commit writes the change in one round trip, two if Commit.Reckoned was in vain. The lock is released, passed on or kept by the same script, whether the
 // change was written or not, unless the error is ErrUnavailable or ErrOutcomeUnknown. A commit whose answer was lost
 // is sent again and recognised by its tag, so a lost answer neither doubles nor fails it.
 func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {

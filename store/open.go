@@ -69,7 +69,7 @@ func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
 	return r.opened, nil
 }
 
-// Ride is an Open that takes the lock as well: one round trip for both.
+// Ride is an Open that takes the lock as well: one round trip for both, two if Query.Expect was wrong.
 type Ride struct {
 	store  *Store
 	query  Query
