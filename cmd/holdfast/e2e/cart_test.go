@@ -35,6 +35,9 @@ func (b *tab) addsUp() (expected, found int) {
 	b.t.Helper()
 	said := strings.TrimSpace(eval[string](b, `fetch('/cart').then((r) => r.text())`))
 	b.shows("#found", said)
+	// What the page shows may be from between the last commit and its answer.
+	b.shows("#expected", fmt.Sprint(eval[int](b, `fetch('/live/state?session=' + document.querySelector('#id').textContent)
+		.then((r) => r.json()).then((s) => s.book.acknowledged)`)))
 	b.shows("#lost", "0")
 	unanswered := 0
 	_, _ = fmt.Sscan(b.text("#open"), &unanswered) // "none" is no number
