@@ -192,7 +192,7 @@ func TestShortcutThatHasToWait(t *testing.T) {
 		s.queued(1)
 		mustRelease(t, holder)
 		got := receive(t, out)
-		if got.err != nil || g.tried != 1 || g.asked != 2 {
+		if got.err != nil || g.tried != 1 || g.asked < 2 { // more often, if the grant came while it asked
 			t.Fatalf("acquired %v after %d short scripts and %d long ones", got.err, g.tried, g.asked)
 		}
 		mustRelease(t, got.lease)
