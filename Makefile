@@ -30,13 +30,13 @@ bench1:     ## every benchmark once, so that none rots
 
 proof:      ## every fault with PROOF=25000 operations each, in a bubble and on real servers; ends with the table
 	@export HOLDFAST_REQUIRE_REDIS=1 HOLDFAST_PROOF_FILE=$$(mktemp); failed=0; \
-	go test -count=1 -timeout 0 ./internal/sim -run '^TestFaults$$' -sim.ops $(PROOF) || failed=1; \
-	go test -count=1 -timeout 0 ./internal/faults -faults.ops $(PROOF) || failed=1; \
-	go run ./internal/history/table -each 20000 -total 1000000 || failed=1; \
+	go test -count=1 -timeout 0 ./internal/proof/sim -run '^TestFaults$$' -sim.ops $(PROOF) || failed=1; \
+	go test -count=1 -timeout 0 ./internal/proof/faults -faults.ops $(PROOF) || failed=1; \
+	go run ./internal/proof/history/table -each 20000 -total 1000000 || failed=1; \
 	rm -f $$HOLDFAST_PROOF_FILE; exit $$failed
 
 soak:       ## faults at random for SOAK=10m, on SESSIONS=20000 sessions at eight replicas
-	@HOLDFAST_REQUIRE_REDIS=1 go test -count=1 -timeout 0 -v ./internal/soak -soak.for $(SOAK) -soak.sessions $(SESSIONS)
+	@HOLDFAST_REQUIRE_REDIS=1 go test -count=1 -timeout 0 -v ./internal/proof/soak -soak.for $(SOAK) -soak.sessions $(SESSIONS)
 
 style:      ## formatting, vet, modernisers, tidiness
 	@.ci/run style

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/embedded"
-	"github.com/holdfast-go/holdfast/internal/logtest"
+	"github.com/holdfast-go/holdfast/internal/testkit/logtest"
 	"github.com/holdfast-go/holdfast/lock"
 )
 

@@ -22,7 +22,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/adapter/gorilla"
 	"github.com/holdfast-go/holdfast/adapter/gorilla/ginstore"
-	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/manager"
 )
 

@@ -25,7 +25,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/adapter/otelsession"
 	"github.com/holdfast-go/holdfast/embedded"
-	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/manager"
 )
 

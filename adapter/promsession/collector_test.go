@@ -20,7 +20,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/adapter/promsession"
 	"github.com/holdfast-go/holdfast/embedded"
-	"github.com/holdfast-go/holdfast/internal/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/manager"
 )
 

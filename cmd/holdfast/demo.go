@@ -11,9 +11,9 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/drive"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/live"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/site"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/drive"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/live"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
 )
 
 const demoHelp = `Usage: holdfast demo [flags]

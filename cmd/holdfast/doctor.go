@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/doctor"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/report"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/doctor"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 )
 
 const doctorHelp = `Usage: holdfast doctor [flags]

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/operate"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/report"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/operate"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 )
 
 const locksHelp = `Usage: holdfast locks [flags]

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/operate"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/report"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/operate"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 )
 
 const lsHelp = `Usage: holdfast ls [flags]

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/report"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 	"github.com/holdfast-go/holdfast/internal/keys"
 )
 

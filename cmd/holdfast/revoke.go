@@ -10,9 +10,9 @@ import (
 	"os"
 	"strings"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/operate"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/report"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/operate"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 )
 
 const revokeHelp = `Usage: holdfast revoke ID... [flags]

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/operate"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/report"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/operate"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 	"github.com/holdfast-go/holdfast/store"
 )
 

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/operate"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/report"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/target"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/operate"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 )
 
 const watchHelp = `Usage: holdfast watch [flags]

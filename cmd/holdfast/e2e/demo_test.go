@@ -14,8 +14,8 @@ import (
 	"testing"
 	"time"
 
-	_ "github.com/holdfast-go/holdfast/cmd/holdfast/internal/live" // what the program shows: if it changes, so do the tests
-	"github.com/holdfast-go/holdfast/internal/redistest"
+	_ "github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/live" // what the program shows: if it changes, so do the tests
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 )
 
 func TestMain(m *testing.M) { redistest.Main(tests{m}) }

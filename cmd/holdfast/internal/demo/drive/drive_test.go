@@ -1,0 +1,94 @@
+package drive_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/drive"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+)
+
+func run(t *testing.T, cfg site.Config, load drive.Load) (*drive.Report, string) {
+	t.Helper()
+	cfg.Listen = "127.0.0.1:0"
+	cfg.Count = true
+	cfg.Log = slog.New(slog.DiscardHandler)
+	var out bytes.Buffer
+	report, err := drive.Run(t.Context(), &out, cfg, load)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	report.Print(&out)
+	return report, out.String()
+}
+
+// TestUnlockedLosesUpdates shows that the driver finds what it is there to find.
+func TestUnlockedLosesUpdates(t *testing.T) {
+	t.Parallel()
+	cfg := site.Config{Replicas: 3, Unlocked: true, Think: 5 * time.Millisecond}
+	report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 35, Seed: 1})
+	b := report.Books
+	if report.OK() || b.Lost == 0 || b.Twice == 0 {
+		t.Errorf("no lost update was found:\n%s", out)
+	}
+	if b.Revived == 0 && b.OldToken == 0 {
+		t.Errorf("no ended session was found alive:\n%s", out)
+	}
+	if !strings.Contains(out, "The totals are off") {
+		t.Errorf("the report does not say so:\n%s", out)
+	}
+}
+
+func TestHoldfastLosesNothing(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		cfg := site.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
+		report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 50, Seed: 1})
+		if !report.OK() || report.Books.Added == 0 || report.Books.Logins == 0 || report.Books.Logouts == 0 {
+			t.Errorf("the books are not in order:\n%s", out)
+		}
+		if report.Statuses[0] > 0 || report.GivenUp > 0 || report.Books.Unverified > 0 {
+			t.Errorf("a replica that is drained left requests without an answer:\n%s", out)
+		}
+		for _, line := range []string{"replica 2 is gone", "replica 2 is back", "All totals match"} {
+			if !strings.Contains(out, line) {
+				t.Errorf("the output lacks %q:\n%s", line, out)
+			}
+		}
+	})
+}
+
+func TestHoldfastSurvivesKilledReplica(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		cfg := site.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
+		report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 50, Seed: 2, Kill: true})
+		if !report.OK() {
+			t.Errorf("the books are not in order:\n%s", out)
+		}
+	})
+}
+
+func TestEndsEarlyWithItsBooksInOrder(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 80*time.Millisecond)
+	defer cancel()
+	var out bytes.Buffer
+	cfg := site.Config{Listen: "127.0.0.1:0", Replicas: 1, Log: slog.New(slog.DiscardHandler)}
+	report, err := drive.Run(ctx, &out, cfg, drive.Load{Users: 1, Tabs: 3, Actions: 1_000_000, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	report.Print(&out)
+	if !report.OK() || report.Requests == 0 {
+		t.Errorf("the books are not in order:\n%s", out.String())
+	}
+	if !strings.Contains(out.String(), "Ended early") {
+		t.Errorf("the report does not say that it ended early:\n%s", out.String())
+	}
+}

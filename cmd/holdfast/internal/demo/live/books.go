@@ -1,0 +1,151 @@
+package live
+
+import (
+	"cmp"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
+)
+
+// maxBooks bounds how many sessions are kept account of.
+const maxBooks = 1000
+
+// book is what browsers were told of one session.
+type book struct {
+	Acknowledged int    `json:"acknowledged"` // adds that were answered as done
+	Refused      int    `json:"refused"`      // adds that certainly were not done
+	Unanswered   int    `json:"unanswered"`   // adds that may have been done
+	Cookie       string `json:"cookie"`       // name and attributes of the last one, without its value
+	Cookies      int    `json:"cookies"`      // how many were issued
+}
+
+// books are kept where answers leave the site, so they hold what browsers know. It is safe for concurrent use.
+type books struct {
+	mu  sync.Mutex // guards what follows
+	all *simplelru.LRU[string, *book]
+}
+
+func newBooks() *books {
+	all, _ := simplelru.NewLRU[string, *book](maxBooks, nil) // fails for sizes below 1 only
+	return &books{all: all}
+}
+
+// of returns a copy of a session's book.
+func (b *books) of(session string) book {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if k, ok := b.all.Get(session); ok {
+		return *k
+	}
+	return book{}
+}
+
+func (b *books) change(session string, do func(*book)) {
+	if session == "" {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k, ok := b.all.Get(session)
+	if !ok {
+		k = &book{}
+		b.all.Add(session, k)
+	}
+	do(k)
+}
+
+// follow passes a request on and books its answer. The request tells in a header which session it means, for the case
+// that no answer comes.
+func (b *books) follow(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	add := r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/cart/")
+	e := &entry{ResponseWriter: w, books: b, add: add, session: r.Header.Get(shop.HeaderSession)}
+	defer func() {
+		if !add || e.outcome == acknowledged && r.Context().Err() == nil {
+			return
+		}
+		b.change(e.session, func(k *book) {
+			switch e.outcome {
+			case refused:
+				k.Refused++
+			case acknowledged:
+				k.Acknowledged-- // the browser had left when it was sent
+				k.Unanswered++
+			case unanswered:
+				k.Unanswered++
+			}
+		})
+	}()
+	next.ServeHTTP(e, r)
+}
+
+type outcome int
+
+const (
+	unanswered outcome = iota
+	acknowledged
+	refused
+)
+
+// entry books an answer while it passes.
+type entry struct {
+	http.ResponseWriter
+	books   *books
+	add     bool
+	session string
+	outcome outcome
+}
+
+func (e *entry) WriteHeader(status int) {
+	if status >= 200 {
+		e.book(status, e.Header())
+	}
+	e.ResponseWriter.WriteHeader(status)
+}
+
+// book writes an acknowledged add down before it is sent, so that the books are never behind what a browser knows.
+func (e *entry) book(status int, h http.Header) {
+	e.session = cmp.Or(h.Get(shop.HeaderSession), e.session)
+	switch {
+	case status < 400:
+		e.outcome = acknowledged
+	case status < 500, status == http.StatusServiceUnavailable && h.Get("Retry-After") != "":
+		e.outcome = refused
+	}
+	e.books.change(e.session, func(k *book) {
+		if e.add && e.outcome == acknowledged {
+			k.Acknowledged++
+		}
+		for _, line := range h.Values("Set-Cookie") {
+			k.Cookie, k.Cookies = describe(line), k.Cookies+1
+		}
+	})
+}
+
+// Unwrap leads http.ResponseController to the writer below.
+func (e *entry) Unwrap() http.ResponseWriter { return e.ResponseWriter }
+
+// describe returns a cookie's name and those of its attributes that protect it, without its value.
+func describe(line string) string {
+	c, err := http.ParseSetCookie(line)
+	if err != nil {
+		return ""
+	}
+	parts := []string{c.Name}
+	if c.Secure {
+		parts = append(parts, "Secure")
+	}
+	if c.HttpOnly {
+		parts = append(parts, "HttpOnly")
+	}
+	switch c.SameSite {
+	case http.SameSiteLaxMode:
+		parts = append(parts, "SameSite=Lax")
+	case http.SameSiteStrictMode:
+		parts = append(parts, "SameSite=Strict")
+	}
+	return strings.Join(append(parts, "Path="+c.Path), "; ")
+}

@@ -1,0 +1,250 @@
+package site_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+)
+
+// visitor is a browser that follows no redirects.
+type visitor struct {
+	t       *testing.T
+	site    *site.Site
+	cookie  string
+	session string
+}
+
+// locked starts a site that keeps sessions with the library.
+func locked(t *testing.T, cfg site.Config) *visitor {
+	t.Helper()
+	cfg.Listen, cfg.Log = "127.0.0.1:0", slog.New(slog.DiscardHandler)
+	s, err := site.Start(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &visitor{t: t, site: s}
+}
+
+// post makes a request and keeps the cookie. It has status 0 if the context ends first.
+func (v *visitor) post(ctx context.Context, path string) (status int, header http.Header) {
+	v.t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, v.site.URL()+path, nil)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/plain")
+	if v.cookie != "" {
+		req.Header.Set("Cookie", v.cookie)
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		if ctx.Err() == nil {
+			v.t.Error(err)
+		}
+		return 0, nil
+	}
+	resp.Body.Close()
+	for _, c := range resp.Cookies() {
+		v.cookie = c.Name + "=" + c.Value
+	}
+	return resp.StatusCode, resp.Header
+}
+
+// add adds to the cart, which must succeed.
+func (v *visitor) add() {
+	v.t.Helper()
+	status, header := v.post(v.t.Context(), "/cart/rope")
+	if status != http.StatusNoContent {
+		v.t.Fatalf("add is answered %d, want 204", status)
+	}
+	v.session = header.Get(shop.HeaderSession)
+}
+
+func (v *visitor) look() site.Session {
+	v.t.Helper()
+	s, _, err := v.site.Session(v.t.Context(), v.session)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return s
+}
+
+// eventually waits for a condition.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+func TestSessionIsWhatRedisHolds(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr(t), Count: true})
+		v.add()
+		v.add()
+		s := v.look()
+		if s.Version != "2" || s.Cart.Count() != 2 || s.Holder != nil || len(s.Queue) != 0 {
+			t.Errorf("session is %+v, want version 2, two ropes and no lock", s)
+		}
+		if len(s.Copies) != 1 || s.Copies[0].Replica != 1 || s.Copies[0].Gone {
+			t.Errorf("copies are at %+v, want one at the replica that wrote last", s.Copies)
+		}
+		trips := 0
+		for _, r := range v.site.Replicas() {
+			trips += r.Trips
+		}
+		if trips < 3 || trips > 6 { // the first add only creates; releases may add some
+			t.Errorf("%d round trips for two adds", trips)
+		}
+		if events, _ := v.site.Events(0, v.session); len(events) != 2 || events[1].Outcome != "written" || events[1].Replica != 1 {
+			t.Errorf("events are %+v, want two adds", events)
+		}
+	})
+}
+
+func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr(t), Think: 800 * time.Millisecond})
+		v.add()
+		v.add()
+		slow := make(chan int)
+		other := *v // has the same cookie
+		go func() {
+			status, _ := other.post(t.Context(), "/cart/anchor")
+			slow <- status
+		}()
+		var holder int
+		eventually(t, "somebody holds the lock", func() bool {
+			h := v.look().Holder
+			if h != nil {
+				holder = h.Replica
+			}
+			return h != nil
+		})
+		time.Sleep(200 * time.Millisecond) // Redis knows before the replica does
+		if err := v.site.PauseReplica(holder); err != nil {
+			t.Fatal(err)
+		}
+		if s := v.site.Replicas()[holder].State; s != site.Paused {
+			t.Errorf("state is %s", s)
+		}
+		v.add() // waits until the lock has expired
+		if n := v.look().Cart.Count(); n != 3 {
+			t.Errorf("%d in the cart, want 3", n)
+		}
+		if err := v.site.ResumeReplica(holder); err != nil {
+			t.Fatal(err)
+		}
+		if status := <-slow; status != http.StatusConflict {
+			t.Errorf("the late write is answered %d, want 409", status)
+		}
+		if n := v.look().Cart.Count(); n != 3 {
+			t.Errorf("%d in the cart after the late write, want 3", n)
+		}
+		if v.site.PauseReplica(holder) != nil || v.site.PauseReplica(holder) == nil {
+			t.Error("a replica is paused once, not twice")
+		}
+	})
+}
+
+func TestKilledReplicaLeavesItsLock(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr(t), Think: 300 * time.Millisecond})
+		v.add()
+		cut := make(chan int)
+		other := *v
+		go func() {
+			status, _ := other.post(t.Context(), "/cart/anchor")
+			cut <- status
+		}()
+		eventually(t, "somebody holds the lock", func() bool { return v.look().Holder != nil })
+		holder := v.look().Holder.Replica
+		if err := v.site.StopReplica(t.Context(), holder, true); err != nil {
+			t.Fatal(err)
+		}
+		if status := <-cut; status != http.StatusBadGateway {
+			t.Errorf("the request is answered %d, want 502", status)
+		}
+		if h := v.look().Holder; h == nil || !h.Gone || h.Replica != holder {
+			t.Errorf("the lock is held by %+v, want the one that is gone", h)
+		}
+		v.add()
+		if n := v.look().Cart.Count(); n != 2 {
+			t.Errorf("%d in the cart, want 2", n)
+		}
+		if s := v.site.Replicas()[holder].State; s != site.Stopped {
+			t.Errorf("state is %s", s)
+		}
+		if err := v.site.StartReplica(t.Context(), holder); err != nil {
+			t.Error(err)
+		}
+		if v.site.StartReplica(t.Context(), holder) == nil {
+			t.Error("a replica that runs was started")
+		}
+	})
+}
+
+func TestRedisIsCutAndHealed(t *testing.T) {
+	t.Parallel()
+	v := locked(t, site.Config{Replicas: 2})
+	v.add()
+	v.site.CutRedis()
+	if status, _ := v.post(t.Context(), "/cart/rope"); status != http.StatusServiceUnavailable {
+		t.Errorf("add without Redis is answered %d, want 503", status)
+	}
+	eventually(t, "no replica claims to be fresh", func() bool {
+		for _, r := range v.site.Replicas() {
+			if r.Fresh >= 0 || r.Copies > 0 {
+				return false
+			}
+		}
+		return true
+	})
+	v.site.HealRedis()
+	eventually(t, "it works again", func() bool {
+		status, _ := v.post(t.Context(), "/cart/rope")
+		return status == http.StatusNoContent
+	})
+	if n := v.look().Cart.Count(); n != 2 {
+		t.Errorf("%d in the cart, want 2", n)
+	}
+}
+
+func TestLockIsSwitchedOff(t *testing.T) {
+	t.Parallel()
+	v := locked(t, site.Config{Replicas: 1, Switch: true})
+	v.add()
+	withLock := *v
+	v.site.SetUnlocked(true)
+	v.cookie = ""
+	v.add()
+	if s := v.look(); s.Cart.Count() != 1 || s.Version != "" || s.ID == withLock.session {
+		t.Errorf("without the lock the session is %+v, want another one, without a version", s)
+	}
+	if !strings.HasPrefix(v.cookie, "unlocked=") {
+		t.Errorf("the cookie is %.10s…", v.cookie)
+	}
+	v.site.SetUnlocked(false)
+	withLock.add()
+	if n := withLock.look().Cart.Count(); n != 2 {
+		t.Errorf("%d in the first cart, want 2", n)
+	}
+}

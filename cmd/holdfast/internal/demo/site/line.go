@@ -1,0 +1,52 @@
+package site
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/testkit/wiretap"
+)
+
+// line is one replica's way to Redis.
+type line struct {
+	*redis.Client
+	gate *gate
+	tap  *wiretap.Proxy // nil unless round trips are counted
+}
+
+// line returns a client whose connections pass a gate, and with count a proxy that counts round trips on the wire.
+func (b *backend) line(count bool) (*line, error) {
+	options := *b.options
+	l := &line{gate: newGate()}
+	if count && options.TLSConfig == nil { // nothing can be counted inside TLS
+		tap, err := wiretap.Listen(options.Addr)
+		if err != nil {
+			return nil, fmt.Errorf("listen for counting round trips: %w", err)
+		}
+		tap.CountOnly()
+		tap.Ignore("PUBLISH") // alone it is a probe of the feed; what tells of changes is inside the commit's script
+		l.tap, options.Addr = tap, tap.Addr()
+	}
+	options.DialTimeout = 5 * time.Second // the client's default, which its dialer does not know by itself
+	options.Dialer = l.gate.dialer(redis.NewDialer(&options))
+	l.Client = redis.NewClient(&options)
+	return l, nil
+}
+
+// trips is the number of round trips so far, and false if nobody counts.
+func (l *line) trips() (int, bool) {
+	if l.tap == nil {
+		return 0, false
+	}
+	return l.tap.Trips(), true
+}
+
+func (l *line) close() error {
+	err := l.Close()
+	if l.tap != nil {
+		_ = l.tap.Close() // its clients have gone
+	}
+	return err
+}

@@ -1,0 +1,158 @@
+package site
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
+	"github.com/holdfast-go/holdfast/internal/keys"
+)
+
+// Session is what Redis holds of one session, all of it at one moment.
+type Session struct {
+	ID      string
+	Version string // how many commits it has seen; empty without the lock, where there are no versions
+	User    string
+	Cart    shop.Cart
+	Holder  *Place  // who holds the lock; nil if nobody does
+	Queue   []Place // who waits in Redis, the next one first: one request per replica
+	Copies  []Place // whose local copy Redis knows of
+}
+
+// Place is a replica as Redis knows it.
+type Place struct {
+	Replica int  // counts from 0; -1 if it is none of this site
+	Gone    bool // it was killed or stopped
+}
+
+// Session reads a session from Redis, past the replicas and past the count of round trips, and reports whether it is
+// there.
+func (s *Site) Session(ctx context.Context, id string) (Session, bool, error) {
+	if id == "" {
+		return Session{}, false, nil
+	}
+	if s.Unlocked() {
+		return s.findUnlocked(ctx, id)
+	}
+	k := keys.In(s.prefix).Of(id)
+	var record *redis.SliceCmd
+	var holder *redis.StringCmd
+	var queue *redis.StringSliceCmd
+	_, err := s.observer.TxPipelined(ctx, func(p redis.Pipeliner) error {
+		record = p.HMGet(ctx, k.Record, "v", "u", "n", ".cart") // as store/record.lua names them
+		holder, queue = p.Get(ctx, k.Lock), p.LRange(ctx, k.Queue, 0, -1)
+		return nil
+	})
+	if err != nil && !errors.Is(err, redis.Nil) { // nobody holds the lock
+		return Session{}, false, fmt.Errorf("look at a session: %w", err)
+	}
+	field := func(i int) string {
+		text, _ := record.Val()[i].(string)
+		return text
+	}
+	version, _, found := strings.Cut(field(0), ".")
+	if !found {
+		return Session{}, false, nil
+	}
+	v := Session{ID: id, Version: version, User: field(1)}
+	if text := field(3); text != "" {
+		_, rest, _ := strings.Cut(text, ":") // STAMP:EXPIRY:DATA
+		_, data, _ := strings.Cut(rest, ":")
+		if err := json.Unmarshal([]byte(data), &v.Cart); err != nil {
+			return Session{}, false, fmt.Errorf("look at a cart: %w", err)
+		}
+	}
+	if token := holder.Val(); token != "" {
+		place := s.place(token)
+		v.Holder = &place
+	}
+	for _, token := range queue.Val() {
+		v.Queue = append(v.Queue, s.place(token))
+	}
+	for node := range strings.FieldsSeq(field(2)) {
+		v.Copies = append(v.Copies, s.place(node))
+	}
+	return v, true, nil
+}
+
+// findUnlocked looks for the session by its ID, which without the library is no part of a key.
+func (s *Site) findUnlocked(ctx context.Context, id string) (Session, bool, error) {
+	cart, user, found, err := shop.NewUnlocked(s.observer, s.prefix, idleTimeout).Find(ctx, id)
+	return Session{ID: id, User: user, Cart: cart}, found, err
+}
+
+// place finds the replica of a node ID, or of a lock token, which begins with one.
+func (s *Site) place(token string) Place {
+	node, _, _ := strings.Cut(token, ".")
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i, known := s.nodes[node]
+	if !known {
+		return Place{Replica: -1}
+	}
+	r := s.replicas[i]
+	return Place{Replica: i, Gone: r == nil || r.node() != node}
+}
+
+// State is what a replica is doing.
+type State string
+
+// The states.
+const (
+	Alive   State = "alive"
+	Paused  State = "paused"
+	Stopped State = "stopped" // or killed
+)
+
+// Replica is what a replica tells about itself.
+type Replica struct {
+	Name          string
+	State         State
+	Requests      int64 // answered by it, or being answered
+	Trips         int   // round trips to Redis on the wire; -1 if they cannot be counted
+	Waiting       int   // requests in line for a lock
+	Copies        int   // local copies it holds, of all sessions
+	LocalHits     int64
+	Invalidations int64
+	Fresh         time.Duration // how long ago it had provably heard everything; -1 without proof
+}
+
+// Replicas returns what the replicas tell about themselves.
+func (s *Site) Replicas() []Replica {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Replica, len(s.replicas))
+	for i, r := range s.replicas {
+		v := Replica{Name: replicaName(i), State: Stopped, Fresh: -1, Trips: -1}
+		if r != nil {
+			v.State = Alive
+			if r.paused {
+				v.State = Paused
+			}
+			v.Requests = r.requests.Load()
+			if n, ok := r.line.trips(); ok {
+				v.Trips = n
+			}
+			if r.holdfast != nil {
+				stats := r.holdfast.Figures()
+				v.Waiting, v.Copies = stats.Lock.Waiting, stats.Cache.Entries
+				v.LocalHits, v.Invalidations, v.Fresh = stats.LocalHits, stats.Invalidations, stats.FreshFor
+			}
+		}
+		all[i] = v
+	}
+	return all
+}
+
+// Events returns what has happened since an event's number, to a session and to the replicas, and the newest number.
+func (s *Site) Events(after uint64, session string) ([]Event, uint64) {
+	found, newest := s.journal.after(after, session)
+	return slices.Clip(found), newest
+}

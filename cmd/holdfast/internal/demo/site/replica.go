@@ -1,0 +1,165 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+// replica is one running HTTP server with a client and sessions of its own.
+type replica struct {
+	line     *line
+	front    *gate          // of the connections from the balancer
+	holdfast *shop.Holdfast // nil if the site never uses it
+	unlocked *shop.Unlocked
+	server   *http.Server
+	addr     string
+	requests atomic.Int64
+	served   chan error // what Serve returned
+	paused   bool       // guarded by the site's mutex
+}
+
+// startReplica starts replica i of the site.
+func (s *Site) startReplica(ctx context.Context, i int) (*replica, error) {
+	name := replicaName(i)
+	r := &replica{front: newGate(), served: make(chan error, 1)}
+	var err error
+	if r.line, err = s.backend.line(s.cfg.Count); err != nil {
+		return nil, fmt.Errorf("start %s: %w", name, err)
+	}
+	handler, err := s.handler(r, name)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), r.line.close())
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), r.closeSessions(ctx), r.line.close())
+	}
+	r.addr = listener.Addr().String()
+	r.server = newServer(s.journal.noted(i, handler))
+	go func() { r.served <- r.server.Serve(r.front.listener(listener)) }()
+	return r, nil
+}
+
+// handler returns the replica's shop over each way of keeping sessions that the site may use.
+func (s *Site) handler(r *replica, name string) (http.Handler, error) {
+	look := func(unlocked bool) shop.Config {
+		return shop.Config{Replica: name, Variant: variant(unlocked), Backend: s.backend.name, Think: s.cfg.Think}
+	}
+	r.unlocked = shop.NewUnlocked(r.line, s.prefix, idleTimeout)
+	without := shop.New(r.unlocked, look(true))
+	if s.cfg.Unlocked && !s.cfg.Switch {
+		return counted(&r.requests, without), nil
+	}
+	var err error
+	r.holdfast, err = shop.NewHoldfast(r.line, &manager.Config{
+		Prefix:      s.prefix,
+		IdleTimeout: idleTimeout,
+		LockTTL:     LockTTL,
+		LockWait:    lockWait,
+		Insecure:    !s.cfg.TLS,
+		Hooks:       hooks(),
+		Logger:      s.cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	with := shop.New(r.holdfast, look(false))
+	return counted(&r.requests, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if s.Unlocked() {
+			without.ServeHTTP(w, req)
+			return
+		}
+		with.ServeHTTP(w, req)
+	})), nil
+}
+
+func counted(n *atomic.Int64, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.Add(1)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       2 * time.Minute, // longer than the balancer keeps idle connections
+	}
+}
+
+// node is the replica's name in Redis; empty if it has none.
+func (r *replica) node() string {
+	if r.holdfast == nil {
+		return ""
+	}
+	return r.holdfast.Node()
+}
+
+func (r *replica) stats() shop.Stats {
+	if r.holdfast == nil {
+		return shop.Stats{}
+	}
+	return r.holdfast.Stats()
+}
+
+// hold stops all traffic of the replica, until release.
+func (r *replica) hold() {
+	r.line.gate.hold()
+	r.front.hold()
+}
+
+func (r *replica) release() {
+	r.line.gate.release()
+	r.front.release()
+}
+
+// stop lets the requests that are being served end, and then closes what they use.
+func (r *replica) stop(ctx context.Context) error {
+	r.release()
+	errs := []error{r.server.Shutdown(ctx), r.left()}
+	// The sessions speak to Redis until they are closed, so the client is last.
+	errs = append(errs, r.closeSessions(ctx), r.line.close())
+	return errors.Join(errs...)
+}
+
+// kill cuts all connections, those to Redis first, so that nothing that follows reaches anybody: locks and registrations
+// stay in Redis as a crash leaves them. What is left of the replica in this process is for bury.
+func (r *replica) kill() error {
+	r.line.gate.sever()
+	err := errors.Join(r.server.Close(), r.left())
+	r.release()
+	return err
+}
+
+// bury ends the goroutines of a replica that was killed. Their errors tell what they could not give back, which is what a
+// crash is about.
+func (r *replica) bury() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	_ = r.closeSessions(ctx)
+	_ = r.line.close()
+}
+
+// left waits until the server has ended.
+func (r *replica) left() error {
+	if err := <-r.served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (r *replica) closeSessions(ctx context.Context) error {
+	if r.holdfast == nil {
+		return nil
+	}
+	return r.holdfast.Close(ctx)
+}

@@ -1,0 +1,272 @@
+package site
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/balance"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
+)
+
+const (
+	// idleTimeout is how long a session lives without a request.
+	idleTimeout = 30 * time.Minute
+
+	// stopTimeout bounds each step of stopping.
+	stopTimeout = 10 * time.Second
+
+	// LockTTL is how long the lock of a replica that was killed or paused keeps others waiting. It is short because
+	// somebody is watching.
+	LockTTL = 3 * time.Second
+
+	// lockWait is how long a request waits for its session. It is long, because crowds are what this is about.
+	lockWait = 20 * time.Second
+)
+
+// Config says what a site consists of.
+type Config struct {
+	Listen   string        // the balancer's host:port; port 0 takes a free one
+	Replicas int           // at least 1
+	Redis    string        // host:port or redis:// URL; empty starts one in this process
+	Unlocked bool          // keep sessions without a lock, for comparison
+	Think    time.Duration // how long an add works between reading and writing the cart
+	Count    bool          // count round trips to Redis, except for the feed's probes
+	Switch   bool          // SetUnlocked may be called
+	TLS      bool          // serve HTTPS, with a certificate that nobody vouches for
+	Log      *slog.Logger  // what the session managers say goes here; nil is slog's default
+
+	// Front, if set, wraps the balancer in what serves the page.
+	Front func(s *Site, balancer http.Handler) http.Handler
+}
+
+// Variant names what keeps the sessions.
+func (c Config) Variant() string { return variant(c.Unlocked) }
+
+func variant(unlocked bool) string {
+	if unlocked {
+		return "plain GET and SET, without a lock"
+	}
+	return "Holdfast"
+}
+
+// Site is a running site. It is safe for concurrent use.
+type Site struct {
+	cfg      Config
+	prefix   string
+	backend  *backend
+	balancer *balance.Balancer
+	front    *http.Server
+	observer *redis.Client // for looking at Redis past the replicas
+	journal  journal
+	url      string
+	served   chan error
+	closing  chan struct{}  // closed when the site begins to close
+	changing chan struct{}  // holds one token, which whoever stops or starts replicas has
+	remains  sync.WaitGroup // what killed replicas still run in this process
+
+	unlocked atomic.Bool // how sessions are kept now
+	cut      atomic.Bool // the replicas are cut off from Redis
+
+	mu        sync.Mutex     // guards what follows
+	replicas  []*replica     // nil where one is stopped
+	nodes     map[string]int // the replica of each name in Redis, past ones too
+	past      shop.Stats     // of replicas that were stopped
+	pastTrips int            // likewise
+}
+
+// Start starts Redis, replicas and balancer. Whoever starts a site closes it.
+func Start(ctx context.Context, cfg Config) (*Site, error) {
+	s := &Site{
+		cfg:      cfg,
+		prefix:   "holdfast-demo-" + strings.ToLower(rand.Text()[:8]),
+		served:   make(chan error, 1),
+		closing:  make(chan struct{}),
+		changing: make(chan struct{}, 1),
+		replicas: make([]*replica, cfg.Replicas),
+		nodes:    make(map[string]int),
+	}
+	s.unlocked.Store(cfg.Unlocked)
+	s.changing <- struct{}{}
+	if err := s.start(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Site) start(ctx context.Context) error {
+	var err error
+	if s.backend, err = openBackend(ctx, s.cfg.Redis); err != nil {
+		return err
+	}
+	s.observer = s.backend.client()
+	// The port is taken first: that is what most often goes wrong.
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", s.cfg.Listen, err)
+	}
+	addrs := make([]string, s.cfg.Replicas)
+	for i := range s.cfg.Replicas {
+		r, err := s.startReplica(ctx, i)
+		if err != nil {
+			return errors.Join(err, listener.Close())
+		}
+		s.put(i, r)
+		addrs[i] = r.addr
+	}
+	s.balancer = balance.New(addrs...)
+	if err := s.serve(listener); err != nil {
+		s.balancer.Close()
+		return errors.Join(err, listener.Close())
+	}
+	return nil
+}
+
+// serve puts the balancer, and what wraps it, on the network.
+func (s *Site) serve(listener net.Listener) error {
+	front := http.Handler(s.balancer)
+	if s.cfg.Front != nil {
+		front = s.cfg.Front(s, s.balancer)
+	}
+	server := newServer(front)
+	s.url = address(s.cfg.Listen, listener.Addr(), s.cfg.TLS)
+	if !s.cfg.TLS {
+		s.front = server
+		go func() { s.served <- server.Serve(listener) }()
+		return nil
+	}
+	certificate, err := selfSigned()
+	if err != nil {
+		return err
+	}
+	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	server.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // browsers that distrust the certificate
+	s.front = server
+	go func() { s.served <- server.ServeTLS(listener, "", "") }()
+	return nil
+}
+
+// put makes a replica that has started one of the site's.
+func (s *Site) put(i int, r *replica) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replicas[i] = r
+	if s.cut.Load() {
+		defer r.line.gate.sever() // it is not exempt from what the others suffer
+	}
+	if node := r.node(); node != "" {
+		s.nodes[node] = i
+	}
+}
+
+// address is where people reach the listener: by the name they gave, if any, and at the port that was free.
+func address(asked string, listening net.Addr, secure bool) string {
+	host, _, _ := net.SplitHostPort(asked) // it was good enough to listen on
+	_, port, _ := net.SplitHostPort(listening.String())
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(cmp.Or(host, "localhost"), port)
+}
+
+func replicaName(i int) string { return fmt.Sprintf("replica %d", i+1) }
+
+// URL is where the balancer listens.
+func (s *Site) URL() string { return s.url }
+
+// Backend names the Redis, for people.
+func (s *Site) Backend() string { return s.backend.name }
+
+// Prefix is what all keys of this site begin with.
+func (s *Site) Prefix() string { return s.prefix }
+
+// Trips is the number of round trips to Redis so far, those of stopped replicas included, and false when they are not
+// counted.
+func (s *Site) Trips() (int, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum, counted := s.pastTrips, false
+	for _, r := range s.replicas {
+		if r == nil {
+			continue
+		}
+		if n, ok := r.line.trips(); ok {
+			sum, counted = sum+n, true
+		}
+	}
+	return sum, counted || s.pastTrips > 0
+}
+
+// Stats adds up the figures of all replicas, stopped ones included.
+func (s *Site) Stats() shop.Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := s.past
+	for _, r := range s.replicas {
+		if r != nil {
+			sum = sum.Plus(r.stats())
+		}
+	}
+	return sum
+}
+
+// Close stops everything, in the direction in which requests travel, so that none meets a closed door behind it, and
+// removes the site's keys from a Redis that lives on. It must be called once.
+func (s *Site) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*stopTimeout)
+	defer cancel()
+	close(s.closing)
+	var errs []error
+	if s.front != nil {
+		errs = append(errs, hangUp(ctx, s.front))
+		if err := <-s.served; !errors.Is(err, http.ErrServerClosed) {
+			errs = append(errs, err)
+		}
+		s.balancer.Close()
+	}
+	<-s.changing // what was begun is ended, and nothing more begins
+	s.remains.Wait()
+	s.HealRedis()
+	for i, r := range s.replicas {
+		if r == nil {
+			continue
+		}
+		if err := r.stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop %s: %w", replicaName(i), err))
+		}
+	}
+	if s.backend != nil {
+		if s.observer != nil {
+			errs = append(errs, s.observer.Close())
+		}
+		errs = append(errs, s.backend.clean(ctx, s.prefix), s.backend.close())
+	}
+	return errors.Join(errs...)
+}
+
+// Closing is closed when the site begins to close: streams must end then.
+func (s *Site) Closing() <-chan struct{} { return s.closing }
+
+// hangUp lets the requests under way end, but does not wait for connections that browsers keep in reserve: a shutdown
+// gives each of those five seconds to say something.
+func hangUp(ctx context.Context, front *http.Server) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := front.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return front.Close()
+}

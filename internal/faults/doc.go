@@ -1,9 +1,0 @@
-// Package faults holds the tests of what must hold when things break: real servers, and replicas that are processes of
-// their own, are killed, stopped, cut off, flushed and failed over while a crowd uses sessions. What the crowd was told
-// is recorded in a history and checked: see package history for what counts as a violation.
-//
-//	go test ./internal/faults                      every fault, for a short while
-//	go test ./internal/faults -faults.ops 20000    with so many operations under each
-//
-// A run ends with a table of what was found. docs/failures.md says what it means for an application.
-package faults

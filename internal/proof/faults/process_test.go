@@ -1,0 +1,195 @@
+package faults_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/proof/faults/replica"
+	"github.com/holdfast-go/holdfast/internal/proof/history"
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+)
+
+// add is a locked increment.
+var add = replica.Request{Mode: "exclusive", Kind: history.Add}
+
+// at returns the request with a gate at the end of its handler.
+func at(q replica.Request, gate string) replica.Request {
+	q.Gate = gate
+	return q
+}
+
+// slack is what recovery may take beyond what the protocol waits for.
+const slack = time.Second
+
+// queued waits until so many processes wait for a session in Redis.
+func (s *site) queued(rdb redis.UniversalClient, u *user, n int64) {
+	s.t.Helper()
+	queue := keys.In(s.prefix).Of(u.id()).Queue
+	s.eventually("waiters in the queue", func() bool { return rdb.LLen(context.Background(), queue).Val() == n })
+}
+
+// A replica that was paused for longer than its lease does not write what it had in mind. The next waiter has long been
+// served by then.
+func TestReplicaPausedBeyondItsLease(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	s, rdb := open(t, "replica paused beyond its lease (SIGSTOP)", []string{srv.Addr()}), srv.Client(t)
+	ctx := t.Context()
+	var worst time.Duration
+	s.during(2, func(round int) {
+		paused, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas]
+		u := s.newUser(other, "pausing")
+		gate := "pause" + u.id()
+		holder := u.start(ctx, paused, at(add, gate))
+		s.awaitGate(paused, gate)
+		waiter := u.start(ctx, other, add)
+		s.queued(rdb, u, 1)
+
+		start := time.Now()
+		paused.Pause()
+		s.history.Recovers(u.id())
+		if a := <-waiter; a.outcome != history.OK {
+			t.Errorf("the waiter: %v", a)
+		}
+		worst = max(worst, time.Since(start))
+		paused.Resume()
+		s.openGate(paused, gate)
+		if a := <-holder; a.outcome != history.Refused || a.Error != "lost" && a.Error != "conflict" {
+			t.Errorf("the commit of the paused replica: %v", a)
+		}
+	})
+	s.within("serving the next waiter", worst, lockTTL+slack)
+	s.finish()
+}
+
+// A replica dies with locks in its hands.
+func TestReplicaKilledHoldingLocks(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	s, rdb := open(t, "replica killed holding locks (SIGKILL)", []string{srv.Addr()}), srv.Client(t)
+	ctx := t.Context()
+	var worst time.Duration
+	s.during(2, func(round int) {
+		dying, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas]
+		u := s.newUser(other, "killing")
+		gate := "kill" + u.id()
+		holder := u.start(ctx, dying, at(add, gate))
+		s.awaitGate(dying, gate)
+		waiter := u.start(ctx, other, add)
+		s.queued(rdb, u, 1)
+
+		start := time.Now()
+		dying.Kill()
+		s.history.Recovers(u.id())
+		if a := <-waiter; a.outcome != history.OK {
+			t.Errorf("the waiter: %v", a)
+		}
+		worst = max(worst, time.Since(start))
+		if a := <-holder; a.outcome != history.Unknown {
+			t.Errorf("the request of the dead replica: %v", a)
+		}
+		dying.Restart(t)
+	})
+	s.within("serving the next waiter", worst, lockTTL+slack)
+	s.finish()
+}
+
+// A replica dies that is first in the queue: it is granted the lock and does not answer.
+func TestReplicaKilledFirstInQueue(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	s, rdb := open(t, "replica killed first in the queue (SIGKILL)", []string{srv.Addr()}), srv.Client(t)
+	ctx := t.Context()
+	var worst time.Duration
+	s.during(2, func(round int) {
+		holding, dying, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas], s.replicas[(round+2)%replicas]
+		u := s.newUser(other, "queueing")
+		gate := "first" + u.id()
+		holder := u.start(ctx, holding, at(add, gate))
+		s.awaitGate(holding, gate)
+		first := u.start(ctx, dying, add)
+		s.queued(rdb, u, 1)
+		second := u.start(ctx, other, add)
+		s.queued(rdb, u, 2)
+
+		dying.Kill()
+		s.openGate(holding, gate)
+		if a := <-holder; a.outcome != history.OK {
+			t.Errorf("the holder: %v", a)
+		}
+		start := time.Now()
+		s.history.Recovers(u.id())
+		if a := <-second; a.outcome != history.OK {
+			t.Errorf("the second waiter: %v", a)
+		}
+		worst = max(worst, time.Since(start))
+		if a := <-first; a.outcome != history.Unknown {
+			t.Errorf("the request of the dead replica: %v", a)
+		}
+		dying.Restart(t)
+	})
+	s.within("serving the second waiter", worst, lockTTL+slack) // a grant lives no longer than a lock
+	s.finish()
+}
+
+// A client leaves while it waits for the lock: its place in the queue goes with it.
+func TestClientGoneWhileWaiting(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	s, rdb := open(t, "client gone while waiting", []string{srv.Addr()}), srv.Client(t)
+	s.during(5, func(round int) {
+		holding, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas]
+		u := s.newUser(other, "leaving the queue")
+		gate := "leave" + u.id()
+		holder := u.start(t.Context(), holding, at(add, gate))
+		s.awaitGate(holding, gate)
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		waiter := u.start(ctx, other, add)
+		s.queued(rdb, u, 1)
+		leave()
+		<-waiter
+		s.queued(rdb, u, 0)
+		s.openGate(holding, gate)
+		if a := <-holder; a.outcome != history.OK {
+			t.Errorf("the holder: %v", a)
+		}
+		s.history.Recovers(u.id())
+		if a := u.ask(t.Context(), other, add); a.outcome != history.OK {
+			t.Errorf("the next request: %v", a)
+		}
+	})
+	s.finish()
+}
+
+// A client leaves while its handler runs: the handler's commit is made all the same, and the lock released.
+func TestClientGoneDuringTheHandler(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	s, rdb := open(t, "client gone during the handler", []string{srv.Addr()}), srv.Client(t)
+	s.during(5, func(round int) {
+		serving, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas]
+		u := s.newUser(other, "leaving the handler")
+		gate := "gone" + u.id()
+		ctx, leave := context.WithCancel(t.Context())
+		defer leave()
+		request := u.start(ctx, serving, at(add, gate))
+		s.awaitGate(serving, gate)
+		leave()
+		a := <-request
+		s.openGate(serving, gate)
+		s.history.Recovers(u.id())
+		s.eventually("the lock is released", func() bool {
+			return rdb.Exists(t.Context(), keys.In(s.prefix).Of(u.id()).Lock).Val() == 0
+		})
+		read := u.ask(t.Context(), other, replica.Request{Mode: "exclusive", Kind: history.Read})
+		if read.outcome != history.OK || read.Value.By != a.id {
+			t.Errorf("a read: %v, of operation %d; want %d, whose client has left", read, read.Value.By, a.id)
+		}
+	})
+	s.finish()
+}
