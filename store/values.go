@@ -85,3 +85,6 @@ func (vs Values) with(set map[string]Value, deleted []string) Values {
 	out.sort()
 	return out
 }
+
+// Counter is the counting part of the version whose commit wrote the value.
+func (v *Value) Counter() uint64 { return counterOf(v.Stamp) }

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/doctor"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
+	"github.com/holdfast-go/holdfast/internal/report"
 )
 
 const doctorHelp = `Usage: holdfast doctor [flags]

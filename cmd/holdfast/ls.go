@@ -5,8 +5,8 @@ import (
 	"errors"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/operate"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
+	"github.com/holdfast-go/holdfast/internal/report"
 )
 
 const lsHelp = `Usage: holdfast ls [flags]

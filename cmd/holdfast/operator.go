@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/report"
 )
 
 // connectionHelp ends the help of all commands that look into a Redis.

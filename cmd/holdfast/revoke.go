@@ -11,8 +11,9 @@ import (
 	"strings"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/operate"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
+	"github.com/holdfast-go/holdfast/internal/admin"
+	"github.com/holdfast-go/holdfast/internal/report"
 )
 
 const revokeHelp = `Usage: holdfast revoke ID... [flags]
@@ -57,17 +58,17 @@ func revoke(ctx context.Context, args []string, p process) int {
 				return err
 			}
 		}
-		var done *operate.Revocation
+		var done *admin.Revocation
 		var err error
 		if *user != "" {
-			done, err = operate.RevokeUser(ctx, t, *user)
+			done, err = t.RevokeUser(ctx, *user)
 		} else {
-			done, err = operate.Revoke(ctx, t, ids)
+			done, err = t.Revoke(ctx, ids)
 		}
-		done.Print(w)
+		operate.PrintRevocation(done, w)
 		switch {
 		case err != nil:
-			return err
+			return t.Explain(err)
 		case len(done.NotFound) > 0 || len(done.Revoked) == 0:
 			return errProblem
 		}
@@ -79,9 +80,9 @@ func revoke(ctx context.Context, args []string, p process) int {
 func confirm(ctx context.Context, t *target.Target, user string, ids []string, p process) error {
 	question := "Revoke " + report.Count(len(ids), "session")
 	if user != "" {
-		n, err := operate.Count(ctx, t, user)
+		n, err := t.Count(ctx, user)
 		if err != nil {
-			return err
+			return t.Explain(err)
 		}
 		question = fmt.Sprintf("Revoke %s of user %s", report.Count(n, "session"), report.Text(user))
 	}

@@ -6,8 +6,8 @@ import (
 	"fmt"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/operate"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
+	"github.com/holdfast-go/holdfast/internal/report"
 	"github.com/holdfast-go/holdfast/store"
 )
 

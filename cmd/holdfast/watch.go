@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/operate"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
+	"github.com/holdfast-go/holdfast/internal/report"
 )
 
 const watchHelp = `Usage: holdfast watch [flags]

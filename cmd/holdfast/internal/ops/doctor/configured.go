@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
+	"github.com/holdfast-go/holdfast/internal/report"
 )
 
 const (

@@ -6,8 +6,8 @@ package doctor
 import (
 	"context"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
+	"github.com/holdfast-go/holdfast/internal/report"
 )
 
 // Status is how a check came out.

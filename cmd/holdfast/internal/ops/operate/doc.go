@@ -1,4 +1,3 @@
-// Package operate does what the operator's commands are for: list sessions, show one, revoke them, look at locks, watch
-// the messages between nodes. All of it but revoking leaves no trace in Redis: it counts as no use of a session,
-// registers no copy and waits for no lock.
+// Package operate is what the operator's commands do with package admin: they list sessions, show one, revoke them, look
+// at locks and watch the messages between replicas, and write what they find.
 package operate

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/report"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
-	"github.com/holdfast-go/holdfast/store"
+	"github.com/holdfast-go/holdfast/internal/admin"
+	"github.com/holdfast-go/holdfast/internal/report"
 )
 
 // Filter says which sessions to list. The zero value of a field means all.
@@ -18,26 +18,13 @@ type Filter struct {
 	Limit   int
 }
 
-func (f *Filter) matches(o *store.Outline, now time.Time) bool {
-	age := now.Sub(o.Created.Time())
+func (f *Filter) matches(r *admin.Row) bool {
+	age := r.Now.Sub(r.Created)
 	switch {
-	case f.User != "" && o.User != f.User:
-		return false
 	case f.Older > 0 && age < f.Older, f.Newer > 0 && age > f.Newer:
 		return false
 	}
-	return o.Memory >= f.MinSize || f.MinSize == 0
-}
-
-// session is a session as it is listed.
-type session struct {
-	ID       string     `json:"id"`
-	User     string     `json:"user,omitempty"`
-	Created  time.Time  `json:"created"`
-	LastSeen *time.Time `json:"last_seen,omitempty"`
-	Ends     *time.Time `json:"ends,omitempty"` // without further use
-	Bytes    *int64     `json:"bytes,omitempty"`
-	Keys     []string   `json:"keys"`
+	return r.Memory >= f.MinSize || f.MinSize == 0
 }
 
 const listFormat = "%-22s  %-19s  %7s  %9s  %7s  %4s  %s"
@@ -46,35 +33,22 @@ const listFormat = "%-22s  %-19s  %7s  %9s  %7s  %4s  %s"
 func List(ctx context.Context, t *target.Target, f Filter, w *report.Writer) error {
 	w.Line(listFormat, "ID", "CREATED (UTC)", "AGE", "LAST SEEN", "SIZE", "KEYS", "USER")
 	n := 0
-	each := func(o *store.Outline) bool {
-		now := t.Now()
-		if !f.matches(o, now) {
+	each := func(r admin.Row) bool {
+		if !f.matches(&r) {
 			return true
 		}
-		seen := o.Seen(now)
-		w.Line(listFormat, report.Text(o.ID), o.Created.Time().UTC().Format(time.DateTime), report.Ago(now, o.Created.Time()),
-			report.Ago(now, seen), report.Bytes(o.Memory), count(len(o.Keys)), report.OrDash(o.User))
-		w.Object(session{
-			ID: o.ID, User: o.User, Created: o.Created.Time().UTC(), LastSeen: moment(seen), Ends: ends(o.Record, now),
-			Bytes: known(o.Memory), Keys: append([]string{}, o.Keys...),
-		})
+		w.Line(listFormat, report.Text(r.ID), r.Created.Format(time.DateTime), report.Ago(r.Now, r.Created),
+			report.Ago(r.Now, r.Seen()), report.Bytes(r.Memory), count(len(r.Keys)), report.OrDash(r.User))
+		w.Object(r)
 		n++
 		return n != f.Limit && w.Err() == nil && ctx.Err() == nil
 	}
 	if f.User == "" {
-		return finish(t, w, t.Store.ScanOutlines(ctx, each))
+		return finish(t, w, t.All(ctx, each))
 	}
-	records, err := t.Store.UserSessions(ctx, f.User) // the index: no scan
-	if err != nil {
-		return t.Explain(err)
-	}
-	ids := make([]string, len(records))
-	for i, r := range records {
-		ids[i] = r.ID
-	}
-	outlines, err := t.Store.Outlines(ctx, ids...)
-	for _, o := range outlines {
-		if o != nil && !each(o) {
+	rows, err := t.OfUser(ctx, f.User) // the index: no scan
+	for _, r := range rows {
+		if !each(r) {
 			break
 		}
 	}

@@ -9,9 +9,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/holdfast-go/holdfast/internal/rdb"
-	"github.com/holdfast-go/holdfast/lock"
-	"github.com/holdfast-go/holdfast/store"
+	"github.com/holdfast-go/holdfast/internal/admin"
 )
 
 // Kind is what the Redis is.
@@ -26,23 +24,18 @@ const (
 
 // Target is a Redis with sessions in it. It is safe for concurrent use.
 type Target struct {
+	*admin.Sessions
+
 	Client redis.UniversalClient
-	DB     *rdb.DB // the client, with every call bounded in time
 	Kind   Kind
 	Name   string // for people
-	Prefix string
 
-	Store *store.Store    // keeps no copies
-	Locks *lock.Inspector // takes part in no queue
-
-	cfg    Config
-	offset time.Duration // what the server's clock is ahead of this machine's
-	spread time.Duration // how sure that is
+	cfg Config
 }
 
 // Open connects and makes sure that what answers is what the configuration says. The caller closes the Target.
 func Open(ctx context.Context, cfg Config) (*Target, error) {
-	t := &Target{Kind: Standalone, Name: "Redis at " + cfg.seeds[0], Prefix: cfg.Prefix, cfg: cfg}
+	t := &Target{Kind: Standalone, Name: "Redis at " + cfg.seeds[0], cfg: cfg}
 	var err error
 	switch {
 	case cfg.Sentinel != "":
@@ -64,33 +57,16 @@ func Open(ctx context.Context, cfg Config) (*Target, error) {
 	return t, nil
 }
 
-// prepare makes the parts, and asks for the time.
+// prepare makes the parts, and reads the server's clock.
 func (t *Target) prepare(ctx context.Context) (err error) {
-	t.DB = rdb.New(t.Client, t.cfg.Timeout)
-	if t.Store, err = store.New(t.Client, store.Config{Prefix: t.Prefix, Timeout: t.cfg.Timeout}); err != nil {
+	if t.Sessions, err = admin.New(t.Client, t.cfg.Prefix, t.cfg.Timeout); err != nil {
 		return err
 	}
-	if t.Locks, err = lock.NewInspector(t.Client, t.Prefix, t.cfg.Timeout); err != nil {
+	if err := t.Client.Ping(ctx).Err(); err != nil && !redis.IsPermissionError(err) { // opens the connection, so that the clock is read quickly
 		return err
 	}
-	if err := t.Client.Ping(ctx).Err(); err != nil && !redis.IsPermissionError(err) { // opens the connection, so that the clock is asked quickly
-		return err
-	}
-	sent := time.Now()
-	now, err := t.Client.Time(ctx).Result()
-	if redis.IsPermissionError(err) {
-		return nil
-	}
-	t.spread = time.Since(sent) / 2
-	t.offset = now.Sub(sent.Add(t.spread))
-	return err
+	return t.ReadClock(ctx)
 }
-
-// Now is the time by the server's clock.
-func (t *Target) Now() time.Time { return time.Now().Add(t.offset) }
-
-// Offset is what the server's clock is ahead of this machine's, and how sure that is.
-func (t *Target) Offset() (offset, spread time.Duration) { return t.offset, t.spread }
 
 // Timeout is the bound of one call.
 func (t *Target) Timeout() time.Duration { return t.cfg.Timeout }
