@@ -130,7 +130,7 @@ func (s *site) finish() *history.Report {
 	addRow(s.t, report.Row(s.fault, "real"))
 	s.t.Logf("%s: %v; %d from local copies; errors: %v", s.fault, report, s.load.Local(), s.load.Errors())
 	if !report.OK() {
-		s.t.Errorf("%s: %d violations, %d sessions undecided", s.fault, len(report.Violations), report.Undecided)
+		s.t.Errorf("%s: %d violations, %d sessions undecided; %s", s.fault, len(report.Violations), report.Undecided, s.history.Keep(report))
 		for _, v := range report.Violations[:min(len(report.Violations), 3)] {
 			s.t.Logf("%v; its operations:\n%s", v, s.history.Trace(v.Session))
 		}

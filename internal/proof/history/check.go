@@ -31,8 +31,8 @@ func (h *History) Check(timeout time.Duration) *Report {
 	for range 4 {
 		wg.Go(func() {
 			for session := range todo {
-				p := h.partition(session, sessions[session])
-				p.check(timeout)
+				p := h.partition(session, sessions[session], timeout)
+				p.check()
 				mu.Lock()
 				r.add(p)
 				mu.Unlock()
@@ -54,7 +54,8 @@ type partition struct {
 	h       *History
 	session string
 	ops     []*Op
-	losses  []*Op // since it began
+	losses  []*Op         // since it began
+	timeout time.Duration // of each search for an order
 
 	violations []Violation
 	undecided  bool
@@ -62,8 +63,8 @@ type partition struct {
 	undone     int // acknowledged writes that a loss has undone
 }
 
-func (h *History) partition(session string, ops []*Op) *partition {
-	p := &partition{h: h, session: session, ops: ops}
+func (h *History) partition(session string, ops []*Op, timeout time.Duration) *partition {
+	p := &partition{h: h, session: session, ops: ops, timeout: timeout}
 	for _, l := range h.losses {
 		if l.ret.seq == 0 || l.ret.seq > ops[0].call.seq {
 			p.losses = append(p.losses, l)
@@ -72,30 +73,39 @@ func (h *History) partition(session string, ops []*Op) *partition {
 	return p
 }
 
-func (p *partition) check(timeout time.Duration) {
+func (p *partition) check() {
 	all := steps(p.ops, p.losses)
 	if len(all) == 0 {
 		return
 	}
-	ops := make([]porcupine.Operation, len(all))
-	for i, s := range all {
-		ops[i] = porcupine.Operation{Input: s, Call: s.call.seq, Return: s.ret.seq}
-	}
-	result, info := porcupine.CheckOperationsVerbose(model, ops, timeout)
-	found := info.PartialLinearizations()[0]
-	longest := slices.MaxFunc(append(found, nil), func(a, b []int) int { return cmp.Compare(len(a), len(b)) })
-	order := make([]step, len(longest))
-	for i, id := range longest {
-		order[i] = all[id]
-	}
+	result, order := p.linearize(all)
 	switch result {
 	case porcupine.Unknown:
 		p.undecided = true
 	case porcupine.Illegal:
 		p.blame(all, order)
 	case porcupine.Ok:
-		p.ages(order)
+		p.ages(all, order)
+		p.undone = p.undoing()
 	}
+}
+
+// linearize looks for an order of steps that the model allows, and returns it, or the longest that it found.
+func (p *partition) linearize(all []step) (porcupine.CheckResult, []step) {
+	ops := make([]porcupine.Operation, len(all))
+	for i, s := range all {
+		ops[i] = porcupine.Operation{Input: s, Call: s.call.seq, Return: s.ret.seq}
+	}
+	result, info := porcupine.CheckOperationsVerbose(model, ops, p.timeout)
+	longest := slices.MaxFunc(append(info.PartialLinearizations()[0], nil), func(a, b []int) int {
+		// Of several one is chosen that does not depend on the order in which they come.
+		return cmp.Or(cmp.Compare(len(a), len(b)), slices.Compare(a, b))
+	})
+	order := make([]step, len(longest))
+	for i, id := range longest {
+		order[i] = all[id]
+	}
+	return result, order
 }
 
 func (p *partition) violate(format string, args ...any) {

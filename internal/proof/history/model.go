@@ -41,6 +41,7 @@ const (
 	misses             // it was told that the session is gone
 	none               // it was told that there is no session for its token
 	old                // it was told that its token was replaced
+	views              // it was answered as the state then was, and nothing follows from that for what is left after a loss
 )
 
 var seed = maphash.MakeSeed()
@@ -59,6 +60,9 @@ var model = porcupine.Model{
 // after returns the state after a step, and false if the step cannot happen in this state.
 func (s state) after(p step) (state, bool) {
 	o := p.op
+	if p.what == views {
+		return s, s.shows(o)
+	}
 	if s.status == lost {
 		s = s.found(p)
 	}

@@ -21,8 +21,9 @@ type Report struct {
 	Counts     map[Kind]map[Outcome]int
 	Violations []Violation
 	Undecided  int // sessions for which the time did not suffice: no proof
+	undecided  []string
 
-	WorstStaleness time.Duration // of views: how long before it was asked what was shown had ended
+	WorstStaleness time.Duration // of views, at most: how long before it was asked what was shown had ended
 	WorstRecovery  time.Duration // see History.Recovers
 	Slowest        string        // the session that took so long
 	Unrecovered    int           // sessions that were used after a mark and never served
@@ -50,6 +51,7 @@ func (r *Report) add(p *partition) {
 	r.Undone += p.undone
 	if p.undecided {
 		r.Undecided++
+		r.undecided = append(r.undecided, p.session)
 	}
 }
 

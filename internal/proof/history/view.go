@@ -2,11 +2,77 @@ package history
 
 import (
 	"slices"
+	"sort"
 	"time"
+
+	"github.com/anishathalye/porcupine"
 )
 
-// span is the time during which a session was in one state. Its real start is not before start, and its real end not
-// after end; so nobody is accused who might be right.
+// ages checks what views were shown. The age of a view is the time from the end of the state that it was shown until it was
+// asked for. Many orders fit one history, and the state may end later in another order than in the one that was found. So
+// the order that was found yields no more than an upper bound, and a view is accused only if no order allows it.
+func (p *partition) ages(all, order []step) {
+	spans := spans(order)
+	for _, o := range p.ops {
+		if !o.judged() || p.unsure(o) {
+			continue
+		}
+		limit := p.limit(o)
+		age, ever := age(o, spans)
+		if !ever || age > limit {
+			age, ever = p.least(all, o)
+		}
+		switch {
+		case p.undecided:
+			return
+		case !ever:
+			p.violate("a view of what never was: %v", o)
+		case age > limit:
+			p.violate("a view that is too old: %v, what it saw had ended %v before, and the limit is %v", o, age, limit)
+		}
+		p.staleness = max(p.staleness, age)
+	}
+}
+
+// judged reports whether an operation is a view that was answered.
+func (o *Op) judged() bool {
+	return o.kind == View && (o.outcome == OK && o.saw || o.outcome == Absent || o.outcome == Superseded)
+}
+
+// least is the least age of a view under any order of all steps. It returns false if no order contains the state that the
+// view was shown.
+//
+// A view of some age may come before every step that ended later than so long before the view was asked for.
+func (p *partition) least(all []step, o *Op) (age time.Duration, ever bool) {
+	ages := []time.Duration{0}
+	for _, st := range all {
+		if st.ret.seq < o.call.seq {
+			ages = append(ages, o.call.at-st.ret.at) // a state ends when a step has taken effect, at the latest then
+		}
+	}
+	slices.Sort(ages)
+	i := sort.Search(len(ages), func(i int) bool { return p.allows(all, o, ages[i]) })
+	if i == len(ages) {
+		return 0, false
+	}
+	return ages[i], true
+}
+
+// allows reports whether there is an order of all steps in which a view that may be so old was shown what it was shown.
+func (p *partition) allows(all []step, o *Op, age time.Duration) bool {
+	view := step{op: o, what: views, call: o.call, ret: o.ret}
+	for _, st := range all {
+		if st.ret.at >= o.call.at-age && st.ret.seq < view.call.seq {
+			view.call = st.ret // as if it had been asked for before this step was over
+		}
+	}
+	result, _ := p.linearize(append(slices.Clip(all), view))
+	p.undecided = p.undecided || result == porcupine.Unknown
+	return result == porcupine.Ok
+}
+
+// span is the time during which a session was in one state, in one order. Its real start is not before start, and its real
+// end not after end.
 type span struct {
 	state
 	start, end moment
@@ -43,28 +109,21 @@ func spans(order []step) []span {
 	return all
 }
 
-// ages checks what views were shown against the order in which the session changed.
-func (p *partition) ages(order []step) {
-	all := spans(order)
-	p.undone = p.undoing()
-	for _, o := range p.ops {
-		if o.kind != View || o.outcome != OK && o.outcome != Absent && o.outcome != Superseded || o.outcome == OK && !o.saw {
+// age is how old a view was at most in the order of these spans, and whether there was such a state.
+func age(o *Op, all []span) (best time.Duration, ever bool) {
+	for _, sp := range all {
+		if sp.start.seq > o.ret.seq || !sp.shows(o) {
 			continue
 		}
-		age, ever := age(o, all)
-		limit := p.limit(o)
-		switch {
-		case p.unsure(o):
-			continue
-		case !ever:
-			p.violate("a view of what never was: %v", o)
-		case age > limit:
-			p.violate("a view that is too old: %v, what it saw had ended %v before, and the limit is %v", o, age, limit)
+		d := time.Duration(0)
+		if sp.end.seq < o.call.seq {
+			d = o.call.at - sp.end.at
 		}
-		if ever {
-			p.staleness = max(p.staleness, age)
+		if !ever || d < best {
+			best, ever = d, true
 		}
 	}
+	return best, ever
 }
 
 // unsure reports whether Redis has lost data and nobody but views was shown since what is left. Then nobody knows when the
@@ -80,24 +139,6 @@ func (p *partition) unsure(v *Op) bool {
 		shown := o.saw || o.outcome == Absent
 		return o.kind != View && shown && last.ret.seq != 0 && o.call.seq > last.ret.seq && o.ret.seq < v.call.seq
 	})
-}
-
-// age is how long before a view was asked for the state that it was shown had ended at the latest, and whether there was
-// such a state.
-func age(o *Op, all []span) (best time.Duration, ever bool) {
-	for _, sp := range all {
-		if sp.start.seq > o.ret.seq || !sp.shows(o) {
-			continue
-		}
-		d := time.Duration(0)
-		if sp.end.seq < o.call.seq {
-			d = o.call.at - sp.end.at
-		}
-		if !ever || d < best {
-			best, ever = d, true
-		}
-	}
-	return best, ever
 }
 
 // shows reports whether a view in this state comes out as this one did.

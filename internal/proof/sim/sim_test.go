@@ -19,7 +19,7 @@ var (
 	ops   = flag.Int("sim.ops", 0, "go on with further seeds until so many operations were checked under each fault")
 )
 
-// simulate runs one seed, checks what came of it, and says how to see it again if that is bad.
+// simulate runs one seed, checks what came of it, and keeps what was found if that is bad.
 func simulate(t *testing.T, seed uint64, fault *sim.Fault) (*history.Report, *history.History) {
 	t.Helper()
 	var res *sim.Result
@@ -42,8 +42,8 @@ func simulate(t *testing.T, seed uint64, fault *sim.Fault) (*history.Report, *hi
 			t.Logf("session %s:\n%s", v.Session, res.History.Trace(v.Session))
 		}
 		run := "TestFaults/" + strings.ReplaceAll(fault.Name, " ", "_") + "$"
-		t.Errorf("seed %d, %s: %v\nproblems: %v\nagain: go test ./internal/proof/sim -sim.seed %d -run '%s'",
-			seed, fault.Name, report, res.Problems, seed, run)
+		t.Errorf("seed %d, %s: %v\nproblems: %v\n%s\nthe same seed, which may come out otherwise: go test ./internal/proof/sim -sim.seed %d -run '%s'",
+			seed, fault.Name, report, res.Problems, res.History.Keep(report), seed, run)
 	}
 	return report, res.History
 }

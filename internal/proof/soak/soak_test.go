@@ -55,7 +55,8 @@ func TestSoak(t *testing.T) {
 		t.Error(err)
 	}
 	if !r.OK() || r.Undone > 0 {
-		t.Errorf("%d violations, %d sessions undecided, %d acknowledged writes gone", len(r.Violations), r.Undecided, r.Undone)
+		t.Errorf("%d violations, %d sessions undecided, %d acknowledged writes gone; %s",
+			len(r.Violations), r.Undecided, r.Undone, s.history.Keep(r))
 		for _, v := range r.Violations[:min(len(r.Violations), 3)] {
 			t.Logf("%v; its operations:\n%s", v, s.history.Trace(v.Session))
 		}
