@@ -198,6 +198,9 @@ func (s *request) writes(rotate store.Rule) *store.Commit {
 		if c.Idle == nil && cfg.IdleTimeout > 0 {
 			c.Idle = &cfg.IdleTimeout
 		}
+		if c.Browser == nil && cfg.BrowserSession {
+			c.Browser = &cfg.BrowserSession
+		}
 		if info := s.m.clientOf(s.http); info != "" {
 			c.Client = &info
 		}

@@ -237,10 +237,22 @@ type Config struct {
 	// Defaults to DefaultErrorHandler.
 	ErrorHandler func(http.ResponseWriter, *http.Request, error)
 
+	// LoginURL is the page to which RequireUser and RequireFresh send browsers that have to log in: a path of this site such as
+	// "/login", or an https URL. The page the visitor wanted travels in its query parameter "next"; see ReturnTo.
+	//
+	// Defaults to "": they answer 401.
+	LoginURL string
+
 	// Logger gets what the library has to say. It never gets a token, a value or a key's name.
 	//
 	// Defaults to slog.Default().
 	Logger *slog.Logger
+
+	// BrowserSession makes new sessions end with the browser: their cookies have no expiry. Session.Remember overrides it for
+	// one session.
+	//
+	// Defaults to false: a cookie lives as long as its session can.
+	BrowserSession bool
 
 	// Insecure lets the default cookie travel over plain HTTP, for http://localhost. It is then called "session", so it
 	// is another cookie than in production.

@@ -42,6 +42,10 @@
 // [Session.Destroy]. [Manager.RevokeUser] logs a user out everywhere. Config.Lifetime and Config.IdleTimeout end what is
 // left. Redis' clock decides; those of the replicas may differ.
 //
+// [Manager.RequireUser] lets only requests of users reach a handler, and [Manager.RequireFresh] only those that logged in
+// a short time ago. They answer the others with 401, or send them to Config.LoginURL; [ReturnTo] leads from there back to
+// the page that the visitor wanted.
+//
 // # Which mode when
 //
 // Begin with [Manager.Handler] for everything, and change single routes when you know why:
@@ -54,7 +58,7 @@
 //     fails if a key that the request has read or written has changed;
 //   - a handler that works for long after its last change: [Session.Commit] releases the lock early.
 //
-// Config.Mode chooses by request instead.
+// Config.Mode chooses by request instead: [ByMethod] lets reads run side by side, for instance.
 //
 // # When things go wrong
 //

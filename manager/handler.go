@@ -29,6 +29,16 @@ func (m *Manager) Optimistic(next http.Handler) http.Handler { return m.serve(Op
 // succeeds calls Open; otherwise a failure fails the commit.
 func (m *Manager) Lazy(next http.Handler) http.Handler { return m.serve(Lazy, next) }
 
+// ByMethod is for Config.Mode: requests that only read by the rules of HTTP (GET, HEAD, OPTIONS) are Optimistic, so that
+// they wait for nobody and may still store something; all others are Exclusive.
+func ByMethod(r *http.Request) Mode {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, "": // "" is GET to net/http
+		return Optimistic
+	}
+	return Exclusive
+}
+
 // Session returns the session of the request. Outside of a handler that the Manager wraps it panics, since the request
 // cannot be served then; Lookup does not.
 func (m *Manager) Session(ctx context.Context) *Session {

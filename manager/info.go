@@ -17,7 +17,7 @@ type Info struct {
 	ID         string
 	User       string
 	Created    time.Time
-	Rotated    time.Time // the last Rotate; Created if there was none
+	Rotated    time.Time // the last Rotate or change of the user; Created if there was none
 	LastSeen   time.Time // zero without an idle timeout, or when the session ends before it: nothing tells of a use then
 	Deadline   time.Time // zero if only the idle timeout ends it
 	UserAgent  string    // of the client that began the session, at most 256 bytes

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,9 +27,10 @@ type Manager struct {
 	store   store.Sessions
 	redis   *store.Store // the same, if the sessions are in Redis beside their locks; nil with Config.Store
 	feed    *invalidate.Feed
-	copies  *copies // nil: none are kept
-	vault   *vault  // of values in Redis; nil: they are not encrypted
-	cookies *vault  // of Sealed values
+	copies  *copies  // nil: none are kept
+	vault   *vault   // of values in Redis; nil: they are not encrypted
+	cookies *vault   // of Sealed values
+	login   *url.URL // Config.LoginURL; nil if there is none
 
 	closed     atomic.Bool
 	stop       chan struct{}  // ends the toucher
@@ -55,6 +57,10 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	}
 	m := &Manager{cfg: c, tokens: newTokens(c.TokenKeys), stop: make(chan struct{})}
 	if err := m.keys(); err != nil {
+		return nil, fmt.Errorf("manager: Config.%w", err)
+	}
+	var err error
+	if m.login, err = parseLogin(c.LoginURL); err != nil {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}
 	if err := m.build(client); err != nil {

@@ -5,20 +5,41 @@ import (
 	"time"
 )
 
-// Require runs next only if there is a stored session, and answers 401 otherwise. It goes inside of a handler that the
-// Manager wraps; outside of one it opens the session itself, as Handler does.
+// Require runs next only if there is a stored session, and answers 401 otherwise. A visitor with a cart has one: to let
+// only users pass, take RequireUser. Inside a handler that the Manager wraps, Require uses the session of the request;
+// elsewhere it opens the session, as Handler does.
 func (m *Manager) Require(next http.Handler) http.Handler {
-	return m.gate(next, func(s *Session) bool { return !s.IsNew() })
+	return m.gate(next, unauthorized, func(s *Session) bool { return !s.IsNew() })
 }
 
-// RequireFresh is Require for sensitive steps: it also answers 401 if the last Rotate, that is the last login, is
-// longer ago than d (OWASP ASVS 5.0, 7.5). The application then asks for the password again and calls Rotate.
+// RequireUser runs next only if the session is bound to a user, see Session.BindUser. It sends every other request to
+// Config.LoginURL, or answers 401 if there is none. It opens the session where Require does.
+func (m *Manager) RequireUser(next http.Handler) http.Handler {
+	return m.gate(next, m.askLogin, func(s *Session) bool { return s.User() != "" })
+}
+
+// RequireFresh is RequireUser for sensitive steps: the login must also be younger than d (OWASP ASVS 5.0, 7.5). Rotate
+// and a BindUser that changes the user both count as a login. The login page asks for the password again and calls
+// Rotate.
 func (m *Manager) RequireFresh(d time.Duration, next http.Handler) http.Handler {
-	return m.gate(next, func(s *Session) bool {
-		s.enter()
-		defer s.mu.Unlock()
-		return s.base != nil && s.clock.now().Sub(s.base.Rotated.Time()) < d
+	return m.gate(next, m.askLogin, func(s *Session) bool {
+		age, ok := s.loginAge()
+		return ok && age < d
 	})
+}
+
+// loginAge is how long ago the user of the session logged in. It reports false if the session has no user.
+func (s *Session) loginAge() (time.Duration, bool) {
+	user := s.User()
+	s.enter()
+	defer s.mu.Unlock()
+	if user == "" || s.superseded {
+		return 0, false
+	}
+	if s.base == nil || s.meta.rotate || s.meta.user != nil {
+		return 0, true // by this very request
+	}
+	return s.clock.now().Sub(s.base.Rotated.Time()), true
 }
 
 // insist fails a session that is empty only because Redis could not be asked.
@@ -30,8 +51,8 @@ func (s *request) insist() {
 	}
 }
 
-// gate lets a request pass if its session is good for it.
-func (m *Manager) gate(next http.Handler, pass func(*Session) bool) http.Handler {
+// gate lets a request pass if its session is good for it, and answers it with refuse if not.
+func (m *Manager) gate(next http.Handler, refuse http.HandlerFunc, pass func(*Session) bool) http.Handler {
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := m.Session(r.Context())
 		s.insist()
@@ -42,7 +63,7 @@ func (m *Manager) gate(next http.Handler, pass func(*Session) bool) http.Handler
 		case err != nil: // the session could not be opened: the commit answers
 		default:
 			w.Header().Set("Cache-Control", "no-store")
-			http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
+			refuse(w, r)
 		}
 	})
 	opened := m.Handler(inner)
@@ -53,4 +74,8 @@ func (m *Manager) gate(next http.Handler, pass func(*Session) bool) http.Handler
 		}
 		opened.ServeHTTP(w, r)
 	})
+}
+
+func unauthorized(w http.ResponseWriter, _ *http.Request) {
+	http.Error(w, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
 }

@@ -14,7 +14,7 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 	changesUser, changesKeys := c.User != nil && *c.User != r.User, c.changesKeys()
 	r.Version = version
 	if c.Mode == Create {
-		r.Created, r.Rotated, r.Issued = at, at, at
+		r.Created, r.Issued = at, at
 	}
 	if c.Hash != "" {
 		r.Hash = c.Hash
@@ -22,11 +22,8 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 	if c.Rotate != Stays {
 		r.Issued = at
 	}
-	if c.Rotate == Privilege {
-		r.Rotated = at
-	}
 	if c.Mode == Create || c.Rotate == Privilege || changesUser {
-		r.Epoch = stamp
+		r.Epoch, r.Rotated = stamp, at
 	}
 	if c.Mode == Create || changesKeys {
 		r.KeySet = stamp

@@ -108,12 +108,11 @@ if ARGV[rest] then
     deadline, timed = tonumber(lifetime) > 0 and now + lifetime or 0, true
     put('x', string.format('%.0f', deadline))
   end
-  if mode == 'create' then put('c', time); put('r', time); put('s', time) end
-  if mode == 'create' or rule == 'R' or ARGV[rest + 3] ~= '' then put('e', stamp) end
+  if mode == 'create' then put('c', time); put('s', time) end
+  if mode == 'create' or rule == 'R' or ARGV[rest + 3] ~= '' then put('e', stamp); put('r', time) end
   if mode == 'create' or ARGV[rest + 4] ~= '' then put('k', stamp) end
   if rule ~= '' then
     put('s', time)
-    if rule == 'R' then put('r', time) end
     put('p', replace(rare[1] or '', meta[6], rule, now + ARGV[rest + 1], now))
   end
 end

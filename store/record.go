@@ -16,13 +16,13 @@ type Record struct {
 	Created  Time
 	Deadline Time          // absolute; zero for none
 	Idle     time.Duration // 0 for none
-	Rotated  Time          // the last Rotate, or Created
+	Rotated  Time          // when Epoch began
 	Issued   Time          // the secret was, by a rotation of either kind
 	Hash     string        // of the secret: base64url of SHA-256
 	User     string
 	Client   string // metadata of the client, as the caller encoded it
 
-	Epoch  string // stamp of the last Rotate or change of user
+	Epoch  string // stamp of the last Rotate or change of user, or of the creation
 	KeySet string // stamp of the last commit that added or removed a key
 
 	Left   time.Duration // Peek and Scan only: until it ends without further use; negative for ever

@@ -259,6 +259,9 @@ func stamps(t *testing.T, f *fixture) {
 				changed = append(changed, at.name)
 			}
 		}
+		if rec.Epoch == before.Epoch && rec.Rotated != before.Rotated || rec.Rotated < before.Rotated {
+			t.Errorf("%s: rotated at %v, before at %v", step.name, rec.Rotated, before.Rotated)
+		}
 		if got := strings.Join(changed, " "); got != step.changes {
 			t.Errorf("%s: stamps of %q changed, want %q", step.name, got, step.changes)
 		}

@@ -1,0 +1,291 @@
+package manager_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+// gated serves /user and /fresh behind the gates, /login, which logs in as alice, and /rebind, which changes the user
+// without Rotate.
+func gated(t *testing.T, m *manager.Manager) *node {
+	t.Helper()
+	n := serve(t, m, shop)
+	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(m.Session(r.Context()).User())) })
+	mux := http.NewServeMux()
+	mux.Handle("/user/", m.RequireUser(ok))
+	mux.Handle("/fresh/", m.Handler(m.RequireFresh(5*time.Minute, ok)))
+	mux.Handle("/stripped/", http.StripPrefix("/stripped", m.RequireUser(ok)))
+	mux.Handle("/login", m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := m.Session(r.Context())
+		s.Rotate()
+		s.BindUser("alice")
+		http.Redirect(w, r, manager.ReturnTo(r, "/home"), http.StatusSeeOther)
+	})))
+	mux.Handle("/", n.Config.Handler)
+	n.Config.Handler = mux
+	return n
+}
+
+// A session alone is no login: a visitor with a cart is sent away from what is for users, until they log in.
+func TestGatesLetOnlyUsersPass(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		n := gated(t, on(t, b))
+		tab := newBrowser(t)
+		for _, path := range []string{"/user/", "/fresh/"} {
+			if r := tab.get(n, path); r.StatusCode != http.StatusUnauthorized {
+				t.Errorf("%s without a session: %d, want 401", path, r.StatusCode)
+			}
+		}
+		tab.get(n, "/add")
+		for _, path := range []string{"/user/", "/fresh/"} {
+			if r := tab.get(n, path); r.StatusCode != http.StatusUnauthorized || r.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s with a cart: %d %v, want 401 and no-store", path, r.StatusCode, r.Header)
+			}
+		}
+		tab.get(n, "/login")
+		for _, path := range []string{"/user/", "/fresh/"} {
+			if r := tab.get(n, path); r.StatusCode != http.StatusOK || r.body != "alice" {
+				t.Errorf("%s of a user: %d %q", path, r.StatusCode, r.body)
+			}
+		}
+	})
+}
+
+// What counts as a fresh login: Rotate, a change of the user, and both in this very request; never the age of the
+// session alone, and no BindUser of the same user.
+func TestFreshMeansALoginOfLate(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager()
+		status := func(token string, first func(*manager.Session)) int {
+			gate := func(next http.Handler) http.Handler {
+				inner := m.RequireFresh(5*time.Minute, next)
+				return m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					first(m.Session(r.Context()))
+					inner.ServeHTTP(w, r)
+				}))
+			}
+			res, _ := visit(m, gate, token, nothing)
+			return res.StatusCode
+		}
+		bind := func(s *manager.Session) { s.BindUser("alice") }
+		_, token := visit(m, m.Handler, "", add)
+		check := func(when string, first func(*manager.Session), want int) {
+			t.Helper()
+			if got := status(token, first); got != want {
+				t.Errorf("%s: %d, want %d", when, got, want)
+			}
+		}
+		check("a new session of nobody", nothing, 401)
+		check("a user bound by this request", bind, 200)
+		time.Sleep(4 * time.Minute)
+		check("a login without Rotate, four minutes ago", nothing, 200)
+		check("the same user again", bind, 200)
+		time.Sleep(time.Minute)
+		check("a login five minutes ago", nothing, 401)
+		check("the same user again, five minutes later", bind, 401)
+		_, token = visit(m, m.Handler, token, (*manager.Session).Rotate)
+		check("rotated", nothing, 200)
+		time.Sleep(5 * time.Minute)
+		check("rotated five minutes ago", nothing, 401)
+		check("rotated by this request", (*manager.Session).Rotate, 200)
+		visit(m, m.Handler, token, func(s *manager.Session) { s.BindUser("") })
+		check("of nobody again", nothing, 401)
+	})
+}
+
+// With Config.LoginURL a browser is sent to the login page and comes back to where it wanted to go.
+func TestLoginPageAndBack(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		n := gated(t, on(t, b, func(c *manager.Config) { c.LoginURL = "/login" }))
+		for _, path := range []string{"/user/orders?page=2&q=a%26b%0A", "/fresh/", "/stripped/a%2Fb"} {
+			tab := newBrowser(t)
+			r := tab.get(n, path)
+			login := r.Header.Get("Location")
+			if r.StatusCode != http.StatusSeeOther || login != "/login?next="+url.QueryEscape(path) || r.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: %d to %q, want the login page", path, r.StatusCode, login)
+				continue
+			}
+			if back := tab.get(n, login).Header.Get("Location"); back != path {
+				t.Errorf("after the login: %q, want %q", back, path)
+			}
+			if r := tab.get(n, path); r.StatusCode != http.StatusOK {
+				t.Errorf("%s after the login: %d", path, r.StatusCode)
+			}
+		}
+	})
+}
+
+// A form is not sent again: its login page is fetched with GET and leads back to the page of this site it was on.
+func TestLoginPageForOtherRequests(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager(func(c *manager.Config) { c.LoginURL = "/login?lang=en" })
+		h := m.RequireUser(http.NotFoundHandler())
+		for name, tt := range map[string]struct {
+			method, target string
+			header         http.Header
+			status         int
+			location       string
+		}{
+			"GET":                    {"GET", "/a?b=c", nil, 303, "/login?lang=en&next=%2Fa%3Fb%3Dc"},
+			"HEAD":                   {"HEAD", "/a", nil, 303, "/login?lang=en&next=%2Fa"},
+			"a link of a browser":    {"GET", "/a", http.Header{"Sec-Fetch-Mode": {"navigate"}}, 303, "/login?lang=en&next=%2Fa"},
+			"a form":                 {"POST", "/buy", http.Header{"Referer": {"http://example.com/shop?x=1"}}, 303, "/login?lang=en&next=%2Fshop%3Fx%3D1"},
+			"a form, no referrer":    {"POST", "/buy", nil, 303, "/login?lang=en"},
+			"a form of another site": {"POST", "/buy", http.Header{"Referer": {"http://evil.example/shop"}}, 303, "/login?lang=en"},
+			"a script":               {"GET", "/a", http.Header{"Sec-Fetch-Mode": {"cors"}}, 401, ""},
+			"the login page itself":  {"GET", "/login?next=%2F", nil, 401, ""},
+			"a path like a host":     {"GET", "//evil.example/", nil, 303, "/login?lang=en"},
+		} {
+			r := httptest.NewRequest(tt.method, "http://example.com/", nil)
+			r.RequestURI = tt.target
+			if u, err := url.ParseRequestURI(tt.target); err == nil {
+				r.URL = u
+			}
+			for k, v := range tt.header {
+				r.Header[k] = v
+			}
+			rec := httptest.NewRecorder()
+			h.ServeHTTP(rec, r)
+			if res := rec.Result(); res.StatusCode != tt.status || res.Header.Get("Location") != tt.location {
+				t.Errorf("%s: %d to %q, want %d to %q", name, res.StatusCode, res.Header.Get("Location"), tt.status, tt.location)
+			}
+		}
+	})
+}
+
+// Nobody can be led off the site by a link to its login page.
+func TestReturnToStaysOnTheSite(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"/":                                "/",
+		"/orders?page=2#top":               "/orders?page=2#top",
+		"/a b":                             "/a%20b",
+		"/a%2Fb":                           "/a%2Fb",
+		"/100%25":                          "/100%25",
+		"/ä":                               "/%C3%A4",
+		"/x?u=https://example.org//\\":     "/x?u=https://example.org//\\",
+		"":                                 "/home",
+		"orders":                           "/home",
+		"//evil.example":                   "/home",
+		"///evil.example":                  "/home",
+		`/\evil.example`:                   "/home",
+		`\\evil.example`:                   "/home",
+		`/a\..\..\evil.example`:            "/home",
+		"https://evil.example/":            "/home",
+		"HTTPS:evil.example":               "/home",
+		"javascript:alert(1)":              "/home",
+		"mailto:a@evil.example":            "/home",
+		" //evil.example":                  "/home",
+		"/%2Fevil.example":                 "/home",
+		"/%2f%2fevil.example":              "/home",
+		"%2F%2Fevil.example":               "/home",
+		"/%5Cevil.example":                 "/home",
+		"/%5cevil.example":                 "/home",
+		"/%252Fevil.example":               "/home",
+		"/%25255Cevil.example":             "/home",
+		"/.//evil.example":                 "/home",
+		"/x/..//evil.example":              "/home",
+		"/%2e%2f%2fevil.example":           "/home",
+		"/\t/evil.example":                 "/home",
+		"/\n/evil.example":                 "/home",
+		"/%09/evil.example":                "/home",
+		"/%0d%0aSet-Cookie:x=1":            "/home",
+		"/x\r\nSet-Cookie: x=1":            "/home",
+		"/x?a=\r\nSet-Cookie: x=1":         "/home",
+		"/\x00":                            "/home",
+		"/%zz":                             "/home",
+		"/" + strings.Repeat("a", 2048):    "/home",
+		"/x?" + strings.Repeat("%41", 683): "/home",
+	} {
+		query := httptest.NewRequest(http.MethodGet, "/login?next="+url.QueryEscape(text), nil)
+		form := httptest.NewRequest(http.MethodPost, "/login", strings.NewReader("next="+url.QueryEscape(text)))
+		form.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		for from, r := range map[string]*http.Request{"query": query, "form": form} {
+			if got := manager.ReturnTo(r, "/home"); got != want {
+				t.Errorf("%q in the %s: %q, want %q", text, from, got, want)
+			}
+		}
+	}
+}
+
+func FuzzReturnTo(f *testing.F) {
+	for _, s := range []string{"/a?b#c", "//evil", `/\evil`, "/%2F", "/\t/evil", "/.//evil", "/%25%32%46evil"} {
+		f.Add(s)
+	}
+	site := &url.URL{Scheme: "https", Host: "site.example", Path: "/login"}
+	f.Fuzz(func(t *testing.T, text string) {
+		r := httptest.NewRequest(http.MethodGet, "/login?next="+url.QueryEscape(text), nil)
+		got := manager.ReturnTo(r, "/")
+		// Browsers take a backslash for a slash, and leave out tabs and line ends.
+		read := strings.NewReplacer(`\`, "/", "\t", "", "\n", "", "\r", "").Replace(got)
+		u, err := site.Parse(read)
+		if err != nil || u.Host != site.Host || u.Scheme != site.Scheme || strings.ContainsAny(got, "\r\n\x00") || strings.HasPrefix(read, "//") {
+			t.Errorf("%q leads to %q (%v)", text, got, err)
+		}
+	})
+}
+
+func TestByMethod(t *testing.T) {
+	t.Parallel()
+	for method, want := range map[string]manager.Mode{
+		"GET": manager.Optimistic, "HEAD": manager.Optimistic, "OPTIONS": manager.Optimistic, "": manager.Optimistic,
+		"POST": manager.Exclusive, "PUT": manager.Exclusive, "PATCH": manager.Exclusive, "DELETE": manager.Exclusive,
+		"PROPFIND": manager.Exclusive, "get": manager.Exclusive,
+	} {
+		if got := manager.ByMethod(&http.Request{Method: method}); got != want {
+			t.Errorf("%q: %v, want %v", method, got, want)
+		}
+	}
+	_ = manager.Config{Mode: manager.ByMethod}
+}
+
+// With Config.BrowserSession a cookie ends with the browser, unless its session is to be remembered.
+func TestBrowserSession(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager(func(c *manager.Config) { c.BrowserSession = true })
+		for name, tt := range map[string]struct {
+			do    func(*manager.Session)
+			lasts bool
+		}{
+			"as configured":          {add, false},
+			"remembered":             {func(s *manager.Session) { add(s); s.Remember(true) }, true},
+			"not remembered":         {func(s *manager.Session) { add(s); s.Remember(false) }, false},
+			"bound":                  {func(s *manager.Session) { s.BindUser("alice") }, false},
+			"destroyed, begun again": {func(s *manager.Session) { s.Destroy(); add(s) }, false},
+		} {
+			res, token := visit(m, m.Handler, "", tt.do)
+			rotated, _ := visit(m, m.Handler, token, (*manager.Session).Rotate)
+			for step, res := range map[string]*http.Response{"created": res, "rotated": rotated} {
+				c := res.Cookies()
+				if len(c) != 1 || (c[0].MaxAge > 0) != tt.lasts || c[0].Expires.IsZero() == tt.lasts {
+					t.Errorf("%s, %s: %v, lasts beyond the browser: want %v", name, step, c, tt.lasts)
+				}
+			}
+		}
+	})
+}
+
+func TestLoginURLIsChecked(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		for _, text := range []string{"", "/login", "/login?lang=en", "https://id.example.com/login", "http://localhost:9000/"} {
+			v.manager(func(c *manager.Config) { c.LoginURL = text })
+		}
+		for _, text := range []string{"login", "//evil.example", `/\evil.example`, "javascript:alert(1)", "https://user:hunter2@x/", "https:///x", "/\n"} {
+			_, err := manager.New(v.srv.NewClient(), &manager.Config{LoginURL: text})
+			if err == nil || !strings.Contains(err.Error(), "Config.LoginURL: set a path") || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+	})
+}
