@@ -122,7 +122,7 @@ func (s *request) close() (plan, error) {
 	s.state = done
 	p := plan{lease: s.lease, clock: s.clock, merged: s.merged}
 	s.lease, s.merged = nil, nil
-	if s.err != nil {
+	if s.err != nil || s.discarded {
 		return p, s.err
 	}
 	if s.m.closed.Load() && p.lease == nil && (s.doomed != nil || s.modified()) {

@@ -93,6 +93,9 @@ func (e *valueError) Error() string {
 
 func (e *valueError) Unwrap() []error { return []error{e.kind, e.cause} }
 
+// errUpdates ends a Key.Update that does not come to an end.
+var errUpdates = fmt.Errorf("update session value: gave up after %d tries: its function changes the key itself; return the new value instead", keyUpdateTries)
+
 // errNeverEnds refuses a session that nothing would ever end.
 var errNeverEnds = errors.New("neither a deadline nor an idle timeout would end it; set one of them")
 

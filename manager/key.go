@@ -24,13 +24,18 @@ func (k Key[T]) Get(s *Session) T {
 // that is no T. It returns a copy: changing it changes nothing until it is Set.
 func (k Key[T]) Lookup(s *Session) (v T, ok bool, err error) {
 	s.enter()
-	data, ok, err := s.value(s.branch + string(k))
+	e := s.entry(s.branch + string(k))
 	s.mu.Unlock()
-	if !ok {
+	return k.read(s, e)
+}
+
+// read decodes what the key holds.
+func (k Key[T]) read(s *Session, e entry) (v T, ok bool, err error) {
+	if !e.ok {
 		return v, false, nil
 	}
-	if err == nil {
-		err = s.m.decode(data, &v)
+	if err = e.err; err == nil {
+		err = s.m.decode(e.data, &v)
 	}
 	if err != nil {
 		var zero T
@@ -60,12 +65,8 @@ func (k Key[T]) SetFor(s *Session, v T, d time.Duration) {
 func (k Key[T]) ExpiresIn(s *Session) (d time.Duration, ok bool) {
 	s.enter()
 	defer s.mu.Unlock()
-	name := s.branch + string(k)
-	if c, changed := s.changes[name]; changed {
-		d, ok = c.ttl, c.ttl > 0
-	} else if v, there, _ := s.stored(name); there && !v.Expires.IsZero() {
-		d, ok = v.Expires.Sub(s.clock.now()), true
-	}
+	d = s.left(s.entry(s.branch + string(k)))
+	ok = d > 0
 	if life := s.lifetime(); ok && life > 0 {
 		d = min(d, life)
 	}
@@ -73,25 +74,94 @@ func (k Key[T]) ExpiresIn(s *Session) (d time.Duration, ok bool) {
 }
 
 func (k Key[T]) put(s *Session, v T, ttl time.Duration) {
-	data, err := s.m.cfg.Codec.Marshal(v)
+	data, err := k.encode(s, v)
 	ok := s.change()
 	defer s.mu.Unlock()
-	switch {
-	case !ok:
-	case strings.HasPrefix(string(k), childMark):
-		s.fail(fmt.Errorf("%w: the key begins with a control character", ErrEncode))
-	case err != nil:
-		s.fail(encodeError(v, err))
-	default:
-		s.set(s.branch+string(k), change{data: string(data), ttl: ttl})
+	if ok {
+		s.put(s.branch+string(k), data, err, ttl)
 	}
 }
 
-// Pop returns the value and deletes it: a flash message. Of two tabs that pop at once exactly one gets it.
+func (k Key[T]) encode(s *Session, v T) (string, error) {
+	if strings.HasPrefix(string(k), childMark) {
+		return "", fmt.Errorf("%w: the key begins with a control character", ErrEncode)
+	}
+	data, err := s.m.cfg.Codec.Marshal(v)
+	if err != nil {
+		return "", encodeError(v, err)
+	}
+	return string(data), nil
+}
+
+// replace is put if the key still holds what it did, and reports whether that is settled.
+func (k Key[T]) replace(s *Session, before entry, v T) bool {
+	data, err := k.encode(s, v)
+	ok := s.change()
+	defer s.mu.Unlock()
+	name := s.branch + string(k)
+	switch {
+	case !ok:
+		return true
+	case s.entry(name) != before:
+		return false
+	case err != nil || !before.ok || before.err != nil || data != before.data:
+		s.put(name, data, err, s.left(before))
+	}
+	return true
+}
+
+// keyUpdateTries bounds how often Update runs its function. Every try that fails is another goroutine's success, so only a
+// function that changes the key itself comes so far.
+const keyUpdateTries = 10_000
+
+// Update sets the value to what fn makes of it, in one step: if another goroutine of the handler changes the value
+// meanwhile, fn runs again with what is there then. So fn may run more than once, and at the same time as others; it must
+// not change the key itself, or the commit fails. Otherwise it may use the session, and nothing is locked while it runs.
+//
+// fn gets what Get returns. A value that expires by itself goes on doing so. If the session cannot be changed fn does not
+// run, and the error is that of Set. Other requests do not come in between in mode Exclusive and Lazy, and with Optimistic
+// they make the commit fail with ErrConflict. No round trip.
+func (k Key[T]) Update(s *Session, fn func(T) T) {
+	name := s.branch + string(k)
+	for range keyUpdateTries {
+		if ok := s.change(); !ok {
+			s.mu.Unlock()
+			return
+		}
+		before := s.entry(name)
+		s.mu.Unlock()
+		v, _, _ := k.read(s, before)
+		if k.replace(s, before, fn(v)) {
+			return
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail(errUpdates)
+}
+
+// Pop returns the value and deletes it: a flash message. Of two tabs, or two goroutines of a handler, that pop at once
+// exactly one gets it. A value that cannot be decoded stays.
 func (k Key[T]) Pop(s *Session) T {
-	v := k.Get(s)
-	s.Delete(string(k))
-	return v
+	name := s.branch + string(k)
+	for {
+		s.enter()
+		before := s.entry(name)
+		s.mu.Unlock()
+		v, ok, err := k.read(s, before)
+		if !ok || err != nil {
+			return v
+		}
+		ok = s.change()
+		popped := s.entry(name) == before
+		if ok && popped {
+			s.set(name, change{deleted: true})
+		}
+		s.mu.Unlock()
+		if !ok || popped {
+			return v
+		}
+	}
 }
 
 // Delete removes the value.

@@ -49,7 +49,11 @@ func (s *Session) Merge(ctx context.Context, token string) error {
 		s.m.release(f.lease)
 		return fmt.Errorf("merge session: %w", ErrCommitted)
 	}
-	s.merged = append(s.merged, merged{f.rec, f.lease})
+	if s.discarded { // the values are for this request only, and the other session stays
+		s.m.release(f.lease)
+	} else {
+		s.merged = append(s.merged, merged{f.rec, f.lease})
+	}
 	for key, v := range f.rec.Values.All() {
 		data, err := s.m.openValue(t.id, key, v.Data)
 		if err != nil {

@@ -53,6 +53,8 @@ type request struct {
 	doomed   *store.Record // the session that Destroy ends
 	wiped    bool          // Destroy was called and nothing was stored since
 
+	discarded bool // Discard was called: nothing of this request is stored
+
 	err    error // fails the commit
 	failed error // what the commit returned
 	late   error // a change came after the commit
@@ -132,9 +134,9 @@ func (s *request) change() (ok bool) {
 	return false
 }
 
-// fail makes the commit fail. The first reason counts.
+// fail makes the commit fail, unless there is nothing to commit. The first reason counts.
 func (s *request) fail(err error) {
-	if s.err == nil {
+	if s.err == nil && !s.discarded {
 		s.err = err
 	}
 }
@@ -239,13 +241,39 @@ func (s *request) saw(key, stamp string) {
 	s.reads[key] = stamp
 }
 
-// value returns a key's encoded value as this request sees it. It is called with mu held.
-func (s *request) value(key string) (data string, ok bool, err error) {
+// entry is a key's value as a request sees it.
+type entry struct {
+	data    string // encoded
+	ok      bool   // there is one
+	err     error  // it cannot be decrypted
+	ttl     time.Duration
+	expires store.Time // instead of a ttl, once it is stored; zero for never
+}
+
+// entry is called with mu held, and counts as a read.
+func (s *request) entry(key string) entry {
 	if c, ok := s.changes[key]; ok {
-		return c.data, !c.deleted, nil
+		return entry{data: c.data, ok: !c.deleted, ttl: c.ttl}
 	}
 	v, ok, err := s.stored(key)
-	return v.Data, ok, err
+	return entry{data: v.Data, ok: ok, err: err, expires: v.Expires}
+}
+
+// left is how long a value lives that expires by itself, and 0 for others. It is called with mu held.
+func (s *request) left(e entry) time.Duration {
+	if e.expires.IsZero() {
+		return e.ttl
+	}
+	return max(1, e.expires.Sub(s.clock.now()))
+}
+
+// put sets a key to a value, or fails the commit if that could not be encoded. It is called with mu held.
+func (s *request) put(key, data string, err error, ttl time.Duration) {
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	s.set(key, change{data: data, ttl: ttl})
 }
 
 // set changes a key. It is called with mu held.
@@ -350,6 +378,7 @@ func (s *Session) Status() Status {
 	s.enter()
 	defer s.mu.Unlock()
 	switch {
+	case s.discarded:
 	case s.wiped:
 		return Destroyed
 	case s.modified():
@@ -360,7 +389,7 @@ func (s *Session) Status() Status {
 
 // modified reports whether there is something to write. It is called with mu held.
 func (s *request) modified() bool {
-	if s.superseded {
+	if s.superseded || s.discarded {
 		return false
 	}
 	if s.base == nil {

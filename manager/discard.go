@@ -1,0 +1,32 @@
+package manager
+
+// Discard gives up everything that this request has changed or will change: values, Rotate, BindUser, Destroy, Merge and
+// the session's times. The session stays in Redis as the request found it, the commit writes nothing, an error of an
+// earlier change no longer fails it, and the client's token stays. No token is rotated because of Config.RotateEvery.
+//
+// The session can still be used. It reads as it was opened, and what is set from here on only this request sees. The
+// lock is released with the commit, as always; Commit after Discard releases it at once. The request still counts as
+// use. After the commit Discard does nothing, so it may be deferred. No round trip.
+func (s *Session) Discard() {
+	s.mu.Lock()
+	taken := s.drop()
+	s.mu.Unlock()
+	s.m.settle(s.ctx, taken, false)
+}
+
+// drop forgets the changes of the request, and returns the sessions that it wanted to take in. It is called with mu held.
+func (s *request) drop() []merged {
+	if s.state == done {
+		return nil
+	}
+	s.discarded = true
+	if s.state != open { // nothing was changed yet; why it could not be opened stays
+		return nil
+	}
+	if s.doomed != nil {
+		s.base, s.id = s.doomed, s.doomed.ID
+	}
+	taken := s.merged
+	s.changes, s.meta, s.doomed, s.wiped, s.merged, s.err = nil, metaChange{}, nil, false, nil, nil
+	return taken
+}
