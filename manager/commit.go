@@ -16,8 +16,9 @@ type plan struct {
 	write     *store.Commit
 	token     token // the new one, if write brings one
 	lease     *lock.Lease
-	clock     clock // of the session
-	confirmed bool  // the session's secret is, by Redis
+	clock     clock         // of the session
+	confirmed bool          // the session's secret is, by Redis
+	unheard   *store.Record // of which Redis does not know that it is used, unless something is committed
 	merged    []merged
 	inject    bool // the client is told the token and its time
 
@@ -30,6 +31,7 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 	p, err := s.close()
 	if p.repeated || err == nil && p.remove == nil && p.write == nil && p.merged == nil {
 		m.release(p.lease)
+		m.used(p.unheard)
 		return err
 	}
 	if err == nil {
@@ -40,6 +42,7 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 	}
 	m.counts.committed(&p, err)
 	if err != nil {
+		m.used(p.unheard)
 		err = fmt.Errorf("commit session: %w", err)
 		s.mu.Lock()
 		s.failed = err
@@ -120,7 +123,7 @@ func (s *request) close() (plan, error) {
 		return plan{}, nil
 	}
 	s.state = done
-	p := plan{lease: s.lease, clock: s.clock, merged: s.merged}
+	p := plan{lease: s.lease, clock: s.clock, merged: s.merged, unheard: s.use()}
 	s.lease, s.merged = nil, nil
 	if s.err != nil || s.discarded {
 		return p, s.err
@@ -331,9 +334,26 @@ func (m *Manager) expiry(c *store.Commit, out *store.Committed) time.Time {
 // discard ends a session without writing anything.
 func (m *Manager) discard(s *request) {
 	s.mu.Lock()
-	lease, merged := s.lease, s.merged
+	lease, merged, unheard := s.lease, s.merged, s.use()
 	s.lease, s.merged, s.state = nil, nil, done
 	s.mu.Unlock()
 	m.release(lease)
+	m.used(unheard)
 	m.settle(s.ctx, merged, false)
+}
+
+// use returns the record whose use Redis has not heard of, once. It is called with mu held.
+func (s *request) use() *store.Record {
+	if !s.unheard {
+		return nil
+	}
+	s.unheard = false
+	return s.base
+}
+
+// used notes a use of which Redis has not heard and will not by a commit.
+func (m *Manager) used(rec *store.Record) {
+	if rec != nil {
+		m.copies.used(rec, time.Now())
+	}
 }

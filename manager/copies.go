@@ -1,8 +1,6 @@
 package manager
 
 import (
-	"context"
-	"errors"
 	"math"
 	"sync"
 	"sync/atomic"
@@ -22,10 +20,11 @@ type copies struct {
 	patience time.Duration // with a commit under way, before its session is in doubt
 	doubtful atomic.Int64  // len(doubts), for a look without the mutex
 
-	mu   sync.Mutex
-	used []*use // since Redis was last told
+	uses pendingUses
+	tick time.Duration // how often Redis hears of them
 
-	doubts map[string]doubt // by session, of which this node does not know whether it has changed it
+	mu     sync.Mutex
+	doubts map[string]doubt // by session, of which this node does not know whether it has changed it; guarded by mu
 }
 
 // localCopy is a record and what this node knows of its time: nanoseconds since copies.start.
@@ -48,18 +47,6 @@ type seen struct {
 	confirmed bool
 }
 
-// use is what Redis is to be told of a copy. It stands apart from the record, since it waits for its time for as long as
-// an eighth of the idle timeout, and the cache may have evicted the record by then.
-type use struct {
-	id   string
-	idle time.Duration
-	slid atomic.Int64 // the idle timeout last began anew, as far as Redis knows
-	last atomic.Int64 // use that Redis was not told of; 0 for none
-}
-
-// maxUses bounds how many uses wait for their time.
-const maxUses = 1 << 16
-
 func newCopies(cfg *Config) (*copies, error) {
 	c, err := cache.New(cache.Config[*localCopy]{
 		MaxBytes: cfg.CacheBytes,
@@ -69,7 +56,8 @@ func newCopies(cfg *Config) (*copies, error) {
 		return nil, err
 	}
 	return &copies{
-		cache: c, maxAge: cfg.MaxCopyAge, start: time.Now(), patience: cfg.MaxStaleness / 4, doubts: make(map[string]doubt),
+		cache: c, maxAge: cfg.MaxCopyAge, start: time.Now(), tick: cfg.touchTick(), patience: cfg.MaxStaleness / 4,
+		doubts: make(map[string]doubt),
 	}, nil
 }
 
@@ -101,10 +89,7 @@ func (cs *copies) keep(f cache.Fill, o seen) {
 	}
 	lc, ok := cs.cache.Get(o.rec.ID)
 	if !ok || lc.rec != o.rec {
-		lc = &localCopy{rec: o.rec}
-		if o.rec.Idle > 0 {
-			lc.use = &use{id: o.rec.ID, idle: o.rec.Idle}
-		}
+		lc = &localCopy{rec: o.rec, use: lc.useFor(o.rec)}
 		lc.refresh(cs, o)
 		if !cs.cache.Put(f, o.rec.Counter(), lc) {
 			// A commit of this node gets no message; whatever is here now may be older than it.
@@ -113,6 +98,18 @@ func (cs *copies) keep(f cache.Fill, o seen) {
 		return
 	}
 	lc.refresh(cs, o)
+}
+
+// useFor returns what a new copy notes its uses in: the same as the copy before it, which may be nil, so that a use is
+// dropped once Redis has heard of a later one.
+func (lc *localCopy) useFor(rec *store.Record) *use {
+	switch {
+	case rec.Idle <= 0:
+		return nil
+	case lc != nil && lc.use != nil && lc.use.idle == rec.Idle:
+		return lc.use
+	}
+	return &use{id: rec.ID, idle: rec.Idle}
 }
 
 // refresh notes the time, and how long the session lives.
@@ -140,7 +137,7 @@ func (lc *localCopy) clock(cs *copies) clock {
 }
 
 // alive returns the copy of a session for use without asking Redis. It must have been checked not too long ago, and
-// well within the idle timeout, so that what Redis is told of its uses later comes in time.
+// early enough in the idle timeout that Redis hears of the use in time.
 func (cs *copies) alive(id string, at time.Time) *localCopy {
 	if cs == nil {
 		return nil
@@ -150,20 +147,25 @@ func (cs *copies) alive(id string, at time.Time) *localCopy {
 		return nil
 	}
 	now := cs.since(at)
-	if now >= lc.ends.Load() || now >= lc.read.Load()+int64(cs.maxAge) || cs.doubted(id, now) {
+	if now >= lc.ends.Load() || now-lc.read.Load() >= int64(cs.maxAge) || cs.doubted(id, now) {
 		return nil
 	}
-	if lc.use != nil {
-		if now >= lc.use.slid.Load()+int64(lc.use.idle)/2 {
-			return nil
-		}
-		if lc.use.last.Swap(now) == 0 {
-			cs.mu.Lock()
-			cs.used = append(cs.used, lc.use)
-			cs.mu.Unlock()
-		}
+	// A use may wait for one tick, and the call takes time too.
+	if u := lc.use; u != nil && now-u.slid.Load() >= int64(min(u.idle/2, u.idle-2*cs.tick)) {
+		return nil
 	}
 	return lc
+}
+
+// used notes a use of a session that Redis has not heard of.
+func (cs *copies) used(rec *store.Record, at time.Time) {
+	if cs == nil || rec.Idle <= 0 {
+		return
+	}
+	lc, _ := cs.cache.Get(rec.ID)
+	if u := lc.useFor(rec); u != nil {
+		cs.uses.add(u, cs.since(at))
+	}
 }
 
 // drop forgets a session and voids the fills under way.
@@ -176,69 +178,11 @@ func (cs *copies) drop(id string) {
 // forget forgets everything.
 func (cs *copies) forget() { cs.cache.Purge() }
 
-// uses takes the uses that Redis should be told of now. Those of copies whose idle timeout began anew a short while ago
-// wait for a later time, unless too many do: the use is counted from when it happened.
-func (cs *copies) uses(all bool) (due []*use) {
+// touched notes what Redis has answered to a touch.
+func (cs *copies) touched(t store.Touched) {
 	if cs == nil {
-		return nil
+		return
 	}
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	all = all || len(cs.used) > maxUses
-	now := cs.since(time.Now())
-	cs.tidy(now)
-	var later []*use
-	for _, u := range cs.used {
-		if all || now >= u.slid.Load()+int64(u.idle)/8 {
-			due = append(due, u)
-		} else {
-			later = append(later, u)
-		}
-	}
-	cs.used = later
-	return due
-}
-
-// touchBatch bounds one pipeline of touches.
-const touchBatch = 512
-
-// touch tells Redis, in the background, of the sessions that were used from local copies, so that reading keeps them
-// alive: one pipeline per tick, and per session one command in an eighth of its idle timeout at most.
-func (m *Manager) touch() {
-	tick := time.NewTicker(min(time.Second, m.cfg.MaxStaleness/4))
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			m.tell(m.copies.uses(false))
-		case <-m.stop:
-			m.tell(m.copies.uses(true))
-			return
-		}
-	}
-}
-
-func (m *Manager) tell(used []*use) {
-	cs := m.copies
-	for len(used) > 0 {
-		batch := used[:min(len(used), touchBatch)]
-		used = used[len(batch):]
-		uses := make([]store.Use, len(batch))
-		for i, u := range batch {
-			uses[i] = store.Use{ID: u.id, At: cs.start.Add(time.Duration(u.last.Swap(0)))}
-		}
-		touched, err := m.store.Touch(context.Background(), uses...)
-		if err != nil && !errors.Is(err, ErrUnavailable) {
-			m.cfg.Logger.Warn("holdfast: idle timeouts could not be prolonged", "sessions", len(uses), "error", err)
-		}
-		for _, t := range touched {
-			cs.told(t)
-		}
-	}
-}
-
-// told notes what Redis said of a session.
-func (cs *copies) told(t store.Touched) {
 	lc, ok := cs.cache.Get(t.ID)
 	switch {
 	case !ok:

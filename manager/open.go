@@ -83,6 +83,7 @@ type found struct {
 	local      bool // the copy of this process was used without asking
 	confirmed  bool // Redis has seen the session's secret
 	alone      bool // the copy of this process is the only one
+	unheard    bool // Redis does not know of this use
 }
 
 // event tells a hook about the open.
@@ -107,7 +108,7 @@ func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
 
 func (s *request) take(f found) {
 	s.lease, s.base, s.clock = f.lease, f.rec, f.clock
-	s.superseded, s.confirmed, s.alone = f.superseded, f.confirmed, f.alone
+	s.superseded, s.confirmed, s.alone, s.unheard = f.superseded, f.confirmed, f.alone, f.unheard
 	if f.rec != nil {
 		s.id = f.rec.ID
 	}
@@ -157,6 +158,9 @@ func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, e
 	if fresh := m.feed.FreshAsOf(); !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness {
 		if lc := m.copyFor(t, at); lc != nil {
 			m.counts.localHits.Add(1)
+			if lc.use != nil {
+				m.copies.uses.add(lc.use, m.copies.since(at))
+			}
 			return found{rec: lc.rec, clock: lc.clock(m.copies), local: true}, nil
 		}
 	}
@@ -172,13 +176,30 @@ func (m *Manager) copyFor(t token, at time.Time) *localCopy {
 	return nil
 }
 
+// known returns the record this node has of the token's session, current or not, and nil if none. Without a secret the
+// server asks for itself; a secret must be the record's, so that a client who knows only the ID has no effect on the
+// copy.
+func (m *Manager) known(t token) *store.Record {
+	if rec := m.copies.known(t.id); rec != nil && (t.hash == "" || sameHash(rec.Hash, t.hash)) {
+		return rec
+	}
+	return nil
+}
+
+// dropProven forgets the copy that the token would open, since Redis has said that it opens nothing.
+func (m *Manager) dropProven(t token) {
+	if m.known(t) != nil {
+		m.copies.drop(t.id)
+	}
+}
+
 // ask opens without a lock, in one round trip.
 func (m *Manager) ask(ctx context.Context, t token) (found, error) {
 	q, fill := m.query(t)
 	o, err := m.store.Open(ctx, q)
 	if err != nil {
 		if !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrOutcomeUnknown) {
-			m.copies.drop(t.id)
+			m.dropProven(t)
 		}
 		return found{}, err
 	}
@@ -190,7 +211,7 @@ func (m *Manager) query(t token) (store.Query, *cache.Fill) {
 	fill := new(cache.Fill)
 	return store.Query{ID: t.id, Secret: t.hash, Known: func() *store.Record {
 		*fill = m.copies.begin(t.id)
-		return m.copies.known(t.id)
+		return m.known(t)
 	}}, fill
 }
 
@@ -214,7 +235,7 @@ func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
 	lease, err := m.locker.AcquireWith(ctx, t.id, ride)
 	if errors.Is(err, lock.ErrRefused) {
 		_, err = ride.Result()
-		m.copies.drop(t.id)
+		m.dropProven(t)
 		return found{}, err
 	}
 	if err != nil {
@@ -236,7 +257,7 @@ func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
 	}
 	o, _ := ride.Result()
 	if o.Expected {
-		return found{lease: lease, rec: o.Record, clock: expected.clock(m.copies), confirmed: true, alone: o.Alone}, nil
+		return found{lease: lease, rec: o.Record, clock: expected.clock(m.copies), confirmed: true, alone: o.Alone, unheard: true}, nil
 	}
 	return m.opened(*fill, t, o, lease), nil
 }
@@ -263,10 +284,7 @@ func (m *Manager) findApart(ctx context.Context, t token) (found, error) {
 // admit refuses a request with a wrong secret before it stands in line. IDs are no secrets: whoever has seen one must
 // not be able to keep its owner waiting. It asks Redis only if there is a line, and this process cannot tell by itself.
 func (m *Manager) admit(ctx context.Context, t token) error {
-	if t.hash == "" || !m.locker.Busy(t.id) {
-		return nil
-	}
-	if rec := m.copies.known(t.id); rec != nil && sameHash(rec.Hash, t.hash) {
+	if t.hash == "" || !m.locker.Busy(t.id) || m.known(t) != nil {
 		return nil
 	}
 	_, err := m.ask(ctx, t)

@@ -44,6 +44,7 @@ type request struct {
 	superseded bool
 	confirmed  bool  // Redis has seen that the client has the secret of base
 	alone      bool  // base is the copy of this process, and no other has one
+	unheard    bool  // Redis does not know yet that base is used
 	away       error // why Redis could not be asked, if the session is empty by Config.OnUnavailable
 
 	changes  map[string]change

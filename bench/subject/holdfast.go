@@ -64,10 +64,11 @@ func holdfastAutopipe() Subject {
 // openHoldfast runs a manager over client, which may wrap rdb.
 func openHoldfast(link Link, mode Mode, rdb *redis.Client, client redis.UniversalClient) (Node, error) {
 	m, err := manager.New(client, &manager.Config{
-		Prefix:     link.Prefix + "holdfast",
-		Propagator: manager.Cookie{Name: sessionCookie, Insecure: true},
-		CacheBytes: holdfastCache,
-		Logger:     holdfastLog,
+		IdleTimeout: 30 * time.Minute, // as applications have it: it must not cost anything per write
+		Prefix:      link.Prefix + "holdfast",
+		Propagator:  manager.Cookie{Name: sessionCookie, Insecure: true},
+		CacheBytes:  holdfastCache,
+		Logger:      holdfastLog,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open manager: %w", err), rdb.Close())
