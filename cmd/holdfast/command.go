@@ -38,6 +38,7 @@ var commands = []command{
 	{"revoke", "end sessions, by ID or of a user, at once and for good", revoke},
 	{"locks", "who holds a session's lock, and who waits for it", locks},
 	{"watch", "the messages between replicas, as they come", watch},
+	{"console", "serve a web page that shows and revokes sessions", serveConsole},
 	{"doctor", "examine whether a Redis is fit to keep sessions", examine},
 }
 

@@ -20,7 +20,7 @@ import (
 func listed(out string) []string {
 	var ids []string
 	for line := range strings.Lines(out) {
-		if id, _, _ := strings.Cut(line, " "); isID(id) {
+		if id, _, _ := strings.Cut(line, " "); keys.IsID(id) {
 			ids = append(ids, id)
 		}
 	}

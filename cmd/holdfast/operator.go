@@ -74,32 +74,17 @@ func (o *operator) run(ctx context.Context, p process, work func(*target.Target,
 	return succeeded
 }
 
-// isID reports whether an argument has the form of a session ID.
-func isID(arg string) bool {
-	if len(arg) != keys.IDLen {
-		return false
-	}
-	for _, c := range []byte(arg) {
-		switch {
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
-		default:
-			return false
-		}
-	}
-	return true
-}
-
 // startsWithID reports whether an argument is an ID or a token.
 func startsWithID(arg string) bool {
 	id, _, _ := strings.Cut(arg, ".")
-	return isID(id)
+	return keys.IsID(id)
 }
 
 // checkIDs tells which argument is no session ID, without repeating it: it may be a token.
 func checkIDs(args []string) error {
 	for i, arg := range args {
 		switch {
-		case isID(arg):
+		case keys.IsID(arg):
 		case startsWithID(arg):
 			return fmt.Errorf("argument %d is a token: give the %d characters before its dot, and revoke that session if others may have seen the token", i+1, keys.IDLen)
 		default:

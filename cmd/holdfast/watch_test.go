@@ -170,7 +170,7 @@ func TestLocksOrder(t *testing.T) {
 	out := a.must(t, "locks")
 	var got []string
 	for line := range strings.Lines(out) {
-		if id, _, _ := strings.Cut(line, " "); isID(id) {
+		if id, _, _ := strings.Cut(line, " "); keys.IsID(id) {
 			got = append(got, id)
 		}
 	}

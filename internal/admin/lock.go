@@ -55,6 +55,15 @@ func (l *Lock) Waiting() (since time.Time) {
 	return since
 }
 
+// Lock reads the lock of one session. One round trip.
+func (s *Sessions) Lock(ctx context.Context, id string) (Lock, error) {
+	states, err := s.Locks.Inspect(ctx, id)
+	if err != nil {
+		return Lock{}, err
+	}
+	return lockOf(states[0]), nil
+}
+
 // AllLocks lists the locks that are held or waited for: the longest wait first, then the longest held. It scans all
 // keys of the prefix. What was read before an error is returned with it.
 func (s *Sessions) AllLocks(ctx context.Context) ([]Lock, error) {

@@ -60,7 +60,7 @@ func (s *Sessions) Session(ctx context.Context, id string, values bool) (*Sessio
 	if err != nil {
 		return nil, err
 	}
-	locks, err := s.Locks.Inspect(ctx, id)
+	lock, err := s.Lock(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (s *Sessions) Session(ctx context.Context, id string, values bool) (*Sessio
 		ID: id, User: r.User, Version: r.Version, Created: r.Created.Time().UTC(), Rotated: r.Rotated.Time().UTC(),
 		LastSeen: moment(r.Seen(now)), Idle: r.Idle.Seconds(), Deadline: moment(r.Deadline.Time()), Ends: ends(r, now),
 		Bytes: known(in.Memory), Copies: append([]string{}, in.Copies...), Everyone: in.All,
-		Values: []Value{}, Lock: lockOf(locks[0]), Record: r, Memory: in.Memory, Now: now,
+		Values: []Value{}, Lock: lock, Record: r, Memory: in.Memory, Now: now,
 	}
 	if json.Valid([]byte(r.Client)) {
 		out.Client = json.RawMessage(r.Client)

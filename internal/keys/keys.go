@@ -158,3 +158,18 @@ func ParseLockToken(token string) (node string, drawn time.Time) {
 	}
 	return node, time.UnixMilli(int64(binary.BigEndian.Uint64(b) >> 16))
 }
+
+// IsID reports whether a text has the form of a session ID.
+func IsID(text string) bool {
+	if len(text) != IDLen {
+		return false
+	}
+	for _, c := range []byte(text) {
+		switch {
+		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -9,12 +9,13 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
+	"github.com/holdfast-go/holdfast/internal/admin"
 )
 
 // node is a master: all of them must be fit.
 type node struct {
 	addr    string
-	info    target.Info
+	info    admin.Info
 	buffers string // client-output-buffer-limit; empty if it may not be asked for
 	save    *string
 }
@@ -40,10 +41,10 @@ func gather(ctx context.Context, t *target.Target) ([]node, error) {
 		if err != nil && !redis.IsPermissionError(err) {
 			return nil, err
 		}
-		n.info = target.ReadInfo(text)
+		n.info = admin.ReadInfo(text)
 		if t.Kind == target.Cluster {
 			text, _ := c.ClusterInfo(ctx).Result() // absent values fail the check
-			maps.Copy(n.info, target.ReadInfo(text))
+			maps.Copy(n.info, admin.ReadInfo(text))
 		}
 		n.buffers = c.ConfigGet(ctx, "client-output-buffer-limit").Val()["client-output-buffer-limit"]
 		if save, ok := c.ConfigGet(ctx, "save").Val()["save"]; ok {

@@ -2,16 +2,13 @@ package operate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
-	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/admin"
 	"github.com/holdfast-go/holdfast/internal/report"
 	"github.com/holdfast-go/holdfast/invalidate"
 )
@@ -37,20 +34,21 @@ type event struct {
 type watcher struct {
 	t     *target.Target
 	w     *report.Writer
-	space keys.Space
 	kinds []string
 	seen  map[string]int
 	nodes map[string]bool
 }
 
-// pauseBetween is how long a lost connection is left alone.
+// pauseBetween is how long Watch waits before it connects again.
 const pauseBetween = 500 * time.Millisecond
 
-// Watch writes the messages between the nodes as they come, until ctx ends. A lost connection is told, and made again.
+// Watch writes the messages between the replicas as they come, until ctx ends. It reports a lost connection, and connects
+// again.
 func Watch(ctx context.Context, t *target.Target, kinds []string, w *report.Writer) error {
-	v := &watcher{t: t, w: w, space: keys.In(t.Prefix), kinds: kinds, seen: map[string]int{}, nodes: map[string]bool{}}
-	for subscribed := false; ; {
-		err := v.listen(ctx, &subscribed)
+	v := &watcher{t: t, w: w, kinds: kinds, seen: map[string]int{}, nodes: map[string]bool{}}
+	subscribed := false
+	for {
+		err := t.Listen(ctx, func() { subscribed = true; v.subscribed() }, v.message)
 		switch {
 		case ctx.Err() != nil:
 			v.summary()
@@ -68,69 +66,41 @@ func Watch(ctx context.Context, t *target.Target, kinds []string, w *report.Writ
 	}
 }
 
-// listen subscribes and reads until the connection or ctx ends.
-func (v *watcher) listen(ctx context.Context, subscribed *bool) error {
-	ps := v.t.Client.PSubscribe(ctx) // without patterns: nothing is sent yet
-	defer ps.Close()
-	defer context.AfterFunc(ctx, func() { _ = ps.Close() })() // ends a read that has no deadline
-	if err := errors.Join(ps.PSubscribe(ctx, v.space.NodePattern()), ps.Subscribe(ctx, v.space.Nodes())); err != nil {
-		return err
-	}
-	confirmed := 0
-	for v.w.Err() == nil {
-		timeout := time.Duration(0)
-		if confirmed < 2 {
-			timeout = v.t.Timeout()
-		}
-		received, err := ps.ReceiveTimeout(ctx, timeout)
-		if err != nil {
-			return err
-		}
-		switch m := received.(type) {
-		case *redis.Subscription:
-			if confirmed++; confirmed == 2 {
-				*subscribed = true
-				v.write(event{Kind: "subscribed", text: "to " + report.Text(v.space.NodePrefix()) + "* and " + report.Text(v.space.Nodes())})
-			}
-		case *redis.Message:
-			v.message(m)
-		}
-	}
-	return nil
+func (v *watcher) subscribed() {
+	pattern, all := v.t.Channels()
+	v.write(event{Kind: "subscribed", text: "to " + report.Text(pattern) + " and " + report.Text(all)})
 }
 
-// message writes one message. Lock tokens stay out of it.
-func (v *watcher) message(m *redis.Message) {
-	e := event{Kind: "unknown", text: fmt.Sprintf("%d bytes", len(m.Payload))}
-	e.Node, _ = v.space.NodeOf(m.Channel)
-	parsed, err := invalidate.Parse(m.Payload)
-	switch {
-	case err != nil:
-	case parsed.Kind == invalidate.KindInvalidation:
-		e.Kind, e.Session, e.Version = "invalidation", parsed.ID, parsed.Counter
-		e.text = fmt.Sprintf("session %s version %d", report.Text(parsed.ID), parsed.Counter)
-	case parsed.Kind == invalidate.KindGrant:
+// message writes one message, without the lock token in it, and reports whether the output takes more.
+func (v *watcher) message(h admin.Heard) bool {
+	e := event{Kind: "unknown", Node: h.Node, text: fmt.Sprintf("%d bytes", h.Size)}
+	switch m := h.Message; {
+	case !h.Known:
+	case m.Kind == invalidate.KindInvalidation:
+		e.Kind, e.Session, e.Version = "invalidation", m.ID, m.Counter
+		e.text = fmt.Sprintf("session %s version %d", report.Text(m.ID), m.Counter)
+	case m.Kind == invalidate.KindGrant:
 		e.Kind, e.text = "grant", "the lock is its own"
-		if _, since := keys.ParseLockToken(parsed.Token); !since.IsZero() {
-			waited := max(0, v.t.Now().Sub(since))
-			e.Waited = new(waited.Truncate(time.Millisecond).Seconds())
-			e.text = "the lock is its own, waited " + report.Age(waited)
+		if h.Waited >= 0 {
+			e.Waited = new(h.Waited.Truncate(time.Millisecond).Seconds())
+			e.text = "the lock is its own, waited " + report.Age(h.Waited)
 		}
-	case parsed.Kind == invalidate.KindProbe:
-		e.Kind, e.Round, e.text = "probe", parsed.Round, fmt.Sprintf("round %d", parsed.Round)
+	case m.Kind == invalidate.KindProbe:
+		e.Kind, e.Round, e.text = "probe", m.Round, fmt.Sprintf("round %d", m.Round)
 		if v.t.Kind == target.Cluster {
-			e.Master = &parsed.Master
-			e.text += fmt.Sprintf(" through master %d", parsed.Master)
+			e.Master = &m.Master
+			e.text += fmt.Sprintf(" through master %d", m.Master)
 		}
 	}
 	if e.Kind != "unknown" && !slices.Contains(v.kinds, e.Kind) {
-		return
+		return true
 	}
 	v.seen[e.Kind]++
 	if e.Node != "" {
 		v.nodes[e.Node] = true
 	}
 	v.write(e)
+	return v.w.Err() == nil
 }
 
 func (v *watcher) write(e event) {

@@ -1,28 +1,15 @@
 package target
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/admin"
 )
-
-// Info is what INFO tells, by name.
-type Info map[string]string
-
-// ReadInfo parses the answer of INFO.
-func ReadInfo(text string) Info {
-	info := make(Info)
-	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
-		if name, value, ok := strings.Cut(lines.Text(), ":"); ok {
-			info[name] = value
-		}
-	}
-	return info
-}
 
 // mode asks a server what it is: "standalone", "cluster" or "sentinel"; empty if the user may not ask.
 func mode(ctx context.Context, o *redis.Options) (string, error) {
@@ -32,7 +19,7 @@ func mode(ctx context.Context, o *redis.Options) (string, error) {
 	if redis.IsPermissionError(err) { // it answers, and has let the user in
 		return "", nil
 	}
-	return ReadInfo(text)["redis_mode"], err
+	return admin.ReadInfo(text)["redis_mode"], err
 }
 
 func (t *Target) checkSingle(ctx context.Context) error {

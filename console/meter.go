@@ -1,0 +1,263 @@
+package console
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/admin"
+	"github.com/holdfast-go/holdfast/invalidate"
+)
+
+// The pace of the meter.
+const (
+	pace  = time.Second
+	fresh = 5 * time.Second // how long what the meter has read may be shown after it has stopped
+	rest  = 9               // a scan is followed by a pause of so many times its length: it costs Redis a tenth of its time at most
+	width = 60              // samples in a chart
+	alive = 5 * time.Second // a replica of which no probe was heard for so long is not counted
+	again = 15 * time.Second
+)
+
+// meter reads what the overview shows, for all open pages together. It runs while at least one is open.
+type meter struct {
+	sessions *admin.Sessions
+
+	mu       sync.Mutex // guards what follows
+	watchers int
+	stop     context.CancelFunc
+	done     chan struct{}
+	f        figures
+
+	heard counts               // since the last sample
+	nodes map[string]time.Time // when a probe of a replica was heard last
+	last  admin.Load           // at the last sample
+}
+
+// counts are messages.
+type counts struct{ invalidations, grants int }
+
+// figures are what the overview shows. Slices in it are never changed.
+type figures struct {
+	Seconds int // samples so far
+
+	Census   admin.Census // of the last count that ended
+	Progress int          // percent of the count that is under way; 0 if none has begun
+	Keys     int64        // in Redis, of whatever application
+
+	Locks    lockView
+	Load     admin.Load
+	Replicas int
+
+	Invalidations, Grants, Calls, Failed, Waiting, Sessions series
+
+	Problem   string // why figures are missing
+	Listening bool
+}
+
+// series are the newest samples of one figure, the last one at the end.
+type series []float64
+
+// add returns the series with one more sample.
+func (s series) add(v float64) series {
+	out := make(series, 0, width)
+	out = append(out, s[max(0, len(s)-width+1):]...)
+	return append(out, v)
+}
+
+// Last is the newest sample, or 0.
+func (s series) Last() float64 {
+	if len(s) == 0 {
+		return 0
+	}
+	return s[len(s)-1]
+}
+
+func newMeter(s *admin.Sessions) *meter { return &meter{sessions: s, nodes: map[string]time.Time{}} }
+
+// now is what the meter has read.
+func (m *meter) now() figures {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.f
+}
+
+// watch starts the meter for one more page. The caller calls leave when the page is closed; the last one to leave waits
+// until the meter has stopped.
+func (m *meter) watch() (leave func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.watchers++; m.watchers == 1 {
+		previous := m.done
+		ctx, cancel := context.WithCancel(context.Background())
+		m.stop, m.done = cancel, make(chan struct{})
+		go m.run(ctx, previous, m.done)
+	}
+	return func() {
+		m.mu.Lock()
+		m.watchers--
+		done := m.done
+		if m.watchers > 0 {
+			m.mu.Unlock()
+			return
+		}
+		m.stop()
+		m.mu.Unlock()
+		<-done
+	}
+}
+
+// run reads until ctx ends. It begins when a previous run has ended.
+func (m *meter) run(ctx context.Context, previous <-chan struct{}, done chan<- struct{}) {
+	defer close(done)
+	if previous != nil {
+		<-previous
+	}
+	m.resume(ctx)
+	var all sync.WaitGroup
+	all.Go(func() { m.listen(ctx) })
+	all.Go(func() { m.scanLocks(ctx) })
+	all.Go(func() { m.count(ctx) })
+	m.sample(ctx)
+	all.Wait()
+}
+
+// resume makes the first sample the basis of rates.
+func (m *meter) resume(ctx context.Context) {
+	load, err := m.sessions.Load(ctx)
+	_ = m.sessions.KeepClock(ctx) // else ages are by this machine's clock
+	m.change(func() {
+		m.last, m.heard = load, counts{}
+		m.f.Problem = problem(err)
+	})
+}
+
+func (m *meter) change(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	f()
+}
+
+// sample adds one sample a second to all series.
+func (m *meter) sample(ctx context.Context) {
+	tick := time.NewTicker(pace)
+	defer tick.Stop()
+	for pause(ctx, tick.C) {
+		load, err := m.sessions.Load(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		m.change(func() {
+			f := &m.f
+			f.Seconds++
+			f.Problem = problem(err)
+			if err == nil {
+				f.Load = load
+				// A server that was restarted counts from zero.
+				f.Calls = f.Calls.add(float64(max(0, load.Calls-m.last.Calls)))
+				f.Failed = f.Failed.add(float64(max(0, load.Failed-m.last.Failed)))
+				m.last = load
+			}
+			f.Invalidations = f.Invalidations.add(float64(m.heard.invalidations))
+			f.Grants = f.Grants.add(float64(m.heard.grants))
+			f.Waiting = f.Waiting.add(float64(f.Locks.Waiting))
+			m.heard = counts{}
+			f.Replicas = 0
+			for node, at := range m.nodes {
+				if time.Since(at) < alive {
+					f.Replicas++
+				} else {
+					delete(m.nodes, node)
+				}
+			}
+		})
+	}
+}
+
+func problem(err error) string {
+	if err == nil {
+		return ""
+	}
+	return meaning(err)
+}
+
+// pause waits for c, and reports whether ctx goes on.
+func pause[T any](ctx context.Context, c <-chan T) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-c:
+		return ctx.Err() == nil
+	}
+}
+
+// listen counts the messages between replicas.
+func (m *meter) listen(ctx context.Context) {
+	for {
+		_ = m.sessions.Listen(ctx,
+			func() { m.change(func() { m.f.Listening = true }) },
+			func(h admin.Heard) bool { m.change(func() { m.hear(h) }); return true })
+		m.change(func() { m.f.Listening = false })
+		if !pause(ctx, time.After(pace)) {
+			return
+		}
+	}
+}
+
+func (m *meter) hear(h admin.Heard) {
+	switch h.Message.Kind {
+	case invalidate.KindInvalidation:
+		m.heard.invalidations++
+	case invalidate.KindGrant:
+		m.heard.grants++
+	case invalidate.KindProbe:
+		m.nodes[h.Node] = time.Now()
+	}
+}
+
+// scanLocks reads all locks, again and again.
+func (m *meter) scanLocks(ctx context.Context) {
+	for {
+		v, err := readLocks(ctx, m.sessions)
+		if err == nil {
+			m.change(func() { m.f.Locks = v })
+		}
+		if !pause(ctx, time.After(max(pace, rest*v.Took))) {
+			return
+		}
+	}
+}
+
+// count counts all sessions, again and again.
+func (m *meter) count(ctx context.Context) {
+	for {
+		census, err := m.sessions.CountAll(ctx, func(done, all int64) {
+			m.change(func() {
+				m.f.Keys = all
+				if all > 0 {
+					m.f.Progress = max(1, int(100*done/all))
+				}
+			})
+		})
+		if err == nil {
+			m.change(func() {
+				m.f.Census, m.f.Progress = census, 0
+				m.f.Sessions = m.f.Sessions.add(float64(census.Sessions))
+			})
+		}
+		if !pause(ctx, time.After(again)) {
+			return
+		}
+	}
+}
+
+// glance is what can be known at once.
+func (m *meter) glance(ctx context.Context) figures {
+	var f figures
+	var err error
+	if f.Load, err = m.sessions.Load(ctx); err == nil {
+		f.Keys, err = m.sessions.Keys(ctx)
+	}
+	f.Problem = problem(err)
+	return f
+}
