@@ -45,7 +45,7 @@ func (c *Cache[V]) Get(id string) (V, bool) {
 
 // Begin announces a fill of id and must be called before the authority is
 // asked. A fill needs no end: one that never reaches Put costs nothing.
-// Begin does not allocate.
+// Begin keeps no part of id, and does not allocate if there is a copy.
 func (c *Cache[V]) Begin(id string) Fill {
 	s, stripe := c.locate(id)
 	return s.begin(id, stripe)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"go.uber.org/goleak"
 
@@ -272,5 +273,33 @@ func TestAllocations(t *testing.T) {
 		if n := testing.AllocsPerRun(100, f); n != 0 {
 			t.Errorf("%s allocates %v times", name, n)
 		}
+	}
+}
+
+// The bytes of an ID are the caller's again when a call returns.
+func TestCallersMayReuseTheirBytes(t *testing.T) {
+	c := newCache(t, 1<<20, 1)
+	reused := func(id string, use func(id string)) {
+		buf := []byte(id)
+		use(unsafe.String(unsafe.SliceData(buf), len(buf)))
+		for i := range buf {
+			buf[i] = 'X'
+		}
+	}
+	for counter := uint64(1); counter < 4; counter++ {
+		for _, id := range []string{"a", "b"} {
+			var f cache.Fill
+			reused(id, func(id string) { f = c.Begin(id) })
+			if f.ID() != id || !c.Put(f, counter, "of "+id) {
+				t.Fatalf("a fill of %q is one of %q, and was not taken", id, f.ID())
+			}
+		}
+	}
+	want(t, c, "a", "of a")
+	want(t, c, "b", "of b")
+	reused("a", func(id string) { c.Invalidate(id) })
+	want(t, c, "a", "")
+	if n := c.Stats().Entries; n != 1 {
+		t.Errorf("%d copies, want 1", n)
 	}
 }

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"math"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -14,6 +15,7 @@ const stripes = 256
 
 // entry is a copy and what is needed to compare and to account for it.
 type entry[V any] struct {
+	id      string // the cache's own, as the key in the list is
 	value   V
 	counter uint64
 	seq     uint32 // tells one store in the shard from another; no fill lasts until they begin anew
@@ -65,7 +67,12 @@ func (s *shard[V]) get(id string) (V, bool) {
 func (s *shard[V]) begin(id string, stripe uint8) Fill {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e, _ := s.lru.Peek(id)
+	e, found := s.lru.Peek(id)
+	if found {
+		id = e.id
+	} else {
+		id = strings.Clone(id) // the fill outlives the call, and what it stores even more so
+	}
 	return Fill{id: id, epoch: s.epoch, generation: s.generations[stripe], seq: e.seq}
 }
 
@@ -93,7 +100,7 @@ func (s *shard[V]) put(f Fill, stripe uint8, counter uint64, v V, cost int64) bo
 	if s.seq++; s.seq == 0 {
 		s.seq = 1 // 0 is no entry
 	}
-	s.lru.Add(f.id, entry[V]{value: v, counter: counter, seq: s.seq, cost: uint32(cost)})
+	s.lru.Add(f.id, entry[V]{id: f.id, value: v, counter: counter, seq: s.seq, cost: uint32(cost)})
 	s.bytes += cost - int64(old.cost)
 	s.stats.Fills++
 	s.evict()

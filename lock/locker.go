@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -124,6 +125,7 @@ func (l *Locker) Acquire(ctx context.Context, key string) (*Lease, error) {
 // lock. When a lease comes from a request of this process that vouched for a state (see [Lease.Done]), the rider is not
 // asked and Lease.State returns the state.
 func (l *Locker) AcquireWith(ctx context.Context, key string, rider Rider) (*Lease, error) {
+	key = strings.Clone(key) // lines, leases and clean-ups outlive the call; the caller may use its bytes again
 	if rider == nil {
 		rider = plain{keys: l.space.Of(key), outlived: true}
 	}

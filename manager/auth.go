@@ -2,6 +2,7 @@ package manager
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -53,6 +54,7 @@ func (s *Session) BindUser(id string) {
 	if !ok {
 		return
 	}
+	id = strings.Clone(id) // the record keeps it
 	s.meta.user = &id
 	if s.storedUser() == id {
 		s.meta.user = nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -123,10 +124,10 @@ func (s *request) tokenExpiry() time.Time {
 
 // byID makes the session of an ID, for the server's own use: no token is shown or given.
 func (m *Manager) byID(ctx context.Context, mode Mode, id string) (*Session, error) {
-	if len(id) != idLen || !isBase64(id) {
+	if !isID(id) {
 		return nil, fmt.Errorf("open session: %w", ErrNotFound)
 	}
-	s := &Session{request: &request{m: m, mode: mode, ctx: ctx, token: token{id: id}}}
+	s := &Session{request: &request{m: m, mode: mode, ctx: ctx, token: token{id: strings.Clone(id)}}}
 	if err := m.open(ctx, s.request); err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/cache"
@@ -13,6 +14,7 @@ import (
 
 // newSession makes the session of a request that shows a token, or something else, or nothing.
 func (m *Manager) newSession(ctx context.Context, mode Mode, shown string) *Session {
+	shown = strings.Clone(shown) // a server other than net/http may use the bytes again while the session is open
 	s := &Session{request: &request{m: m, mode: mode, ctx: ctx, shown: shown}}
 	if shown != "" {
 		if t, ok := m.tokens.parse(shown); ok {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -239,7 +240,9 @@ func (s *request) saw(key, stamp string) {
 	if s.reads == nil {
 		s.reads = make(map[string]string)
 	}
-	s.reads[key] = stamp
+	if _, seen := s.reads[key]; !seen {
+		s.reads[strings.Clone(key)] = stamp // see set
+	}
 }
 
 // entry is a key's value as a request sees it.
@@ -288,7 +291,8 @@ func (s *request) set(key string, c change) {
 	if s.changes == nil {
 		s.changes = make(map[string]change)
 	}
-	s.changes[key] = c
+	// The caller may use the bytes of its key again. A map takes over the string of each assignment, not only of the first.
+	s.changes[strings.Clone(key)] = c
 	if !c.deleted {
 		s.wiped = false
 	}

@@ -74,7 +74,8 @@ func (t *tokens) parse(text string) (token, bool) {
 		return token{}, false
 	}
 	// The ID becomes the name of a local copy, which outlives the request. It must not keep the whole Cookie header alive,
-	// which nobody counts, and not be part of a buffer that a server other than net/http uses again.
+	// which nobody counts, and not be part of a buffer that a server other than net/http uses again. Nor must it keep the
+	// secret in memory.
 	return token{id: strings.Clone(id), hash: hashOf(secret), text: text}, true
 }
 
@@ -139,6 +140,9 @@ func hashOf(secret string) string {
 
 // sameHash compares in constant time.
 func sameHash(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// isID reports whether a text has the form of a session's ID.
+func isID(text string) bool { return len(text) == idLen && isBase64(text) }
 
 func isBase64(s string) bool {
 	for i := range len(s) {

@@ -4,15 +4,20 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/store"
 )
 
 // Revoke ends sessions by their IDs, at once and for good, whoever is using them: a request that has one open cannot
-// commit it any more. It returns how many there were; unknown IDs are none. One round trip for all, and one more if
-// they belong to users.
+// commit it any more. It returns how many there were; unknown IDs are none, and text that is not an ID never reaches
+// Redis. One round trip for all, and one more if they belong to users.
 func (m *Manager) Revoke(ctx context.Context, ids ...string) (int, error) {
+	ids = sessionIDs(ids)
+	if len(ids) == 0 {
+		return 0, nil
+	}
 	start := time.Now()
 	removed, err := m.store.Remove(ctx, ids...)
 	ended := make([]string, len(removed))
@@ -31,6 +36,16 @@ func (m *Manager) Revoke(ctx context.Context, ids ...string) (int, error) {
 	return len(ended), err
 }
 
+// sessionIDs returns copies of those texts that may be IDs of sessions: the hook may keep them.
+func sessionIDs(texts []string) (ids []string) {
+	for _, text := range texts {
+		if isID(text) {
+			ids = append(ids, strings.Clone(text))
+		}
+	}
+	return ids
+}
+
 // RevokeUser ends the sessions that were bound to a user with BindUser, except those with the given IDs: "log out
 // everywhere", or everywhere but here. It returns how many there were.
 //
@@ -42,6 +57,7 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 	if user == "" {
 		return 0, nil
 	}
+	user = strings.Clone(user) // the hook may keep it
 	start := time.Now()
 	ended, err := m.store.RemoveUser(ctx, user, except...)
 	for _, id := range ended {

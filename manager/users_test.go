@@ -113,6 +113,30 @@ func TestAllHoldsLittleMemory(t *testing.T) {
 	}
 }
 
+// What is not an ID is refused without a call to Redis, which would get a key of that name, of any size.
+func TestRevokeOfWhatIsNoID(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		m, tap := tapped(t, b)
+		valid := strings.Repeat("a", 22)
+		if n, err := m.Revoke(t.Context(), valid); n != 0 || err != nil { // the server learns the script
+			t.Fatalf("%d, %v", n, err)
+		}
+		texts := []string{"", "}", "id", valid[1:], valid + "a", valid[1:] + "}", valid[1:] + "=", strings.Repeat("a", 1<<20)}
+		tap.Reset()
+		if n, err := m.Revoke(t.Context(), texts...); n != 0 || err != nil || tap.Trips() != 0 {
+			t.Errorf("%d, %v, with %d round trips", n, err, tap.Trips())
+		}
+		if n, err := m.Revoke(t.Context(), append(texts, valid)...); n != 0 || err != nil || tap.Trips() != 1 {
+			t.Errorf("with an ID among them: %d, %v, with %d round trips", n, err, tap.Trips())
+		}
+		if keys := keysOf(t, b.Client(t), b.Prefix); len(keys) != 1 {
+			t.Errorf("keys: %q", keys)
+		}
+	})
+}
+
 func TestR10UserSessions(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

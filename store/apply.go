@@ -1,14 +1,18 @@
 package store
 
 import (
+	"strings"
 	"time"
 )
 
-// apply returns the record that the commit makes of its base, as the script has written it.
+// apply returns the record that the commit makes of its base, as the script has written it. What the commit brings is
+// the caller's, who may use its bytes again; the record has copies of it.
 func (c *Commit) apply(version string, now time.Time) *Record {
-	r := &Record{ID: c.ID}
+	r := &Record{}
 	if c.Base != nil {
 		*r = *c.Base
+	} else {
+		r.ID = strings.Clone(c.ID)
 	}
 	stamp, at := stampOf(version), TimeOf(now)
 	changesUser, changesKeys := c.User != nil && *c.User != r.User, c.changesKeys()
@@ -17,7 +21,7 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 		r.Created, r.Issued = at, at
 	}
 	if c.Hash != "" {
-		r.Hash = c.Hash
+		r.Hash = strings.Clone(c.Hash)
 	}
 	if c.Rotate != Stays {
 		r.Issued = at
@@ -38,10 +42,10 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 		r.Idle = max(0, *c.Idle).Truncate(time.Millisecond)
 	}
 	if c.User != nil {
-		r.User = *c.User
+		r.User = strings.Clone(*c.User)
 	}
 	if c.Client != nil {
-		r.Client = *c.Client
+		r.Client = strings.Clone(*c.Client)
 	}
 	if c.Browser != nil {
 		r.Browser = *c.Browser
@@ -49,7 +53,7 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 	if len(c.Set)+len(c.Delete) > 0 {
 		set := make(map[string]Value, len(c.Set))
 		for key, w := range c.Set {
-			v := Value{Stamp: stamp, Data: w.Data}
+			v := Value{Stamp: stamp, Data: strings.Clone(w.Data)}
 			if w.For > 0 {
 				v.Expires = at.Add(max(time.Millisecond, w.For))
 			}

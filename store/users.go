@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
@@ -222,7 +223,7 @@ func peek(id string, meta []any, left time.Duration) *Record {
 	if len(meta) != len(peeked) {
 		return nil
 	}
-	r := &Record{ID: id, Left: left}
+	r := &Record{ID: strings.Clone(id), Left: left}
 	for i, field := range peeked {
 		name, _ := field.(string)
 		text, ok := meta[i].(string)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"slices"
+	"strings"
 )
 
 // Value is one key's encoded value.
@@ -22,11 +23,12 @@ type keyed struct {
 	Value
 }
 
-// NewValues returns values by key.
+// NewValues returns values by key. They have copies of all texts.
 func NewValues(values map[string]Value) Values {
 	var vs Values
 	for key, v := range values {
-		vs.list = append(vs.list, keyed{key, v})
+		v.Stamp, v.Data = strings.Clone(v.Stamp), strings.Clone(v.Data)
+		vs.list = append(vs.list, keyed{strings.Clone(key), v})
 	}
 	vs.sort()
 	return vs
@@ -77,9 +79,15 @@ func (vs Values) with(set map[string]Value, deleted []string) Values {
 		}
 	}
 	for key, v := range set {
-		if !slices.Contains(deleted, key) {
-			list = append(list, keyed{key, v})
+		if slices.Contains(deleted, key) {
+			continue
 		}
+		if i, there := vs.find(key); there {
+			key = vs.list[i].key
+		} else {
+			key = strings.Clone(key)
+		}
+		list = append(list, keyed{key, v})
 	}
 	out := Values{list}
 	out.sort()

@@ -38,6 +38,7 @@ func In(prefix string) Space {
 	if prefix == "" {
 		prefix = DefaultPrefix
 	}
+	prefix = strings.Clone(prefix) // it outlives the call
 	return Space{prefix: prefix, nodePrefix: prefix + ":node:", nodes: prefix + ":nodes"}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -134,7 +135,7 @@ func (s *Store) Commit(ctx context.Context, c *store.Commit) (*store.Committed, 
 		at.replaced.add(secret{hash: at.record.Hash, rule: c.Rotate, ends: now.Add(c.Old)}, now)
 	}
 	at.record, at.ends = next, next.Expiry(now)
-	s.sessions[c.ID] = at
+	s.sessions[next.ID] = at
 	s.sweep(now)
 	out.Record, out.Expiry = next, at.ends
 	return out, nil
@@ -143,7 +144,7 @@ func (s *Store) Commit(ctx context.Context, c *store.Commit) (*store.Committed, 
 // bury ends a session, or keeps one from being created.
 func (s *Store) bury(id string, now time.Time) {
 	delete(s.sessions, id)
-	s.removed[id] = now.Add(underway)
+	s.removed[strings.Clone(id)] = now.Add(underway)
 }
 
 // sweep drops what has ended, each time that there is twice as much as the last time has left.

@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/store"
@@ -28,9 +29,10 @@ func (s *Store) bound(user string, e entry, now time.Time) *session {
 // keep leaves those entries of a user in the index that fit.
 func (s *Store) keep(user string, fits func(entry) bool) []entry {
 	left := slices.DeleteFunc(s.users[user], func(e entry) bool { return !fits(e) })
-	s.users[user] = left
 	if len(left) == 0 {
 		delete(s.users, user)
+	} else {
+		s.users[strings.Clone(user)] = left // a map takes over the string of each assignment
 	}
 	return left
 }
@@ -48,7 +50,7 @@ func (s *Store) Enlist(ctx context.Context, user, id string, _ time.Duration) (i
 	}
 	defer s.mu.Unlock()
 	others := s.keep(user, func(e entry) bool { return e.id != id })
-	s.users[user] = append(others, entry{id, now})
+	s.users[strings.Clone(user)] = append(others, entry{strings.Clone(id), now})
 	return len(others) + 1, nil
 }
 

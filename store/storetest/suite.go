@@ -82,6 +82,7 @@ var checks = map[string]func(*testing.T, *fixture){
 	"removed for good":         removedForGood,
 	"removed before created":   removedBeforeCreated,
 	"scan":                     scan,
+	"own texts":                ownTexts,
 	"users":                    users,
 	"users, order":             usersOrder,
 	"users, before":            usersBefore,
