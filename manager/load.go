@@ -122,12 +122,31 @@ func (s *request) tokenExpiry() time.Time {
 	return time.Now().Add(life)
 }
 
-// byID makes the session of an ID, for the server's own use: no token is shown or given.
-func (m *Manager) byID(ctx context.Context, mode Mode, id string) (*Session, error) {
-	if !isID(id) {
-		return nil, fmt.Errorf("open session: %w", ErrNotFound)
+// LoadID is Load for the server's own use, by ID, in mode Optimistic: it takes no lock, so it may be called in a handler
+// that holds the session's own. End it with Commit, which returns no token, or with Discard. It returns ErrNotFound if
+// there is no such session. Update is the better choice for changes that must succeed.
+func (m *Manager) LoadID(ctx context.Context, id string) (context.Context, error) {
+	s, err := m.ofID(ctx, Optimistic, id)
+	if err != nil {
+		return nil, err
 	}
-	s := &Session{request: &request{m: m, mode: mode, ctx: ctx, token: token{id: strings.Clone(id)}}}
+	loaded, err := m.load(ctx, s)
+	if err == nil && s.base == nil {
+		m.Discard(loaded)
+		err = fmt.Errorf("open session: %w", ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return loaded, nil
+}
+
+// byID opens the session of an ID, for the server's own use: no token is shown or given.
+func (m *Manager) byID(ctx context.Context, mode Mode, id string) (*Session, error) {
+	s, err := m.ofID(ctx, mode, id)
+	if err != nil {
+		return nil, err
+	}
 	if err := m.open(ctx, s.request); err != nil {
 		return nil, err
 	}
@@ -135,4 +154,12 @@ func (m *Manager) byID(ctx context.Context, mode Mode, id string) (*Session, err
 		return nil, fmt.Errorf("open session: %w", ErrNotFound)
 	}
 	return s, nil
+}
+
+// ofID makes the session of an ID, without opening it.
+func (m *Manager) ofID(ctx context.Context, mode Mode, id string) (*Session, error) {
+	if !isID(id) {
+		return nil, fmt.Errorf("open session: %w", ErrNotFound)
+	}
+	return &Session{request: &request{m: m, mode: mode, ctx: ctx, token: token{id: strings.Clone(id)}}}, nil
 }

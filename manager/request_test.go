@@ -146,3 +146,60 @@ func (h withHeader) RoundTrip(r *http.Request) (*http.Response, error) {
 	maps.Copy(r.Header, h.header)
 	return h.next.RoundTrip(r)
 }
+
+// The server opens a session by its ID without the lock, also while a request holds that, and finds out at the commit
+// whether it was changed meanwhile.
+func TestLoadID(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		m := on(t, b, func(*manager.Config) {})
+		ctx := context.Background()
+		id, err := m.Create(ctx, func(s *manager.Session) error { count.Set(s, 1); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		load := func() context.Context {
+			loaded, err := m.LoadID(ctx, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { m.Discard(loaded) })
+			return loaded
+		}
+		err = m.Update(ctx, id, func(*manager.Session) error {
+			held := load()
+			add(m.Session(held))
+			token, expires, err := m.Commit(held)
+			if token != "" {
+				t.Errorf("the server was given a token, until %v", expires)
+			}
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		one, two := load(), load()
+		add(m.Session(one))
+		add(m.Session(two))
+		if _, _, err := m.Commit(one); err != nil {
+			t.Error(err)
+		}
+		if _, _, err := m.Commit(two); !errors.Is(err, manager.ErrConflict) {
+			t.Errorf("the second commit: %v, want ErrConflict", err)
+		}
+		last := load()
+		if n := count.Get(m.Session(last)); n != 3 {
+			t.Errorf("counted %d of 3", n)
+		}
+		m.Session(last).Destroy()
+		if _, _, err := m.Commit(last); err != nil {
+			t.Error(err)
+		}
+		for _, unknown := range []string{id, "no ID", ""} {
+			if _, err := m.LoadID(ctx, unknown); !errors.Is(err, manager.ErrNotFound) {
+				t.Errorf("LoadID of %q: %v, want ErrNotFound", unknown, err)
+			}
+		}
+	})
+}
