@@ -70,45 +70,27 @@ func (vs Values) All() iter.Seq2[string, Value] {
 	}
 }
 
-// with returns the values with some set and some deleted. A key that is both is deleted. The keys may be the caller's: a
-// record has copies.
+// with returns the values with some set and some deleted.
 func (vs Values) with(set map[string]Value, deleted []string) Values {
-	changes := make([]keyed, 0, len(set))
+	list := make([]keyed, 0, len(vs.list)+len(set))
+	for _, e := range vs.list {
+		if _, again := set[e.key]; !again && !slices.Contains(deleted, e.key) {
+			list = append(list, e)
+		}
+	}
 	for key, v := range set {
+		if slices.Contains(deleted, key) {
+			continue
+		}
 		if i, there := vs.find(key); there {
 			key = vs.list[i].key
 		} else {
 			key = strings.Clone(key)
 		}
-		changes = append(changes, keyed{key, v})
+		list = append(list, keyed{key, v})
 	}
-	Values{changes}.sort()
-	deleted = slices.Clone(deleted)
-	slices.Sort(deleted)
-	return Values{merge(vs.list, changes, deleted, strings.Compare)}
-}
-
-// merge goes through three sorted lists once: large sessions are cleared in one commit.
-func merge(old, set []keyed, deleted []string, compare func(a, b string) int) []keyed {
-	out := make([]keyed, 0, len(old)+len(set))
-	for len(old)+len(set) > 0 {
-		var next keyed
-		switch {
-		case len(set) == 0 || len(old) > 0 && compare(old[0].key, set[0].key) < 0:
-			next, old = old[0], old[1:]
-		default:
-			if len(old) > 0 && old[0].key == set[0].key {
-				old = old[1:]
-			}
-			next, set = set[0], set[1:]
-		}
-		for len(deleted) > 0 && compare(deleted[0], next.key) < 0 {
-			deleted = deleted[1:]
-		}
-		if len(deleted) == 0 || deleted[0] != next.key {
-			out = append(out, next)
-		}
-	}
+	out := Values{list}
+	out.sort()
 	return out
 }
 
