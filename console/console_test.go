@@ -122,7 +122,7 @@ func TestHeaders(t *testing.T) {
 		a := d.do(http.MethodGet, path)
 		for name, want := range map[string]string{
 			"Content-Security-Policy": "default-src 'none';", "X-Content-Type-Options": "nosniff",
-			"Referrer-Policy": "no-referrer", "Cache-Control": "no-store", "Content-Type": "text/html; charset=utf-8",
+			"Referrer-Policy": "same-origin", "Cache-Control": "no-store", "Content-Type": "text/html; charset=utf-8",
 		} {
 			if got := a.header.Get(name); !strings.HasPrefix(got, want) {
 				t.Errorf("%s: %s is %q", path, name, got)

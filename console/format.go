@@ -14,8 +14,8 @@ import (
 // functions are what templates format with.
 var functions = template.FuncMap{
 	"text":  report.Text,
-	"bytes": report.Bytes,
-	"size":  func(n int) string { return report.Bytes(int64(n)) },
+	"bytes": size,
+	"size":  func(n int) string { return size(int64(n)) },
 	"ago":   ago,
 	"in":    in,
 	"date":  date,
@@ -36,6 +36,19 @@ func ago(now, t time.Time) string {
 		return "–"
 	}
 	return report.Ago(now, t) + " ago"
+}
+
+// size is a number of bytes with its unit: 512 B, 1.5 kB; a dash if unknown.
+func size(n int64) string {
+	text := report.Bytes(n)
+	switch last := text[len(text)-1]; {
+	case n < 0:
+		return "–"
+	case last >= '0' && last <= '9':
+		return text + " B"
+	default:
+		return text[:len(text)-1] + " " + string(last) + "B"
+	}
 }
 
 // in is a time to come, such as "in 29m59s".

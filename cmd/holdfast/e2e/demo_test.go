@@ -8,13 +8,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
+	"regexp"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	_ "github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/live" // what the program shows: if it changes, so do the tests
+	_ "github.com/holdfast-go/holdfast/console"                         // likewise
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 )
 
@@ -45,16 +46,24 @@ var program = sync.OnceValues(func() (path string, err error) {
 	return path, nil
 })
 
-// startDemo runs the demo on a free port and returns its URL. At the end of the test it is interrupted, which it must
-// survive with status 0.
+// startDemo runs the demo on a free port and returns its URL.
 func startDemo(t *testing.T, args ...string) string {
 	t.Helper()
-	chromium(t) // without it there is nothing to start the demo for
+	return start(t, append([]string{"demo", "-listen", "localhost:0"}, args...)...)
+}
+
+var address = regexp.MustCompile(`https?://\S+`)
+
+// start runs the program and returns the first URL that it prints. At the end of the test it is interrupted, which it
+// must survive with status 0.
+func start(t *testing.T, args ...string) string {
+	t.Helper()
+	chromium(t) // without it there is nothing to start the program for
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, append([]string{"demo", "-listen", "localhost:0"}, args...)...)
+	cmd := exec.Command(path, args...)
 	dieWithParent(cmd)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
@@ -68,9 +77,7 @@ func startDemo(t *testing.T, args ...string) string {
 	lines := bufio.NewScanner(out)
 	url := ""
 	for url == "" && lines.Scan() {
-		if _, rest, ok := strings.Cut(lines.Text(), "open at "); ok {
-			url, _, _ = strings.Cut(rest, " ")
-		}
+		url = address.FindString(lines.Text())
 	}
 	rest := make(chan struct{})
 	go func() {
@@ -85,14 +92,14 @@ func startDemo(t *testing.T, args ...string) string {
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		<-rest
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("the demo ended with %v", err)
+			t.Errorf("the program ended with %v", err)
 		}
 		if t.Failed() {
-			t.Logf("the demo said: %s", errs.String())
+			t.Logf("the program said: %s", errs.String())
 		}
 	})
 	if url == "" {
-		t.Fatalf("the demo did not say where it is open\n%s", errs.String())
+		t.Fatalf("the program did not print its address\n%s", errs.String())
 	}
 	return url
 }

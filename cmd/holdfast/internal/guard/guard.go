@@ -84,10 +84,11 @@ func (h Hosts) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// foreign reports whether a page of another origin has sent the request, other than by a link.
+// foreign reports whether a page of another origin has sent the request, other than by a link. Browsers say so in
+// Sec-Fetch-Site, and old ones only in Origin.
 func foreign(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
-	if origin == "" {
+	if origin == "" || r.Header.Get("Sec-Fetch-Site") == "same-origin" { // Origin is null under no-referrer
 		return false
 	}
 	u, err := url.Parse(origin)
