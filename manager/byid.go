@@ -9,8 +9,8 @@ import (
 // it, so only Update, View and Revoke reach it. It lives and ends like any other. An error of fn is returned as it is,
 // and nothing is stored. A session in which fn stores nothing is not created, and its ID is empty. One round trip.
 func (m *Manager) Create(ctx context.Context, fn func(*Session) error) (id string, err error) {
-	s := &Session{request: &request{m: m, mode: Exclusive, ctx: ctx}}
-	if err := m.open(ctx, s.request); err != nil {
+	s := &Session{request: &request{m: m, wrap: Exclusive, ctx: ctx}, as: Exclusive}
+	if err := m.open(ctx, s.request, Exclusive); err != nil {
 		return "", err
 	}
 	if err := m.apply(ctx, s, fn); err != nil {

@@ -21,7 +21,7 @@ func (s *Session) Child(name string) (*Session, error) {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) {
 		return nil, fmt.Errorf("child session: the name %q is empty or has control characters", name)
 	}
-	return &Session{request: s.request, branch: s.branch + childMark + name + childMark}, nil
+	return &Session{request: s.request, as: s.as, branch: s.branch + childMark + name + childMark}, nil
 }
 
 // ours returns the key of a value as this session calls it, and false if the value is another one's: the parent's or a

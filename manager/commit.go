@@ -25,6 +25,13 @@ type plan struct {
 	repeated bool // the session was committed or discarded before
 }
 
+// commitError is what the commit returned.
+func (s *request) commitError() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failed
+}
+
 // commit writes the changes of a session once. A second call returns what came of the first.
 func (m *Manager) commit(ctx context.Context, s *request) error {
 	start := time.Now()
@@ -147,6 +154,8 @@ func (s *request) close() (plan, error) {
 		return p, err
 	}
 	switch {
+	case s.sent && (p.write.Mode == store.Create || rotate != store.Stays):
+		return p, ErrCommitted
 	case p.write.Hash == "" && (p.write.Mode == store.Create || rotate != store.Stays):
 		p.token = s.m.tokens.issue(p.write.ID)
 		p.write.Hash = p.token.hash

@@ -232,7 +232,8 @@ type Config struct {
 	Hooks Hooks
 
 	// ErrorHandler answers a request whose session could not be opened or committed. Nothing of the handler's own
-	// response was sent, and its header is gone.
+	// response was sent, and its header is gone. If ErrorHandler writes nothing, the client gets 500. It may call
+	// DefaultErrorHandler.
 	//
 	// Defaults to DefaultErrorHandler.
 	ErrorHandler func(http.ResponseWriter, *http.Request, error)

@@ -166,9 +166,12 @@ func (c Cookie) set(w http.ResponseWriter, ck *http.Cookie) {
 		}
 	}
 	h["Set-Cookie"] = append(kept, ck.String())
-	addOnce(h, "Vary", "Cookie")
+	addVary(h, "Cookie")
 	addOnce(h, "Cache-Control", `no-cache="Set-Cookie"`)
 }
+
+// Vary names the request header that the cookie comes in; see [Propagator].
+func (c Cookie) Vary() []string { return []string{"Cookie"} }
 
 // addOnce adds a line to a header unless it has that line.
 func addOnce(h http.Header, name, value string) {

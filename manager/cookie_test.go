@@ -170,7 +170,10 @@ func TestT11OneSetCookie(t *testing.T) {
 		tab := newBrowser(t)
 		tab.get(n, "/add")
 		r := tab.get(n, "/look")
-		for _, header := range []string{"Set-Cookie", "Vary", "Cache-Control"} {
+		if got := r.Header["Vary"]; len(got) != 1 || got[0] != "Cookie" {
+			t.Errorf("a response that depends on the session has Vary: %q", got)
+		}
+		for _, header := range []string{"Set-Cookie", "Cache-Control"} {
 			if len(r.Header[header]) != 0 {
 				t.Errorf("a response that sets no cookie has %s: %q", header, r.Header[header])
 			}

@@ -127,8 +127,11 @@ func answerTo(err error) answer {
 // DefaultErrorHandler answers a request whose session could not be opened or committed: 409 when another request was
 // faster, 503 when Redis or the session's lock was not to be had, with Retry-After if trying again is safe, else 500.
 // It tells the client nothing about the session. The error itself goes to Config.Logger before any ErrorHandler runs.
-func DefaultErrorHandler(w http.ResponseWriter, _ *http.Request, err error) {
-	a := answerTo(err)
+//
+// A Config.ErrorHandler that wants to answer some errors itself calls DefaultErrorHandler for the others.
+func DefaultErrorHandler(w http.ResponseWriter, _ *http.Request, err error) { answerTo(err).write(w) }
+
+func (a answer) write(w http.ResponseWriter) {
 	if a.retry {
 		w.Header().Set("Retry-After", "1")
 	}

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-
-	"github.com/holdfast-go/holdfast/lock"
 )
 
 // contextKey finds the session of one Manager, so that several may serve one request.
@@ -17,6 +15,18 @@ type contextKey struct{ m *Manager }
 // byte of the response leaves, or when next returns; if that fails, ErrorHandler answers and nothing that next writes
 // is sent. When next panics nothing is committed. The lock is released in every case, also when the client has left; the
 // commit of a handler that has finished is made also then.
+//
+// Wraps of one Manager may nest, in any order. The rule: a request has one session, each handler may do with it what the
+// mode of its own wrap allows, and the session is opened, or locked, when a handler of such a mode first needs it. So:
+//
+//   - ReadOnly refuses changes wherever it stands. Inside a Lazy wrap that has not locked yet it waits for no lock; inside
+//     Handler the lock is taken already.
+//   - A wrap that locks, inside an Optimistic one, takes the lock then. If what was read before has changed since, the
+//     request fails with ErrConflict.
+//   - A wrap that may write, inside a ReadOnly one, commits when its own handler returns; everywhere else the outermost
+//     wrap commits.
+//
+// Responses of handlers that have used the session get a Vary header, see [Propagator].
 func (m *Manager) Handler(next http.Handler) http.Handler { return m.serve(0, next) }
 
 // ReadOnly is Handler in mode ReadOnly.
@@ -58,7 +68,7 @@ func (m *Manager) Lookup(ctx context.Context) (*Session, bool) {
 // Open opens a lazy session now and returns it, or why that failed. Any other session is open already.
 func (m *Manager) Open(ctx context.Context) (*Session, error) {
 	s := m.Session(ctx)
-	if err := m.open(s.ctx, s.request); err != nil {
+	if err := m.open(s.ctx, s.request, s.as); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -68,26 +78,28 @@ func (m *Manager) Open(ctx context.Context) (*Session, error) {
 func (m *Manager) serve(mode Mode, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mode := m.mode(mode, r)
-		if outer, ok := m.Lookup(r.Context()); ok && (outer.mode >= mode || outer.mode == Lazy) {
-			// A lazy session is exclusive once it is open, and its lock may be held already. If it cannot be opened its
-			// own commit answers.
-			if mode != Exclusive || m.open(outer.ctx, outer.request) == nil {
-				next.ServeHTTP(w, r)
-			}
+		outer, nested := m.Lookup(r.Context())
+		if nested && outer.shares(mode) {
+			m.join(w, r, outer, mode, next)
 			return
 		}
 		carrier := m.carrier(r)
 		shown, _ := carrier.Extract(r)
-		ctx := r.Context()
-		var cancel context.CancelCauseFunc
-		if mode == Lazy {
-			ctx, cancel = context.WithCancelCause(ctx)
-			defer cancel(nil)
+		if nested {
+			shown = outer.lastToken()
 		}
+		ctx := r.Context()
 		s := m.newSession(ctx, mode, shown)
-		s.cancel, s.http, s.carrier = cancel, r, carrier
-		if mode != Lazy {
-			if err := m.open(ctx, s.request); err != nil {
+		s.http, s.carrier = r, carrier
+		if nested {
+			outer.begun(s.request)
+		}
+		if mode == Lazy {
+			lazy, cancel := context.WithCancelCause(ctx)
+			defer cancel(nil)
+			ctx, s.ctx, s.watchers = lazy, lazy, []context.CancelCauseFunc{cancel}
+		} else {
+			if err := m.open(ctx, s.request, mode); err != nil {
 				m.refuse(w, r, err)
 				return
 			}
@@ -95,7 +107,7 @@ func (m *Manager) serve(mode Mode, next http.Handler) http.Handler {
 				ctx = s.lease.Context()
 			}
 		}
-		m.run(w, r.WithContext(context.WithValue(ctx, contextKey{m}, s)), s, next)
+		m.run(w, r, context.WithValue(ctx, contextKey{m}, s), s, next)
 	})
 }
 
@@ -109,47 +121,75 @@ func (m *Manager) mode(mode Mode, r *http.Request) Mode {
 	return mode
 }
 
-// run runs the handler of an open session.
-func (m *Manager) run(w http.ResponseWriter, r *http.Request, s *Session, next http.Handler) {
+// run serves next with a session of its own, and commits that.
+func (m *Manager) run(w http.ResponseWriter, r *http.Request, ctx context.Context, s *Session, next http.Handler) {
 	before := headerOf(w)
 	ww := &writer{below: w}
 	ww.commit = func() error {
-		err := m.commit(r.Context(), s.request)
-		if err != nil {
-			before.restore(w)
-			m.tellClient(w, s.request) // of a removal that was made before the rest failed
-			m.refuse(w, r, err)
-			return err
+		answered := false
+		answer := func(err error) {
+			answered, ww.failed = true, err
+			switch {
+			case err == nil:
+				m.tellClient(w, s.request, ww.streams)
+			case s.sent:
+				m.reportRefusal(r, err)
+			default:
+				before.restore(w)
+				m.tellClient(w, s.request, true) // of a removal that was made before the rest failed
+				m.refuse(w, r, err)
+			}
 		}
-		m.tellClient(w, s.request)
-		return nil
+		defer func() {
+			if !answered { // a hook panicked, after the commit
+				answer(s.commitError())
+			}
+		}()
+		answer(m.commit(ctx, s.request))
+		return ww.failed
 	}
+	m.call(ww, r, ctx, s, next)
+	_ = ww.begin() // a handler that wrote nothing; an error was answered
+	m.reportLate(r, s)
+}
+
+// call runs next with a context. What it does to its copy of the request it does to the original, as without the wrap:
+// the server removes uploaded files by it, and middleware outside reads the pattern that was matched. After a panic,
+// which goes on, nothing of the session is committed, also if middleware outside recovers.
+func (m *Manager) call(w http.ResponseWriter, r *http.Request, ctx context.Context, s *Session, next http.Handler) {
+	inner := r.WithContext(ctx)
 	returned := false
 	defer func() {
+		*r = *inner.WithContext(r.Context())
 		if !returned {
-			m.discard(s.request) // a panic goes on by itself
+			m.discard(s.request)
 		}
 	}()
-	next.ServeHTTP(ww, r)
+	next.ServeHTTP(w, inner)
 	returned = true
-	_ = ww.begin() // a handler that wrote nothing; an error was answered
+}
+
+// reportLate tells of a change that came too late to be stored.
+func (m *Manager) reportLate(r *http.Request, s *Session) {
 	s.mu.Lock()
 	late := s.late
 	s.mu.Unlock()
-	if late != nil {
-		m.counts.late.Add(1)
-		m.cfg.Logger.Error("holdfast: a change of the session came after it was committed, and is lost; change it before the first byte of the response",
-			"method", r.Method, "pattern", r.Pattern, "error", late)
-		if f := m.cfg.Hooks.Late; f != nil {
-			f(r.Context(), s.ID())
-		}
+	if late == nil {
+		return
+	}
+	m.counts.late.Add(1)
+	m.cfg.Logger.Error("holdfast: a change of the session came after it was committed, and is lost; change it before the first byte of the response",
+		"method", r.Method, "pattern", r.Pattern, "error", late)
+	if f := m.cfg.Hooks.Late; f != nil {
+		f(r.Context(), s.ID())
 	}
 }
 
-// tellClient puts the outcome of a commit into the header of the response.
-func (m *Manager) tellClient(w http.ResponseWriter, s *request) {
+// tellClient puts the outcome of a commit into the header of the response. A response that may differ from one client
+// to the next says so to caches: its handler has used the session, or goes on writing and may still use it.
+func (m *Manager) tellClient(w http.ResponseWriter, s *request, streams bool) {
 	s.mu.Lock()
-	res := s.result
+	res, used := s.result, s.used
 	s.mu.Unlock()
 	switch {
 	case res.inject:
@@ -157,16 +197,31 @@ func (m *Manager) tellClient(w http.ResponseWriter, s *request) {
 	case res.remove:
 		s.carrier.Remove(w)
 	}
+	if used || streams {
+		m.vary(w.Header())
+	}
 }
 
-// refuse answers a request whose session was not opened or not committed.
+// refuse answers a request whose session was not opened or not committed. An ErrorHandler that answers nothing leaves
+// the client with 500: it must not take a change that failed for one that was made.
 func (m *Manager) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	m.reportRefusal(r, err)
+	m.vary(w.Header())
+	ww := &writer{below: w, commit: func() error { return nil }}
+	defer func() {
+		if !ww.began { // also after a panic
+			answerTo(nil).write(w)
+		}
+	}()
+	m.cfg.ErrorHandler(ww, r, err)
+}
+
+func (m *Manager) reportRefusal(r *http.Request, err error) {
 	m.counts.refused.Add(1)
 	if !errors.Is(err, context.Canceled) { // a client that left is no news
 		m.cfg.Logger.Warn("holdfast: a request was refused", "method", r.Method, "pattern", r.Pattern,
 			"reason", Reason(err), "error", err)
 	}
-	m.cfg.ErrorHandler(w, r, err)
 }
 
 // header is what the header of a response held before the handler ran.
@@ -184,12 +239,4 @@ func (h header) restore(w http.ResponseWriter) {
 	now := w.Header()
 	clear(now)
 	maps.Copy(now, h)
-}
-
-// heed cancels the context of a lazy request when its lease is lost.
-func (s *request) heed(lease *lock.Lease) {
-	if lease == nil || s.mode != Lazy {
-		return
-	}
-	context.AfterFunc(lease.Context(), func() { s.cancel(context.Cause(lease.Context())) })
 }

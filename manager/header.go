@@ -74,9 +74,12 @@ func (h Header) set(w http.ResponseWriter, token string) {
 		name = tokenHeader
 	}
 	w.Header().Set(name, token)
-	addOnce(w.Header(), "Vary", h.name())
+	addVary(w.Header(), h.name())
 	addOnce(w.Header(), "Cache-Control", "no-store")
 }
+
+// Vary names the request header; see [Propagator].
+func (h Header) Vary() []string { return []string{h.name()} }
 
 // Chain takes the token from the first of several propagators that has one, and answers by the same way; a client that
 // sent none is answered by the first.
@@ -111,6 +114,14 @@ func (c Chain) Inject(w http.ResponseWriter, token string, expires time.Time) {
 
 // Remove implements Propagator, for the first of the chain.
 func (c Chain) Remove(w http.ResponseWriter) { c[0].Remove(w) }
+
+// Vary names the request headers of all propagators in the chain.
+func (c Chain) Vary() (names []string) {
+	for _, p := range c {
+		names = append(names, varyOf(p)...)
+	}
+	return names
+}
 
 func (c Chain) check() error {
 	if len(c) == 0 {

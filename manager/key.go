@@ -179,7 +179,7 @@ func (s *Session) undecodable(name string, err error) {
 	switch policy := s.m.cfg.Undecodable; {
 	case policy == FailRequest:
 		s.fail(err)
-	case s.mode == ReadOnly || s.state != open: // it was only read, and cannot be changed
+	case s.as == ReadOnly || s.state != open: // it was only read, and cannot be changed
 	case policy == DropValue:
 		s.set(name, change{deleted: true})
 	case policy == DropSession:

@@ -43,24 +43,11 @@ func (m *Manager) carrier(r *http.Request) Propagator {
 	return m.cfg.Propagator
 }
 
-// lastToken is what the client would show after the response.
-func (s *request) lastToken() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.result.inject:
-		return s.result.token
-	case s.result.remove:
-		return ""
-	}
-	return s.shown
-}
-
 func (m *Manager) load(ctx context.Context, s *Session) (context.Context, error) {
 	parent := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	s.ctx, s.cancel = ctx, cancel
-	if err := m.open(ctx, s.request); err != nil {
+	if err := m.open(ctx, s.request, s.as); err != nil {
 		cancel(nil)
 		return parent, err
 	}
@@ -95,7 +82,7 @@ func (m *Manager) Commit(ctx context.Context) (token string, expires time.Time, 
 func (m *Manager) CommitResponse(ctx context.Context, w http.ResponseWriter) error {
 	s := m.Session(ctx)
 	err := m.commit(ctx, s.request)
-	m.tellClient(w, s.request) // after an error of a removal that was made before the rest failed
+	m.tellClient(w, s.request, false) // after an error of a removal that was made before the rest failed
 	return err
 }
 
@@ -147,7 +134,7 @@ func (m *Manager) byID(ctx context.Context, mode Mode, id string) (*Session, err
 	if err != nil {
 		return nil, err
 	}
-	if err := m.open(ctx, s.request); err != nil {
+	if err := m.open(ctx, s.request, mode); err != nil {
 		return nil, err
 	}
 	if s.base == nil {
@@ -161,5 +148,5 @@ func (m *Manager) ofID(ctx context.Context, mode Mode, id string) (*Session, err
 	if !isID(id) {
 		return nil, fmt.Errorf("open session: %w", ErrNotFound)
 	}
-	return &Session{request: &request{m: m, mode: mode, ctx: ctx, token: token{id: strings.Clone(id)}}}, nil
+	return &Session{request: &request{m: m, wrap: mode, ctx: ctx, token: token{id: strings.Clone(id)}}, as: mode}, nil
 }

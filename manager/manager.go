@@ -30,6 +30,7 @@ type Manager struct {
 	copies  *copies  // nil: none are kept
 	vault   *vault   // of values in Redis; nil: they are not encrypted
 	cookies *vault   // of Sealed values
+	varies  []string // request headers that the token may come in
 	login   *url.URL // Config.LoginURL; nil if there is none
 
 	closed     atomic.Bool
@@ -55,7 +56,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}
-	m := &Manager{cfg: c, tokens: newTokens(c.TokenKeys), stop: make(chan struct{})}
+	m := &Manager{cfg: c, tokens: newTokens(c.TokenKeys), varies: varyOf(c.Propagator), stop: make(chan struct{})}
 	if err := m.keys(); err != nil {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}

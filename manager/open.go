@@ -15,7 +15,7 @@ import (
 // newSession makes the session of a request that shows a token, or something else, or nothing.
 func (m *Manager) newSession(ctx context.Context, mode Mode, shown string) *Session {
 	shown = strings.Clone(shown) // a server other than net/http may use the bytes again while the session is open
-	s := &Session{request: &request{m: m, mode: mode, ctx: ctx, shown: shown}}
+	s := &Session{request: &request{m: m, wrap: mode, ctx: ctx, shown: shown}, as: mode}
 	if shown != "" {
 		if t, ok := m.tokens.parse(shown); ok {
 			s.token = t
@@ -26,18 +26,17 @@ func (m *Manager) newSession(ctx context.Context, mode Mode, shown string) *Sess
 	return s
 }
 
-// open opens a session by its mode, once, however many goroutines ask. The error sticks to the session.
-func (m *Manager) open(ctx context.Context, s *request) error {
+// open opens a session for use in a mode, once, however many goroutines ask, and again if it was opened for less. The
+// error sticks to the session.
+func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 	s.mu.Lock()
-	switch s.state {
-	case unopened:
-	case opening:
+	for s.state == opening {
 		ready := s.ready
 		s.mu.Unlock()
 		<-ready
 		s.mu.Lock()
-		fallthrough
-	default:
+	}
+	if !s.needs(mode) || s.state == open && s.raise(mode) {
 		defer s.mu.Unlock()
 		return s.err
 	}
@@ -45,18 +44,20 @@ func (m *Manager) open(ctx context.Context, s *request) error {
 	s.mu.Unlock()
 
 	start := time.Now()
-	found, err := m.find(ctx, s)
+	found, err := m.find(ctx, s.token, mode)
 	if f := m.cfg.Hooks.Opened; f != nil {
-		f(ctx, found.event(s.mode, time.Since(start), err))
+		f(ctx, found.event(mode, time.Since(start), err))
 	}
-	s.heed(found.lease)
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err == nil {
+		err = s.outdated(found)
+	}
 	s.take(found)
-	s.state = open
+	s.state, s.mode, s.away = open, mode, nil
 	switch {
-	case err != nil && s.mode == ReadOnly && m.cfg.OnUnavailable == Anonymous && errors.Is(err, ErrUnavailable):
+	case err != nil && mode == ReadOnly && m.cfg.OnUnavailable == Anonymous && errors.Is(err, ErrUnavailable):
 		s.away = err
 	case err != nil:
 		s.state, s.err = broken, fmt.Errorf("open session: %w", err)
@@ -109,32 +110,40 @@ func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
 }
 
 func (s *request) take(f found) {
+	if s.base != nil {
+		s.id = "" // it may be gone by now, and its ID with it
+	}
 	s.lease, s.base, s.clock = f.lease, f.rec, f.clock
 	s.superseded, s.confirmed, s.alone, s.unheard = f.superseded, f.confirmed, f.alone, f.unheard
 	if f.rec != nil {
 		s.id = f.rec.ID
 	}
+	if f.lease != nil {
+		for _, cancel := range s.watchers {
+			heed(f.lease, cancel)
+		}
+	}
 }
 
 // find looks for the session of the token.
-func (m *Manager) find(ctx context.Context, s *request) (found, error) {
+func (m *Manager) find(ctx context.Context, t token, mode Mode) (found, error) {
 	if m.closed.Load() {
 		return found{}, ErrClosed
 	}
 	m.counts.opens.Add(1)
-	if s.token.id == "" {
+	if t.id == "" {
 		return found{}, nil
 	}
 	start := time.Now()
 	var f found
 	var err error
-	switch s.mode {
+	switch mode {
 	case ReadOnly:
-		f, err = m.findCopy(ctx, s.token, start)
+		f, err = m.findCopy(ctx, t, start)
 	case Optimistic:
-		f, err = m.ask(ctx, s.token)
+		f, err = m.ask(ctx, t)
 	default:
-		f, err = m.findLocked(ctx, s.token)
+		f, err = m.findLocked(ctx, t)
 		m.counts.waited(time.Since(start))
 	}
 	switch {
@@ -143,11 +152,11 @@ func (m *Manager) find(ctx context.Context, s *request) (found, error) {
 		return found{}, nil
 	case errors.Is(err, store.ErrSuperseded):
 		m.counts.superseded.Add(1)
-		m.cfg.Logger.Debug("holdfast: a token that was replaced by Rotate was shown", "id", s.token.id)
+		m.cfg.Logger.Debug("holdfast: a token that was replaced by Rotate was shown", "id", t.id)
 		return found{superseded: true}, nil
 	case errors.Is(err, store.ErrCorrupt):
 		m.counts.corrupt.Add(1)
-		m.cfg.Logger.Error("holdfast: a session record cannot be read; the client gets a new session", "id", s.token.id, "error", err)
+		m.cfg.Logger.Error("holdfast: a session record cannot be read; the client gets a new session", "id", t.id, "error", err)
 		return found{}, nil
 	case errors.Is(err, ErrOutcomeUnknown):
 		return found{}, &unanswered{err}

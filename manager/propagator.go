@@ -2,11 +2,21 @@ package manager
 
 import (
 	"net/http"
+	"net/textproto"
+	"strings"
 	"time"
 )
 
 // Propagator carries the token between client and server. It is used by many goroutines at once. [Cookie] is the
 // default. A transport that is not HTTP does without one and uses Manager.Load and Manager.Commit.
+//
+// A Propagator may also have the method
+//
+//	Vary() []string
+//
+// It names the request headers in which Extract looks. Responses of handlers that use the session get them in Vary, so
+// that a shared cache does not send one user's page to another. Without the method such responses get "Vary: *", which
+// keeps them out of shared caches.
 type Propagator interface {
 	// Extract returns the token that the request carries. It need not check it.
 	Extract(r *http.Request) (token string, ok bool)
@@ -18,6 +28,43 @@ type Propagator interface {
 
 	// Remove tells the client to forget its token.
 	Remove(w http.ResponseWriter)
+}
+
+// varier is a propagator that names the request headers in which it looks for a token.
+type varier interface{ Vary() []string }
+
+var (
+	_ varier = Cookie{}
+	_ varier = Header{}
+	_ varier = Chain{}
+)
+
+// varyOf returns the headers on which a response with a session depends. With a propagator that does not name them that
+// may be anything.
+func varyOf(p Propagator) []string {
+	if v, ok := p.(varier); ok {
+		return v.Vary()
+	}
+	return []string{"*"}
+}
+
+// vary tells caches that a response depends on the client's session.
+func (m *Manager) vary(h http.Header) {
+	for _, name := range m.varies {
+		addVary(h, name)
+	}
+}
+
+// addVary adds the name of a header to Vary unless it is there.
+func addVary(h http.Header, name string) {
+	for _, line := range h["Vary"] {
+		for known := range strings.SplitSeq(line, ",") {
+			if known = textproto.TrimString(known); known == "*" || strings.EqualFold(known, name) {
+				return
+			}
+		}
+	}
+	h.Add("Vary", name)
 }
 
 // checker is a propagator that can be set up wrongly. New asks it.

@@ -43,7 +43,7 @@ func (s *Session) loginAge() (time.Duration, bool) {
 }
 
 // insist fails a session that is empty only because Redis could not be asked.
-func (s *request) insist() {
+func (s *Session) insist() {
 	s.enter()
 	defer s.mu.Unlock()
 	if s.away != nil {

@@ -20,24 +20,31 @@ import (
 // Values are read and written through a [Key].
 type Session struct {
 	*request
+	as     Mode   // of the wrap that it was made for: what the handler may do, and how the session is opened for it
 	branch string // what the keys of a child session begin with
 }
 
-// request is the state of one request's session, which a session and its children share.
+// request is the state of one request's session, which nested wraps, a session and its children share.
 type request struct {
 	m    *Manager
-	mode Mode
-	ctx  context.Context //nolint:containedctx // of the request; a lazy session opens with it
+	wrap Mode            // of the wrap that began it and will commit it
+	ctx  context.Context //nolint:containedctx // of the request; the session opens with it
 
-	cancel context.CancelCauseFunc // of ctx, if the session is lazy or came from Load
+	cancel context.CancelCauseFunc // of ctx, if the session came from Load
 
 	shown string // what the client sent as its token, whatever it is
 	token token  // the same, if it has the form of a token
 
 	mu    sync.Mutex // guards all below; not held over calls to Redis
 	state state
+	mode  Mode          // in which it was opened
 	ready chan struct{} // while opening: closed when that is over
 	lease *lock.Lease
+	used  bool // a handler has read or changed it
+
+	watchers []context.CancelCauseFunc // to be called when the lease is lost
+	inner    *request                  // read-only: the last one that a wrap inside has begun
+	sent     bool                      // such a one: the response had begun before, so a token cannot reach the client
 
 	base       *store.Record // as opened; nil if there is none (yet)
 	id         string
@@ -112,23 +119,25 @@ func (c clock) now() time.Time {
 	return c.server.Add(time.Since(c.local))
 }
 
-// enter makes the session ready for use, opening a lazy one, and locks mu, which the caller unlocks.
-func (s *request) enter() {
+// enter makes the session ready for use in the mode of its wrap, opening it if need be, and locks mu, which the caller
+// unlocks.
+func (s *Session) enter() {
 	s.mu.Lock()
-	if s.state == unopened || s.state == opening {
+	if s.needs(s.as) {
 		s.mu.Unlock()
-		_ = s.m.open(s.ctx, s) // a failure sticks, and fails the commit
+		_ = s.m.open(s.ctx, s.request, s.as) // a failure sticks, and fails the commit
 		s.mu.Lock()
 	}
+	s.used = true
 }
 
 // change is enter for those who want to change the session. It reports false if that is refused.
-func (s *request) change() (ok bool) {
+func (s *Session) change() (ok bool) {
 	s.enter()
 	switch {
 	case s.state == done:
 		s.late = ErrCommitted
-	case s.mode == ReadOnly:
+	case s.as == ReadOnly:
 		s.fail(ErrReadOnly)
 	default:
 		return true

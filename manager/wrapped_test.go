@@ -119,42 +119,6 @@ func TestCompressionAround(t *testing.T) {
 	})
 }
 
-// Wraps of one Manager may nest, in any order; one cookie comes of it, and no request waits for itself.
-func TestNestedWraps(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		t.Parallel()
-		m := on(t, b, func(c *manager.Config) { c.LockWait = 500 * time.Millisecond })
-		wraps := map[string]func(http.Handler) http.Handler{
-			"exclusive": m.Handler, "lazy": m.Lazy, "optimistic": m.Optimistic, "read-only": m.ReadOnly,
-		}
-		for outer, wrapOuter := range wraps {
-			for inner, wrapInner := range wraps {
-				if outer == "read-only" && inner == "read-only" {
-					continue
-				}
-				h := wrapInner(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					s := m.Session(r.Context())
-					count.Set(s, count.Get(s)+1)
-					fmt.Fprint(w, count.Get(s))
-				}))
-				n := &node{Manager: m, Server: httptest.NewServer(wrapOuter(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					count.Get(m.Session(r.Context())) // the outer one is in use
-					h.ServeHTTP(w, r)
-				})))}
-				tab := newBrowser(t)
-				for i := 1; i <= 2; i++ {
-					r := tab.get(n, "/")
-					if r.body != fmt.Sprint(i) || len(r.Header["Set-Cookie"]) != 2-i {
-						t.Errorf("%s in %s, request %d: %d %q, Set-Cookie %q", inner, outer, i, r.StatusCode, r.body, r.Header["Set-Cookie"])
-					}
-				}
-				n.Server.Close()
-			}
-		}
-	})
-}
-
 func TestRequestBodyTooLarge(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

@@ -13,10 +13,11 @@ import (
 // It offers Flush, Hijack and ReadFrom whether the writer below has them or not, as http.ResponseController does: an
 // attempt to use what is missing returns or does nothing. Everything else is reached through Unwrap.
 type writer struct {
-	below  http.ResponseWriter
-	commit func() error // before the first byte; answers the request itself when it returns an error
-	began  bool         // commit was called
-	failed error        // what it returned
+	below   http.ResponseWriter
+	commit  func() error // before the first byte; answers the request itself when it returns an error
+	began   bool         // commit was called
+	failed  error        // what it returned
+	streams bool         // the handler sends before it is done, and may still use the session
 }
 
 var (
@@ -77,6 +78,7 @@ func (w *writer) Flush() { _ = w.FlushError() }
 
 // FlushError is what http.ResponseController calls.
 func (w *writer) FlushError() error {
+	w.streams = true
 	if err := w.begin(); err != nil {
 		return err
 	}

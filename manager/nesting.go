@@ -1,0 +1,126 @@
+package manager
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/holdfast-go/holdfast/lock"
+)
+
+// A request has one session of a Manager, however many wraps of that Manager it passes. All of them share the state in
+// request; each handler gets a Session that says what its own wrap allows. The outermost wrap commits. Only a wrap that
+// may write inside one that is ReadOnly begins and commits a state of its own: there is nothing else to share.
+
+// rank orders the modes by what they need of Redis. Lazy differs from Exclusive only in when it opens.
+func (m Mode) rank() int {
+	switch m {
+	case ReadOnly:
+		return 1
+	case Optimistic:
+		return 2
+	}
+	return 3
+}
+
+// shares reports whether a wrap inside the one of s shares its session.
+func (s *request) shares(inner Mode) bool { return s.wrap != ReadOnly || inner == ReadOnly }
+
+// join serves next with the session of an outer wrap.
+func (m *Manager) join(w http.ResponseWriter, r *http.Request, outer *Session, mode Mode, next http.Handler) {
+	s := &Session{request: outer.request, as: mode}
+	ctx := r.Context()
+	if mode.rank() > s.wrap.rank() { // the lock comes with it, and its loss ends this handler, not the outer one
+		locked, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		s.watch(cancel)
+		ctx = locked
+	}
+	if mode != Lazy && m.open(s.ctx, s.request, mode) != nil {
+		return // the commit of the outer wrap answers
+	}
+	if mode != outer.as {
+		ctx = context.WithValue(ctx, contextKey{m}, s)
+	}
+	m.call(w, r, ctx, s, next)
+}
+
+// needs reports whether the session has to be opened, or opened again, for use in a mode. It is called with mu held.
+func (s *request) needs(mode Mode) bool {
+	switch s.state {
+	case unopened, opening:
+		return true
+	case open:
+		return mode.rank() > s.mode.rank()
+	case broken, done:
+	}
+	return false
+}
+
+// raise opens a session that is open already for a stronger mode. It reports false if Redis has to be asked for that.
+// It is called with mu held.
+func (s *request) raise(mode Mode) bool {
+	if s.base != nil || s.away != nil {
+		return false
+	}
+	s.mode = mode // there is nothing to lock
+	return true
+}
+
+// outdated compares what a request has used without the lock with what it has under the lock, as the commit would have
+// done. It is called with mu held, before the new state is taken over.
+func (s *request) outdated(f found) error {
+	was, now := s.base, f.rec
+	switch {
+	case was == nil, s.mode != Optimistic, !s.used:
+		return nil
+	case f.superseded:
+		return ErrConflict
+	case now == nil:
+		return ErrRemoved
+	case now.Epoch != was.Epoch, s.readKeys && now.KeySet != was.KeySet:
+		return ErrConflict
+	}
+	for key, stamp := range s.reads {
+		if now.Values.At(key).Stamp != stamp {
+			return ErrConflict
+		}
+	}
+	return nil
+}
+
+// watch calls cancel when the session's lease is lost, also if it comes later.
+func (s *request) watch(cancel context.CancelCauseFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watchers = append(s.watchers, cancel)
+	if s.lease != nil {
+		heed(s.lease, cancel)
+	}
+}
+
+// heed calls cancel when a lease is lost.
+func heed(lease *lock.Lease, cancel context.CancelCauseFunc) {
+	context.AfterFunc(lease.Context(), func() { cancel(context.Cause(lease.Context())) })
+}
+
+// begun notes a state that a wrap inside has begun.
+func (s *request) begun(inner *request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inner, inner.sent = inner, s.state == done
+}
+
+// lastToken is what the client would show after the response.
+func (s *request) lastToken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.inner != nil:
+		return s.inner.lastToken()
+	case s.result.inject:
+		return s.result.token
+	case s.result.remove:
+		return ""
+	}
+	return s.shown
+}
