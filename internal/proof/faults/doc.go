@@ -2,8 +2,8 @@
 // their own, are killed, stopped, cut off, flushed and failed over while a crowd uses sessions. What the crowd was told
 // is recorded in a history and checked: see package history for what counts as a violation.
 //
-//	go test ./internal/proof/faults                      every fault, for a short while
-//	go test ./internal/proof/faults -faults.ops 20000    with so many operations under each
+//	go test ./internal/proof/faults                      no fault, and replicas that are killed
+//	go test ./internal/proof/faults -faults.ops 1000     every fault, with so many operations under each
 //
 // A run ends with a table of what was found. docs/failures.md says what it means for an application.
 package faults

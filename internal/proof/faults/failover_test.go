@@ -15,6 +15,7 @@ import (
 // acknowledged writes are lost, and counted; but no two of them that exclude each other are kept.
 func TestFailover(t *testing.T) {
 	t.Parallel()
+	long(t)
 	s, r := failover(t, "failover (Sentinel)", 0)
 	t.Logf("acknowledged writes and removals that the promoted replicas did not have: %d of %d operations",
 		r.Undone, s.history.Len())
@@ -24,6 +25,7 @@ func TestFailover(t *testing.T) {
 // what they know of how far each has come may be seconds old.
 func TestFailoverWithWaitReplicas(t *testing.T) {
 	t.Parallel()
+	long(t)
 	_, r := failover(t, "failover (Sentinel), WaitReplicas 2", 2)
 	if r.Undone > 0 {
 		t.Errorf("%d acknowledged writes are gone", r.Undone)
@@ -87,6 +89,7 @@ func openCluster(t *testing.T, fault string) (*site, *redistest.Cluster) {
 // A master of the cluster dies and its replica takes over.
 func TestClusterMasterKilled(t *testing.T) {
 	t.Parallel()
+	long(t)
 	s, c := openCluster(t, "cluster: master killed")
 	var worst time.Duration
 	s.during(2, func(round int) {
@@ -116,6 +119,7 @@ func TestClusterMasterKilled(t *testing.T) {
 // Slots move between masters while their sessions are in use.
 func TestClusterSlotMigration(t *testing.T) {
 	t.Parallel()
+	long(t)
 	s, c := openCluster(t, "cluster: slot migration")
 	s.during(2, func(round int) {
 		u := s.newUser(s.replicas[0], "moving")

@@ -48,6 +48,7 @@ func (s *site) proven() {
 // The connections that subscribe are killed.
 func TestSubscriptionKilled(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t)
 	s, rdb := open(t, "subscription killed (CLIENT KILL TYPE pubsub)", []string{srv.Addr()}), srv.Client(t)
 	s.during(3, func(round int) {
@@ -67,6 +68,7 @@ func TestSubscriptionKilled(t *testing.T) {
 // A link takes all bytes and delivers none, both ways.
 func TestHalfOpenLink(t *testing.T) {
 	t.Parallel()
+	long(t)
 	proxies, addrs := taps(t, redistest.Start(t))
 	s := open(t, "half-open link", addrs)
 	s.during(2, func(round int) {
@@ -88,6 +90,7 @@ var burst = redis.NewScript(`for i = 1, ARGV[2] do redis.call('PUBLISH', ARGV[1]
 // A subscriber is too slow for what is published.
 func TestSubscriberTooSlow(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t, "--client-output-buffer-limit", "pubsub 32kb 16kb 1")
 	s, rdb := open(t, "subscriber too slow (output buffer limit)", []string{srv.Addr()}), srv.Client(t)
 	s.during(3, func(round int) {
@@ -107,6 +110,7 @@ func TestSubscriberTooSlow(t *testing.T) {
 // For a while nothing that is published arrives at one replica.
 func TestMessagesLost(t *testing.T) {
 	t.Parallel()
+	long(t)
 	proxies, addrs := taps(t, redistest.Start(t))
 	s := open(t, "all messages lost for a while", addrs)
 	s.during(2, func(round int) {
@@ -127,6 +131,7 @@ func TestMessagesLost(t *testing.T) {
 // Config.MaxCopyAge at most, and whoever has the lock sees what is current nevertheless.
 func TestSingleMessagesLost(t *testing.T) {
 	t.Parallel()
+	long(t)
 	proxies, addrs := taps(t, redistest.Start(t))
 	s := openFor(t, "single messages lost", history.Config{MaxStaleness: maxCopyAge}, addrs)
 	for _, p := range proxies {
@@ -147,6 +152,7 @@ func TestSingleMessagesLost(t *testing.T) {
 // Every message arrives three times.
 func TestMessagesRepeated(t *testing.T) {
 	t.Parallel()
+	long(t)
 	proxies, addrs := taps(t, redistest.Start(t))
 	s := open(t, "messages repeated", addrs)
 	for _, p := range proxies {

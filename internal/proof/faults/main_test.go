@@ -15,7 +15,15 @@ import (
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 )
 
-var ops = flag.Int("faults.ops", 1000, "how many operations to check under each fault, at least")
+var ops = flag.Int("faults.ops", 0, "inject every fault, and check so many operations under each, at least")
+
+// long skips a fault that takes seconds to inject, unless all are wanted.
+func long(t *testing.T) {
+	t.Helper()
+	if *ops == 0 {
+		t.Skip("takes seconds; -faults.ops 1000 includes it, and so does make proof")
+	}
+}
 
 // table is what this run has found. It is printed at the end.
 var table struct {

@@ -52,6 +52,7 @@ func dropped(all []*wiretap.Proxy) (n int) {
 // stays behind.
 func TestReplyLost(t *testing.T) {
 	t.Parallel()
+	long(t)
 	for _, kind := range []string{"open or commit", "release"} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -84,6 +85,7 @@ func TestReplyLost(t *testing.T) {
 // The reply to a renewal is lost: the lease goes on.
 func TestReplyOfRenewalLost(t *testing.T) {
 	t.Parallel()
+	long(t)
 	proxies, addrs := taps(t, redistest.Start(t))
 	s := open(t, "reply of renewal lost", addrs)
 	s.during(2, func(round int) {
@@ -110,6 +112,7 @@ func TestReplyOfRenewalLost(t *testing.T) {
 // No answer to a commit comes until its deadline: it was written or not, and the client is told just that.
 func TestOutcomeUnknown(t *testing.T) {
 	t.Parallel()
+	long(t)
 	proxies, addrs := taps(t, redistest.Start(t))
 	s := open(t, "outcome unknown until the deadline", addrs)
 	faults := []func(*wiretap.Proxy){
@@ -152,6 +155,7 @@ func TestOutcomeUnknown(t *testing.T) {
 // A replica that is cut off from Redis fails fast, shows copies only while they are proven fresh, and the others go on.
 func TestPartition(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t)
 	rdb := srv.Client(t)
 	proxies, addrs := taps(t, srv)

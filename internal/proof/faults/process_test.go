@@ -36,6 +36,7 @@ func (s *site) queued(rdb redis.UniversalClient, u *user, n int64) {
 // served by then.
 func TestReplicaPausedBeyondItsLease(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t)
 	s, rdb := open(t, "replica paused beyond its lease (SIGSTOP)", []string{srv.Addr()}), srv.Client(t)
 	ctx := t.Context()
@@ -101,6 +102,7 @@ func TestReplicaKilledHoldingLocks(t *testing.T) {
 // A replica dies that is first in the queue: it is granted the lock and does not answer.
 func TestReplicaKilledFirstInQueue(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t)
 	s, rdb := open(t, "replica killed first in the queue (SIGKILL)", []string{srv.Addr()}), srv.Client(t)
 	ctx := t.Context()
@@ -139,6 +141,7 @@ func TestReplicaKilledFirstInQueue(t *testing.T) {
 // A client leaves while it waits for the lock: its place in the queue goes with it.
 func TestClientGoneWhileWaiting(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t)
 	s, rdb := open(t, "client gone while waiting", []string{srv.Addr()}), srv.Client(t)
 	s.during(5, func(round int) {
@@ -169,6 +172,7 @@ func TestClientGoneWhileWaiting(t *testing.T) {
 // A client leaves while its handler runs: the handler's commit is made all the same, and the lock released.
 func TestClientGoneDuringTheHandler(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t)
 	s, rdb := open(t, "client gone during the handler", []string{srv.Addr()}), srv.Client(t)
 	s.during(5, func(round int) {

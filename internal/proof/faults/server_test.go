@@ -19,6 +19,7 @@ const recovery = 2 * time.Second
 // Redis dies and comes back with all that it has acknowledged.
 func TestRestartWithAOF(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
 	s := open(t, "Redis killed and restarted, AOF on", []string{srv.Addr()})
 	var worst time.Duration
@@ -39,6 +40,7 @@ func TestRestartWithAOF(t *testing.T) {
 // themselves.
 func TestRestartWithoutAOF(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t)
 	s := open(t, "Redis killed and restarted, AOF off", []string{srv.Addr()})
 	var worst time.Duration
@@ -57,6 +59,7 @@ func TestRestartWithoutAOF(t *testing.T) {
 
 func TestFlushAll(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t)
 	s, rdb := open(t, "FLUSHALL", []string{srv.Addr()}), srv.Client(t)
 	s.during(5, func(int) {
@@ -73,6 +76,7 @@ func TestFlushAll(t *testing.T) {
 // The scripts are loaded again without anybody noticing.
 func TestScriptFlush(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t)
 	s, rdb := open(t, "SCRIPT FLUSH", []string{srv.Addr()}), srv.Client(t)
 	s.during(10, func(int) {
@@ -92,6 +96,7 @@ func TestScriptFlush(t *testing.T) {
 // Redis has no memory left and refuses to write.
 func TestMaxmemoryNoEviction(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t, "--maxmemory-policy", "noeviction")
 	s, rdb := open(t, "maxmemory, noeviction", []string{srv.Addr()}), srv.Client(t)
 	var worst time.Duration
@@ -113,6 +118,7 @@ func TestMaxmemoryNoEviction(t *testing.T) {
 // still finds out whether it may be made.
 func TestMaxmemoryEviction(t *testing.T) {
 	t.Parallel()
+	long(t)
 	srv := redistest.Start(t)
 	s, rdb := open(t, "maxmemory, allkeys-lru", []string{srv.Addr()}), srv.Client(t)
 	configure(t, rdb, "maxmemory-policy", "allkeys-lru")

@@ -52,9 +52,6 @@ func open(t *testing.T, fault string, addrs []string, tune ...func(*replica.Conf
 // openFor is open with other bounds on what is to be checked.
 func openFor(t *testing.T, fault string, check history.Config, addrs []string, tune ...func(*replica.Config)) *site {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("takes seconds")
-	}
 	s := &site{
 		t: t, fault: fault, prefix: redistest.Prefix(t), client: &http.Client{Transport: &http.Transport{}, Timeout: patience},
 		history: history.New(check),

@@ -14,7 +14,7 @@ import (
 
 var (
 	seed  = flag.Uint64("sim.seed", 0, "simulate this seed alone, and tell what happened; choose the fault with -run")
-	seeds = flag.Uint64("sim.seeds", defaultSeeds, "how many seeds to simulate of each fault")
+	seeds = flag.Uint64("sim.seeds", 1, "how many seeds to simulate of each fault")
 	from  = flag.Uint64("sim.from", 1, "the first of them")
 	ops   = flag.Int("sim.ops", 0, "go on with further seeds until so many operations were checked under each fault")
 )

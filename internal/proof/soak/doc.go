@@ -2,6 +2,6 @@
 // its end nothing that was promised may have been broken, and memory, goroutines, connections and keys must be where
 // they were before.
 //
-//	go test ./internal/proof/soak                                        a short one
+//	go test ./internal/proof/soak -soak.for 15s                          a short one
 //	go test ./internal/proof/soak -v -timeout 0 -soak.for 10m -soak.sessions 20000
 package soak
