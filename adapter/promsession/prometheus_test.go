@@ -21,29 +21,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"gopkg.in/yaml.v3"
 
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 )
-
-// tool returns the path of a program of Prometheus. Without it the test is skipped, or fails where it is required.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	switch {
-	case err == nil:
-		return path
-	case os.Getenv("HOLDFAST_REQUIRE_PROMETHEUS") == "1":
-		t.Fatalf("%s is required and not installed: apt-get install prometheus", name)
-	default:
-		fmt.Fprintf(os.Stderr, "NOT TESTED: %s: %s is not installed: apt-get install prometheus\n", t.Name(), name)
-		t.SkipNow()
-	}
-	return ""
-}
 
 // The alert rules are well-formed, fire when they should, and keep quiet when they should.
 func TestAlertRules(t *testing.T) {
 	t.Parallel()
-	promtool := tool(t, "promtool")
+	promtool := need.Program(t, "promtool")
 	for _, args := range [][]string{{"check", "rules", "alerts.yml"}, {"test", "rules", "testdata/alerts_test.yml"}} {
 		if out, err := exec.CommandContext(t.Context(), promtool, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
@@ -63,7 +48,7 @@ func TestAlertRules(t *testing.T) {
 // Every query of the dashboard and of the alerts is answered by a Prometheus that scrapes a manager under load.
 func TestDashboardAndAlertsOnPrometheus(t *testing.T) {
 	t.Parallel()
-	binary := tool(t, "prometheus")
+	binary := need.Program(t, "prometheus")
 	m, metrics := observed(t, redistest.Shared(t).Client(t), redistest.Prefix(t))
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(metrics)

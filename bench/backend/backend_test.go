@@ -2,8 +2,6 @@ package backend_test
 
 import (
 	"errors"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -11,18 +9,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/holdfast-go/holdfast/bench/backend"
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestPrivateServer(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("HOLDFAST_REQUIRE_REDIS") != "" {
-			t.Fatal("no redis-server on PATH")
-		}
-		t.Skip("NOT TESTED: no redis-server on PATH")
-	}
+	need.Program(t, "redis-server")
 	b, err := backend.Start(t.Context(), backend.Config{AOF: true})
 	if err != nil {
 		t.Fatal(err)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,22 +15,17 @@ import (
 
 	"github.com/holdfast-go/holdfast/bench/backend"
 	"github.com/holdfast-go/holdfast/bench/subject"
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 )
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreTopFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"))
 }
 
-// server starts a private redis-server. Without one the test is skipped, but
-// not in CI, which sets the variable because nobody would notice there.
+// server starts a private redis-server.
 func server(t *testing.T) *backend.Backend {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("HOLDFAST_REQUIRE_REDIS") != "" {
-			t.Fatal("no redis-server on PATH")
-		}
-		t.Skip("NOT TESTED: no redis-server on PATH")
-	}
+	need.Program(t, "redis-server")
 	b, err := backend.Start(t.Context(), backend.Config{})
 	if err != nil {
 		t.Fatal(err)

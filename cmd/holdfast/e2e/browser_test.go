@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,27 +20,9 @@ import (
 	cdpruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/security"
 	"github.com/chromedp/chromedp"
+
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 )
-
-// requireEnv is the variable that makes a missing browser a failure.
-const requireEnv = "HOLDFAST_REQUIRE_CHROMIUM"
-
-// chromium returns the browser's path, or ends the test.
-func chromium(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	const how = "Chromium is not on PATH. Install it with: apt-get install chromium"
-	if os.Getenv(requireEnv) == "1" {
-		t.Fatalf("%s (%s=1)", how, requireEnv)
-	}
-	fmt.Fprintf(os.Stderr, "\n*** %s: %s\n\n", t.Name(), how)
-	t.Skip(how)
-	return ""
-}
 
 // window is how large a browser's tabs are, and what its user prefers.
 type window struct {
@@ -56,7 +37,7 @@ var desktop = window{width: 1280, height: 900}
 func browserOf(t *testing.T, site string, w window) *tab {
 	t.Helper()
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(chromium(t)),
+		chromedp.ExecPath(need.Program(t, "chromium")),
 		chromedp.UserDataDir(t.TempDir()),
 		chromedp.WindowSize(int(w.width), int(w.height)),
 		chromedp.NoSandbox, // the tests may run as root, in a container

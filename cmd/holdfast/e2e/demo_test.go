@@ -16,6 +16,7 @@ import (
 
 	_ "github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/live" // what the program shows: if it changes, so do the tests
 	_ "github.com/holdfast-go/holdfast/console"                         // likewise
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 )
 
@@ -58,7 +59,7 @@ var address = regexp.MustCompile(`https?://\S+`)
 // must survive with status 0.
 func start(t *testing.T, args ...string) string {
 	t.Helper()
-	chromium(t) // without it there is nothing to start the program for
+	need.Program(t, "chromium") // without it there is nothing to start the program for
 	path, err := program()
 	if err != nil {
 		t.Fatal(err)

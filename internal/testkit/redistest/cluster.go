@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 )
 
 // Cluster is a Redis Cluster of three masters with a replica each. A replica takes over when its master is gone for a
@@ -28,7 +30,7 @@ func StartCluster(tb testing.TB) *Cluster {
 // startCluster takes the milliseconds after which a node that does not answer is taken for dead.
 func startCluster(tb testing.TB, nodeTimeout string) *Cluster {
 	tb.Helper()
-	require(tb, binary)
+	need.Program(tb, binary)
 	c := &Cluster{}
 	for range 2 * masters {
 		c.Nodes = append(c.Nodes, Start(tb,

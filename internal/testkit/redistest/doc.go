@@ -18,7 +18,7 @@
 // miniredis, and tests that make no use of the topology skip with [Only]. The clients of a [Backend] are of its kind.
 //
 // Where redis-server is not installed, such tests skip and [Main] says so at the end. With HOLDFAST_REQUIRE_REDIS=1, as
-// in CI, they fail instead: a green run must not mean that nothing was run.
+// in CI, they fail instead. See package need.
 //
 // Servers must not be started inside a testing/synctest bubble: they are processes, and live on real time.
 package redistest

@@ -5,9 +5,11 @@ import (
 	"os"
 
 	"go.uber.org/goleak"
+
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 )
 
-// Main runs the tests of a package, ends the shared server, tells how many tests were skipped for lack of a server,
+// Main runs the tests of a package, ends the shared server, tells how many tests were skipped for lack of a program,
 // checks that no goroutine was left behind, and exits. ignore names goroutines that are allowed to stay. A TestMain
 // consists of a call to it; m is its *testing.M.
 func Main(m interface{ Run() int }, ignore ...goleak.Option) {
@@ -17,9 +19,7 @@ func Main(m interface{ Run() int }, ignore ...goleak.Option) {
 func run(m interface{ Run() int }, ignore ...goleak.Option) int {
 	code := m.Run()
 	stopShared()
-	out, done := loud()
-	notice(out, skipped.Load())
-	done()
+	need.Tell()
 	for _, line := range tally.lines(current()) {
 		fmt.Fprintln(os.Stdout, line) // shown with -v
 	}

@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
+
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 )
 
 const cli = "redis-cli"
@@ -12,7 +14,7 @@ const cli = "redis-cli"
 // Reshard moves slots with their keys from one master to another, as an operator does, while the cluster is in use.
 func (c *Cluster) Reshard(tb testing.TB, from, to *Server, slots int) {
 	tb.Helper()
-	require(tb, cli)
+	need.Program(tb, cli)
 	ctx, cancel := context.WithTimeout(context.Background(), healthyTimeout)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, cli, "--cluster", "reshard", from.Addr(),

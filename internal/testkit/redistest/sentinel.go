@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 )
 
 // masterName is what the sentinels call the set that they watch.
@@ -34,7 +36,7 @@ func StartSentinel(tb testing.TB) *Sentinel {
 // startSentinel takes the milliseconds after which a server that does not answer is taken for dead.
 func startSentinel(tb testing.TB, downAfter string) *Sentinel {
 	tb.Helper()
-	require(tb, binary)
+	need.Program(tb, binary)
 	s := &Sentinel{Servers: []*Server{Start(tb)}}
 	primary := s.Servers[0]
 	for range 2 {

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 )
 
 // Server is a redis-server process. It is safe for concurrent use.
@@ -18,7 +20,7 @@ type Server struct {
 // such as "--appendonly", "yes"; without them nothing is written to disk. The server ends with tb.
 func Start(tb testing.TB, opts ...string) *Server {
 	tb.Helper()
-	require(tb, binary)
+	need.Program(tb, binary)
 	s, err := start(tb.TempDir(), opts)
 	if err != nil {
 		tb.Fatal(err)

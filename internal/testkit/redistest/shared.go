@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 )
 
 // shared are the servers of all tests of this process that do not ask for their own.
@@ -24,7 +26,7 @@ var shared struct {
 // flush, configure, pause or kill the servers.
 func Shared(tb testing.TB) Backend {
 	tb.Helper()
-	require(tb, binary)
+	need.Program(tb, binary)
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	if !shared.begun {
