@@ -142,6 +142,7 @@ func part(code string) string {
 var known = []string{
 	"context", "crypto/tls", "errors", "fmt", "log", "log/slog", "net/http", "net/http/httptest", "os", "testing", "time",
 	"github.com/redis/go-redis/v9",
+	"github.com/holdfast-go/holdfast/console",
 	"github.com/holdfast-go/holdfast/embedded",
 	"github.com/holdfast-go/holdfast/lock",
 	"github.com/holdfast-go/holdfast/manager",
