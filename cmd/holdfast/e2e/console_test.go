@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/holdfast-go/holdfast/internal/testkit/need"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/manager"
 )
@@ -32,7 +33,7 @@ const agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/
 
 func newOffice(t *testing.T, w window) *office {
 	t.Helper()
-	chromium(t)
+	need.Program(t, "chromium")
 	srv := redistest.Shared(t)
 	m, err := manager.New(srv.Client(t), &manager.Config{
 		Prefix: srv.Prefix, IdleTimeout: time.Hour, Insecure: true, Logger: slog.New(slog.DiscardHandler),
