@@ -25,8 +25,7 @@ type Server struct {
 	mini   *miniredis.Miniredis
 	addr   string // empty without a listener
 	client *redis.Client
-	relays sync.WaitGroup // the goroutines of the connections in memory
-	done   chan struct{}  // closed when Close has finished
+	done   chan struct{} // closed when Close has finished
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
@@ -35,24 +34,26 @@ type Server struct {
 
 // Start starts a server on a free port of 127.0.0.1. It fails if there is none.
 func Start() (*Server, error) {
-	mini := newMini()
+	mini := miniredis.NewMiniRedis()
 	if err := mini.Start(); err != nil {
 		return nil, fmt.Errorf("start embedded redis: %w", err)
 	}
+	standard.fit(mini)
 	return newServer(mini, mini.Addr()), nil
 }
 
 // InMemory makes a server that has no socket: only the clients of [Server.Client] and [Server.NewClient] reach it, and
 // [Server.Addr] is empty. Called inside a testing/synctest bubble, server and clients live on the bubble's clock; they
-// must then be closed inside the bubble. It does not fail today; the error is there for the day it can.
+// must then be closed inside the bubble.
 func InMemory() (*Server, error) {
-	return newServer(newMini(), ""), nil
-}
-
-func newMini() *miniredis.Miniredis {
 	mini := miniredis.NewMiniRedis()
-	mini.ClockTTL(true) // without it keys would expire only when told to
-	return mini
+	first, err := mini.Dial() // starts it without a listener
+	if err != nil {
+		return nil, fmt.Errorf("start embedded redis: %w", err)
+	}
+	_ = first.Close() // no use is made of it: it has no buffer
+	standard.fit(mini)
+	return newServer(mini, ""), nil
 }
 
 func newServer(mini *miniredis.Miniredis, addr string) *Server {
@@ -100,18 +101,17 @@ func (s *Server) options() *redis.Options {
 	return opt
 }
 
-// dial opens a connection in memory. The check comes first because dialling a closed miniredis revives it.
+// dial opens a connection in memory. It holds the mutex: a server that is closing waits for the connections it has, and
+// must get no more.
 func (s *Server) dial() (net.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, errClosed
 	}
-	conn, err := s.mini.Dial()
-	if err != nil {
-		return nil, fmt.Errorf("dial embedded redis: %w", err)
-	}
-	return buffered(conn, &s.relays), nil
+	near, far := pipe()
+	s.mini.Server().ServeConn(far)
+	return near, nil
 }
 
 // Close closes all clients, then the server, and waits until every goroutine of both has ended. Closing again waits
@@ -137,6 +137,5 @@ func (s *Server) Close() error {
 		}
 	}
 	s.mini.Close()
-	s.relays.Wait() // each ends with its connection, of which both ends are closed by now
 	return errors.Join(errs...)
 }
