@@ -74,6 +74,13 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 // anew by each New, may be logged and grants nothing.
 func (m *Manager) Node() string { return m.node }
 
+// Lifetime returns Config.Lifetime as it is in force: with its default, and negative if it is off.
+func (m *Manager) Lifetime() time.Duration { return m.cfg.Lifetime }
+
+// Propagator returns Config.Propagator as it is in force: with its default. An adapter to another library's interface
+// learns from it what the cookie will be.
+func (m *Manager) Propagator() Propagator { return m.cfg.Propagator }
+
 // keys derives what encrypts.
 func (m *Manager) keys() (err error) {
 	if m.vault, err = newVault(m.cfg.EncryptionKeys, "values"); err != nil {

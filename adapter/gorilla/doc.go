@@ -26,9 +26,14 @@
 //
 // # What differs from gorilla's stores
 //
-//   - The cookie is the manager's, one for all names: of the Options only MaxAge has a meaning. Negative, it deletes the
-//     values of the name, and the session with the last of them; positive, the values of the name end so long after
-//     their last Save; 0, they live for as long as the session does.
+//   - The cookie is the manager's, one for all names. Options.Path, Domain, Secure, HttpOnly, SameSite and Partitioned
+//     cannot change it: where they ask for what it does not give, Get and Save return an error that names the setting of
+//     the manager's Cookie. A zero value asks for nothing.
+//   - Options.MaxAge is kept. Positive: the values of the name end that many seconds after their last Save, and the
+//     session lives at least as long, also beyond the manager's Lifetime. Equal to that Lifetime, as NewStore sets it: the
+//     manager's times alone count. Zero: the cookie ends with the browser; it is one cookie, so the last Save of any name
+//     that has stored something decides. Negative: the name is deleted, and the login ends: with the last name the session is destroyed, with any
+//     other one its user is unbound and its token is replaced.
 //   - Save writes only if something has changed, and a new session without values is not stored.
 //   - The request that is passed to Save is the one that was passed to Get or New, or was made from it since. For any
 //     other Save does not know what was read, and returns an error.

@@ -91,6 +91,9 @@ func (o *opened) save(w http.ResponseWriter, s *sessions.Session) error {
 	if !known {
 		return errForeign
 	}
+	if err := refuse(o.m, s.Options); err != nil {
+		return err
+	}
 	hs, err := o.current()
 	if err != nil {
 		return err
@@ -98,7 +101,7 @@ func (o *opened) save(w http.ResponseWriter, s *sessions.Session) error {
 	if now, _ := find(hs, s.Name()); now != before {
 		return fmt.Errorf("%w: its values were changed since they were read", manager.ErrConflict)
 	}
-	after, err := change(hs, s, before)
+	after, err := o.change(hs, s, before)
 	if err != nil {
 		return err
 	}
@@ -119,18 +122,17 @@ func (o *opened) save(w http.ResponseWriter, s *sessions.Session) error {
 }
 
 // change puts the values of a session into the manager's, if there is anything to change.
-func change(hs *manager.Session, s *sessions.Session, before stored) (after stored, err error) {
+func (o *opened) change(hs *manager.Session, s *sessions.Session, before stored) (after stored, err error) {
 	k, age := key(s.Name()), s.Options.MaxAge
 	if age < 0 {
-		k.Delete(hs)
-		if len(hs.Keys()) == 0 {
-			hs.Destroy()
-		}
+		end(hs, k)
 		return stored{}, nil
 	}
+	own := age == ownAge(o.m)
+	ends := age > 0 && !own // by itself
 	// A gob of the same map may have other bytes, so the values are compared. With an age they begin it anew.
 	same, err := before.values()
-	if err == nil && (age == 0 || !before.present) && len(s.Values) == len(same) && reflect.DeepEqual(same, s.Values) {
+	if err == nil && (!ends || !before.present) && len(s.Values) == len(same) && reflect.DeepEqual(same, s.Values) {
 		return before, nil
 	}
 	if hs.Superseded() {
@@ -140,10 +142,28 @@ func change(hs *manager.Session, s *sessions.Session, before stored) (after stor
 	if err := gob.NewEncoder(&buf).Encode(s.Values); err != nil {
 		return before, fmt.Errorf("%w: %w", manager.ErrEncode, err)
 	}
-	if age > 0 {
-		k.SetFor(hs, buf.Bytes(), time.Duration(age)*time.Second)
+	hs.Remember(age > 0)
+	if ends {
+		life := time.Duration(age) * time.Second
+		k.SetFor(hs, buf.Bytes(), life)
+		if at := hs.Deadline(); !at.IsZero() && time.Until(at) < life {
+			hs.SetDeadline(time.Now().Add(life)) // the session must not cut the name's age short
+		}
 	} else {
 		k.Set(hs, buf.Bytes())
 	}
 	return stored{buf.String(), true}, nil
+}
+
+// end deletes a name, which is how applications of gorilla log users out: with the last name the session ends, and with
+// any other one at least the login does.
+func end(hs *manager.Session, k manager.Key[[]byte]) {
+	k.Delete(hs)
+	switch {
+	case len(hs.Keys()) == 0:
+		hs.Destroy()
+	case hs.User() != "":
+		hs.BindUser("")
+		hs.Rotate()
+	}
 }

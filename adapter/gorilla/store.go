@@ -14,9 +14,10 @@ import (
 // Store is a [sessions.Store] over a [manager.Manager]. It is safe for concurrent use by many requests, if Options is
 // not changed meanwhile.
 type Store struct {
-	// Options are copied into each session that is opened. Only MaxAge has a meaning, see the package.
+	// Options are copied into each session that is opened. MaxAge is kept; what the others ask for has to be what the
+	// manager's cookie is, or Get and Save return an error. See the package.
 	//
-	// NewStore sets Path to "/", and the rest to zero.
+	// NewStore sets them to what the manager's cookie is, and MaxAge to the manager's Lifetime.
 	Options *sessions.Options
 
 	m *manager.Manager
@@ -26,14 +27,15 @@ var _ sessions.Store = (*Store)(nil)
 
 // NewStore returns a Store whose sessions the manager keeps. It is not closed, and needs not be.
 func NewStore(m *manager.Manager) *Store {
-	return &Store{Options: &sessions.Options{Path: "/"}, m: m}
+	options := ownOptions(m)
+	return &Store{Options: &options, m: m}
 }
 
 // MaxAge sets Options.MaxAge, in seconds.
 func (st *Store) MaxAge(age int) { st.Options.MaxAge = age }
 
 // Get returns the session of that name, the same for all calls in one request. With an error, which is that of opening
-// it, the session is new and empty, and cannot be saved.
+// it or of the Store's Options, the session is new and empty, and cannot be saved.
 func (st *Store) Get(r *http.Request, name string) (*sessions.Session, error) {
 	return sessions.GetRegistry(r).Get(st, name)
 }
@@ -44,6 +46,9 @@ func (st *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 	s := sessions.NewSession(st, name)
 	options := *st.Options
 	s.Options, s.IsNew = &options, true
+	if err := refuse(st.m, s.Options); err != nil {
+		return s, fmt.Errorf("open session %q: %w", name, err)
+	}
 	o, err := st.open(r)
 	if err != nil {
 		return s, fmt.Errorf("open session %q: %w", name, err)

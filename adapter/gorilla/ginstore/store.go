@@ -36,7 +36,7 @@ func (st Store) Save(r *http.Request, w http.ResponseWriter, s *sessions.Session
 	return st.store.Save(r, w, s)
 }
 
-// Options sets what each session gets as its Options, of which only MaxAge has a meaning. Call it before serving.
+// Options sets what each session gets as its Options. What package gorilla says about them holds. Call it before serving.
 func (st Store) Options(o ginsessions.Options) { st.store.Options = o.ToGorillaOptions() }
 
 // Session returns the manager's session that holds the values, see [gorilla.Store.Session]. The request is that of the
