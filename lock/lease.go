@@ -59,6 +59,9 @@ func (l *Locker) lease(ctx context.Context, key, token string, trust leaseTrust,
 // caller's work may outlive the lease, and its own context must end some time.
 func (le *Lease) Context() context.Context { return le.ctx }
 
+// Key is what the lease locks.
+func (le *Lease) Key() string { return le.key }
+
 // Token is the lock token, for scripts that check it.
 func (le *Lease) Token() string { return le.token }
 

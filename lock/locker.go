@@ -140,10 +140,14 @@ func (l *Locker) AcquireWith(ctx context.Context, key string, rider Rider) (*Lea
 		l.left()
 		return nil, l.count(err)
 	}
-	lease, err := l.contend(ctx, key, t, rider, &patience)
-	if err != nil {
-		l.pass(key, turn{})
-		l.left()
+	var lease *Lease
+	defer func() {
+		if lease == nil { // also after a panic below the client, which goes on by itself
+			l.pass(key, turn{})
+			l.left()
+		}
+	}()
+	if lease, err = l.contend(ctx, key, t, rider, &patience); err != nil {
 		return nil, l.count(err)
 	}
 	lease.waited = patience.spent()
@@ -267,10 +271,17 @@ func (a *asker) ask(ctx context.Context, rider Rider) (at queue.Standing, sent t
 	l := a.locker
 	ctx, cancel := l.db.Bound(ctx) // redislock would make one of its own
 	defer cancel()
+	returned := false
+	defer func() {
+		if !returned { // a panic below the client
+			l.abandonAsked(a.key, a.token, ErrOutcomeUnknown)
+		}
+	}()
 	for tries := 0; ; tries++ {
 		sent = time.Now()
 		at, err = l.try(ctx, a.key, queue.Ask{Token: a.token, Waited: a.waited, Settings: &l.settings}, a.fresh, rider)
 		if !l.db.Again(ctx, tries, err) {
+			returned = true
 			return at, sent, err
 		}
 		if a.fresh {

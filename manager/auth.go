@@ -43,7 +43,8 @@ func (s *request) destroy() {
 		s.doomed = s.base
 	}
 	s.wiped = true
-	s.base, s.id, s.superseded = nil, "", false
+	s.m.letBe(s.merged)
+	s.base, s.id, s.superseded, s.merged = nil, "", false, nil
 	s.changes, s.reads, s.meta, s.readKeys = nil, nil, metaChange{}, false
 }
 

@@ -28,7 +28,7 @@ const updateTries = 5
 // Update opens the session of an ID with its lock, runs fn and commits what it changed. If the session was changed
 // meanwhile by a request without the lock, or the lock was lost, it starts anew, a few times: fn may run more than
 // once. An error of fn is returned as it is, and nothing is written. It returns ErrNotFound if there is no such
-// session. Two round trips.
+// session, and ErrHeld if ctx is that of a request which has locked the session. Two round trips.
 func (m *Manager) Update(ctx context.Context, id string, fn func(*Session) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

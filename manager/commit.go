@@ -32,38 +32,86 @@ func (s *request) commitError() error {
 	return s.failed
 }
 
-// commit writes the changes of a session once. A second call returns what came of the first.
+// commit writes the changes of a session once. A second call waits for the first and returns what came of it.
 func (m *Manager) commit(ctx context.Context, s *request) error {
 	start := time.Now()
 	p, err := s.close()
-	if p.repeated || err == nil && p.remove == nil && p.write == nil && p.merged == nil {
-		m.release(p.lease)
-		m.used(p.unheard)
-		return err
+	if p.repeated {
+		return s.outcome()
 	}
-	if err == nil {
+	settled := false
+	defer func() {
+		if !settled { // a panic, of a Store or below the client, goes on by itself
+			m.drop(p)
+			s.settled(fmt.Errorf("commit session: %w", ErrOutcomeUnknown))
+		}
+	}()
+	nothing := err == nil && p.remove == nil && p.write == nil && len(p.merged) == 0
+	switch {
+	case nothing || err != nil:
+		m.drop(p)
+	default:
 		err = m.perform(ctx, s, p)
-	} else {
-		m.release(p.lease)
-		m.settle(ctx, p.merged, false)
+		if err != nil {
+			m.used(p.unheard)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("commit session: %w", err)
+	}
+	s.settled(err)
+	settled = true // the hooks may ask for the outcome
+	if nothing {
+		return nil
+	}
+	if err == nil && p.write != nil {
+		m.limit(context.WithoutCancel(ctx), p.write)
 	}
 	m.counts.committed(&p, err)
-	if err != nil {
-		m.used(p.unheard)
-		err = fmt.Errorf("commit session: %w", err)
-		s.mu.Lock()
-		s.failed = err
-		s.mu.Unlock()
-	}
 	if f := m.cfg.Hooks.Committed; f != nil {
 		f(ctx, p.event(s, time.Since(start), err))
 	}
 	return err
 }
 
+// drop gives back what a plan holds, without doing what it says.
+func (m *Manager) drop(p plan) {
+	m.release(p.lease)
+	m.used(p.unheard)
+	m.letBe(p.merged)
+}
+
+// settled notes what the commit has come to, for those who wait for it and those who ask later.
+func (s *request) settled(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state, s.failed = done, err
+	s.wake()
+}
+
+// outcome waits for the commit under way, which is bounded in time by itself, and returns what it has come to.
+func (s *request) outcome() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.state == committing {
+		if s.ready == nil {
+			s.ready = make(chan struct{})
+		}
+		ready := s.ready
+		s.mu.Unlock()
+		<-ready
+		s.mu.Lock()
+	}
+	return s.failed
+}
+
 // perform does what a plan says. The change does not depend on the client's patience: the store bounds its calls.
 func (m *Manager) perform(ctx context.Context, s *request, p plan) (err error) {
 	ctx = context.WithoutCancel(ctx)
+	if err := m.takeOver(ctx, s, p); err != nil {
+		m.release(p.lease)
+		return err
+	}
 	if p.remove != nil {
 		if _, err = m.send(ctx, p.remove, p); errors.Is(err, ErrRemoved) {
 			err = nil
@@ -76,7 +124,10 @@ func (m *Manager) perform(ctx context.Context, s *request, p plan) (err error) {
 	if err == nil {
 		err = m.write(ctx, s, p)
 	}
-	m.settle(ctx, p.merged, err == nil)
+	if err != nil && len(p.merged) > 0 {
+		m.cfg.Logger.Error("holdfast: a session was merged, and the one that takes it in was not written; its values may be lost",
+			"error", err)
+	}
 	return err
 }
 
@@ -114,7 +165,6 @@ func (m *Manager) write(ctx context.Context, s *request, p plan) error {
 		s.result = result{inject: true, token: p.token.text, expires: m.expiry(p.write, c)}
 		s.mu.Unlock()
 	}
-	m.limit(ctx, p.write)
 	return nil
 }
 
@@ -122,14 +172,21 @@ func (m *Manager) write(ctx context.Context, s *request, p plan) error {
 func (s *request) close() (plan, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for s.state == opening && s.mode != 0 { // for more than before: what was changed before counts
+		ready := s.ready
+		s.mu.Unlock()
+		<-ready
+		s.mu.Lock()
+	}
 	switch s.state {
-	case done:
-		return plan{repeated: true}, s.failed
-	case unopened:
-		s.state = done
+	case committing, done:
+		return plan{repeated: true}, nil
+	case unopened, opening: // whoever opens it finds it done, and keeps nothing
+		s.state = committing
 		return plan{}, nil
 	}
-	s.state = done
+	s.state = committing
+	s.alive.end()
 	p := plan{lease: s.lease, clock: s.clock, merged: s.merged, unheard: s.use()}
 	s.lease, s.merged = nil, nil
 	if s.err != nil || s.discarded {
@@ -344,11 +401,15 @@ func (m *Manager) expiry(c *store.Commit, out *store.Committed) time.Time {
 func (m *Manager) discard(s *request) {
 	s.mu.Lock()
 	lease, merged, unheard := s.lease, s.merged, s.use()
-	s.lease, s.merged, s.state = nil, nil, done
+	s.lease, s.merged = nil, nil
+	if s.state != committing { // else its commit says what comes of it
+		s.state = done
+	}
+	s.alive.end()
 	s.mu.Unlock()
 	m.release(lease)
 	m.used(unheard)
-	m.settle(s.ctx, merged, false)
+	m.letBe(merged)
 }
 
 // use returns the record whose use Redis has not heard of, once. It is called with mu held.

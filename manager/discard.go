@@ -11,12 +11,12 @@ func (s *Session) Discard() {
 	s.mu.Lock()
 	taken := s.drop()
 	s.mu.Unlock()
-	s.m.settle(s.ctx, taken, false)
+	s.m.letBe(taken)
 }
 
 // drop forgets the changes of the request, and returns the sessions that it wanted to take in. It is called with mu held.
 func (s *request) drop() []merged {
-	if s.state == done {
+	if s.state >= committing {
 		return nil
 	}
 	s.discarded = true

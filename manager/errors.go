@@ -29,12 +29,27 @@ var (
 	// ErrTooManyWaiters: Config.MaxWaiters requests wait for this session already.
 	ErrTooManyWaiters = lock.ErrTooManyWaiters
 
-	// ErrRemoved: the session was destroyed or revoked since the request opened it. It does not come back. If the answer
-	// to the commit was lost, the change may have been made a moment before, and seen by others until the removal.
+	// ErrRemoved: the session has ended since the request opened it. It does not come back. If the answer to the commit
+	// was lost, the change may have been made a moment before, and seen by others until the removal. Where it is known
+	// why the session has ended, the error matches one of the next three as well.
 	ErrRemoved = store.ErrRemoved
+
+	// ErrExpired: the session was not used for its idle timeout, or reached its deadline. A request that has the session
+	// open counts as use, for up to Config.MaxHold.
+	ErrExpired = store.ErrExpired
+
+	// ErrRevoked: the session was ended by Revoke or RevokeUser, or because its user had too many.
+	ErrRevoked = store.ErrRevoked
+
+	// ErrDestroyed: another request has called Destroy, or has merged the session into another one.
+	ErrDestroyed = store.ErrDestroyed
 
 	// ErrNotFound: there is no session with that ID.
 	ErrNotFound = store.ErrNotFound
+
+	// ErrHeld: the request has the lock of this session already, and would wait for itself. Change the session through
+	// Manager.Session, or commit it first.
+	ErrHeld = errors.New("session is locked by this request: use Manager.Session, or commit it first")
 
 	// ErrUnavailable: Redis cannot be reached, or refuses to answer.
 	ErrUnavailable = store.ErrUnavailable
@@ -114,8 +129,14 @@ func answerTo(err error) answer {
 		return answer{http.StatusServiceUnavailable, false, "It is not known whether your change was saved. Please check before you try again."}
 	case errors.Is(err, ErrTooManySessions):
 		return answer{http.StatusConflict, false, "You are logged in too many times. Please log out elsewhere first."}
-	case errors.Is(err, ErrConflict), errors.Is(err, ErrRemoved), errors.Is(err, ErrLockLost):
-		return answer{http.StatusConflict, false, "Another request was faster. Your change was not saved; please try again."}
+	case errors.Is(err, ErrExpired):
+		return answer{http.StatusConflict, false, "Your session has expired. Your change was not saved."}
+	case errors.Is(err, ErrRemoved):
+		return answer{http.StatusConflict, false, "Your session has ended. Your change was not saved."}
+	case errors.Is(err, ErrConflict):
+		return answer{http.StatusConflict, false, "This session changed in the meantime. Your change was not saved; please try again."}
+	case errors.Is(err, ErrLockLost):
+		return answer{http.StatusConflict, false, "This took too long. Your change was not saved; please try again."}
 	case errors.Is(err, ErrLockTimeout), errors.Is(err, ErrTooManyWaiters):
 		return answer{http.StatusServiceUnavailable, true, "Too many requests at once. Please try again in a moment."}
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):

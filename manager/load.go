@@ -47,10 +47,19 @@ func (m *Manager) load(ctx context.Context, s *Session) (context.Context, error)
 	parent := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	s.ctx, s.cancel = ctx, cancel
+	if outer, ok := m.Lookup(ctx); ok {
+		s.outer = outer.request
+	}
+	opened := false
+	defer func() {
+		if !opened {
+			cancel(nil)
+		}
+	}()
 	if err := m.open(ctx, s.request, s.as); err != nil {
-		cancel(nil)
 		return parent, err
 	}
+	opened = true
 	if s.lease != nil {
 		ctx = s.lease.Context()
 	}

@@ -34,6 +34,7 @@ type Manager struct {
 	login   *url.URL // Config.LoginURL; nil if there is none
 
 	closed     atomic.Bool
+	underWay   underWay       // sessions that requests have had open for a while
 	stop       chan struct{}  // ends the toucher
 	stopOnce   sync.Once      //
 	background sync.WaitGroup // the toucher
@@ -56,7 +57,9 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	if err := c.validate(); err != nil {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}
-	m := &Manager{cfg: c, tokens: newTokens(c.TokenKeys), varies: varyOf(c.Propagator), stop: make(chan struct{})}
+	m := &Manager{
+		cfg: c, tokens: newTokens(c.TokenKeys), varies: varyOf(c.Propagator), underWay: newUnderWay(), stop: make(chan struct{}),
+	}
 	if err := m.keys(); err != nil {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/holdfast-go/holdfast/lock"
 	"github.com/holdfast-go/holdfast/store"
@@ -11,51 +13,61 @@ import (
 
 // merged is another session that this one takes in.
 type merged struct {
-	rec   *store.Record
+	id    string
+	rec   *store.Record // nil while Merge waits for it
 	lease *lock.Lease
+	alive *keeper
 }
 
-// Merge takes in the values of another session, whose token it is given, and removes that session once the commit that
-// has them is written; before, and if that fails, the other one stays as it is. Of a key that both have, the other's
-// value counts. Its user and its times do not. For the return from a log-in elsewhere, when a SameSite cookie did not
-// come along and a second session was begun.
+// Merge takes in the values of another session, whose token it is given, and removes that session with the commit. If
+// both have a key, the value of the other session wins. Its user and its times are not taken over. Use it for the return
+// from a login elsewhere, when a SameSite cookie did not come along and a second session was begun.
 //
-// The other session is locked until this one is committed: one round trip now, and one more at the commit. It returns
-// ErrNotFound if there is no such session, or the token was replaced, and the outcomes of a lock.
+// The commit removes the other session first, if it is as Merge found it, and then writes this one. If the other one has
+// changed or ended meanwhile, the commit fails with ErrConflict or ErrRemoved and nothing is written. If this session
+// has changed or ended, the commit fails and the other one stays. Only a failure of Redis between the two steps loses
+// the values: the commit reports it. Destroy and Discard after Merge leave the other session as it is.
+//
+// The other session is locked until this one is committed: one round trip now, and two more at the commit. Merge returns
+// ErrNotFound if there is no such session, or the token was replaced, and the outcomes of a lock. A session that was
+// merged already is not merged again. When two sessions merge each other, one of the two fails with ErrConflict after a
+// second at most: no order of the locks is right for both.
 func (s *Session) Merge(ctx context.Context, token string) error {
 	t, ok := s.m.tokens.parse(token)
 	if !ok {
 		return fmt.Errorf("merge session: %w", ErrNotFound)
 	}
-	ok = s.change()
-	id, superseded, err := s.id, s.superseded, errors.Join(s.err, s.late)
-	s.mu.Unlock()
-	switch {
-	case !ok:
-		return fmt.Errorf("merge session: %w", err)
-	case t.id == id, superseded:
-		return nil
+	if ok, err := s.reserve(t.id); !ok || err != nil {
+		return err
 	}
-	f, err := s.m.findLocked(ctx, t)
+	f, err := s.m.findOther(ctx, t, s.locked())
 	if err != nil {
+		s.unreserve(t.id)
 		if errors.Is(err, store.ErrSuperseded) {
 			err = ErrNotFound
 		}
-		return fmt.Errorf("merge session: %w", err)
+		return fmt.Errorf("merge session: %w", asRead(err))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == done {
+	i := slices.IndexFunc(s.merged, func(o merged) bool { return o.id == t.id })
+	switch {
+	case s.state >= committing:
 		s.m.release(f.lease)
 		return fmt.Errorf("merge session: %w", ErrCommitted)
-	}
-	if s.discarded { // the values are for this request only, and the other session stays
+	case i < 0: // destroyed or discarded meanwhile: the other session stays
 		s.m.release(f.lease)
-	} else {
-		s.merged = append(s.merged, merged{f.rec, f.lease})
+	default:
+		s.merged[i] = merged{id: t.id, rec: f.rec, lease: f.lease, alive: s.m.keepAlive(f.rec)}
 	}
+	s.takeIn(f)
+	return nil
+}
+
+// takeIn copies the values of a record. It is called with mu held.
+func (s *Session) takeIn(f found) {
 	for key, v := range f.rec.Values.All() {
-		data, err := s.m.openValue(t.id, key, v.Data)
+		data, err := s.m.openValue(f.rec.ID, key, v.Data)
 		if err != nil {
 			continue // nobody could read it there either
 		}
@@ -67,19 +79,99 @@ func (s *Session) Merge(ctx context.Context, token string) error {
 		}
 		s.set(key, c)
 	}
-	return nil
 }
 
-// settle removes the sessions that were taken in by a commit, or lets them be.
-func (m *Manager) settle(ctx context.Context, taken []merged, committed bool) {
+// reserve notes that a session is being merged. It reports false if there is nothing to do.
+func (s *Session) reserve(id string) (ok bool, err error) {
+	ok = s.change()
+	defer s.mu.Unlock()
+	switch {
+	case !ok:
+		return false, fmt.Errorf("merge session: %w", errors.Join(s.err, s.late))
+	case id == s.id, s.superseded, slices.ContainsFunc(s.merged, func(o merged) bool { return o.id == id }):
+		return false, nil
+	case s.discarded: // the values are for this request only
+		return true, nil
+	}
+	s.merged = append(s.merged, merged{id: id})
+	return true, nil
+}
+
+func (s *request) unreserve(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.merged = slices.DeleteFunc(s.merged, func(o merged) bool { return o.id == id && o.rec == nil })
+}
+
+// mergeWait bounds the wait for the lock of another session against the order of their IDs.
+const mergeWait = time.Second
+
+// findOther locks another session for a request that has locks already. Those who wait in the order of the IDs cannot wait
+// for each other, whatever they hold; against it they wait for a moment only.
+func (m *Manager) findOther(ctx context.Context, t token, locked []string) (found, error) {
+	if len(locked) > 0 && t.id < slices.Max(locked) {
+		wait := mergeWait
+		if m.cfg.LockWait > 0 {
+			wait = min(wait, m.cfg.LockWait/4)
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, wait, fmt.Errorf("%w: the other session may be waiting for this one", ErrConflict))
+		defer cancel()
+	}
+	return m.findLocked(ctx, t)
+}
+
+// letBe releases the sessions that were taken in and stay as they are.
+func (m *Manager) letBe(taken []merged) {
 	for _, o := range taken {
-		if !committed {
-			m.release(o.lease)
-			continue
+		o.alive.end()
+		m.release(o.lease)
+	}
+}
+
+// takeOver removes the sessions that a commit takes in, each if it is as Merge found it. It asks first whether the
+// commit itself can be written, since what it takes in is gone after that.
+func (m *Manager) takeOver(ctx context.Context, s *request, p plan) error {
+	if len(p.merged) == 0 {
+		return nil
+	}
+	err := m.verify(ctx, s, p)
+	for i, o := range p.merged {
+		if err != nil {
+			m.letBe(p.merged[i:])
+			break
+		}
+		o.alive.end()
+		if o.rec == nil {
+			continue // Merge has not returned yet, and finds the session committed
 		}
 		c := &store.Commit{ID: o.rec.ID, Mode: store.Take, Base: o.rec}
-		if _, err := m.send(ctx, c, plan{lease: o.lease}); err != nil {
-			m.cfg.Logger.Warn("holdfast: a session that was merged into another could not be removed", "id", o.rec.ID, "error", err)
+		if _, err = m.send(ctx, c, plan{lease: o.lease}); err != nil {
+			err = fmt.Errorf("remove the merged session: %w", err)
 		}
 	}
+	return err
+}
+
+// verify reports whether the session is as it was opened, so that its commit can be written.
+func (m *Manager) verify(ctx context.Context, s *request, p plan) error {
+	w := p.write
+	if w == nil || w.Mode == store.Create {
+		return nil
+	}
+	if p.lease != nil && !p.lease.Trusted() {
+		return ErrLockLost
+	}
+	o, err := m.store.Open(ctx, store.Query{ID: w.ID})
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return ErrRemoved
+	case err != nil:
+		return asRead(err)
+	case o.Record.Version == w.Base.Version:
+		return nil
+	case s.mode == Optimistic && o.Record.Epoch == w.Base.Epoch:
+		return nil // the commit compares its keys
+	}
+	return ErrConflict
 }

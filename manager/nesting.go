@@ -51,7 +51,7 @@ func (s *request) needs(mode Mode) bool {
 		return true
 	case open:
 		return mode.rank() > s.mode.rank()
-	case broken, done:
+	case broken, committing, done:
 	}
 	return false
 }
@@ -107,7 +107,7 @@ func heed(lease *lock.Lease, cancel context.CancelCauseFunc) {
 func (s *request) begun(inner *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inner, inner.sent = inner, s.state == done
+	s.inner, inner.sent = inner, s.state >= committing
 }
 
 // lastToken is what the client would show after the response.

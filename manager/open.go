@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,18 +44,46 @@ func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 	s.state, s.ready = opening, make(chan struct{})
 	s.mu.Unlock()
 
+	returned := false
+	defer func() {
+		if !returned { // a panic, of a hook or below the client, goes on by itself
+			m.discard(s)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.wake()
+		}
+	}()
 	start := time.Now()
 	found, err := m.find(ctx, s.token, mode)
+	event := found.event(mode, time.Since(start), err)
+	err = m.begin(s, mode, found, err)
 	if f := m.cfg.Hooks.Opened; f != nil {
-		f(ctx, found.event(mode, time.Since(start), err))
+		f(ctx, event)
 	}
+	returned = true
+	return err
+}
 
+// begin lets the session be used as it was found. If the request has ended meanwhile, since another goroutine was the one
+// that opened a lazy session, nothing is kept.
+func (m *Manager) begin(s *request, mode Mode, f found, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil {
-		err = s.outdated(found)
+	defer s.wake()
+	if s.state != opening {
+		m.release(f.lease)
+		if f.unheard {
+			m.used(f.rec)
+		}
+		s.fail(fmt.Errorf("open session: %w", ErrCommitted))
+		return s.err
 	}
-	s.take(found)
+	if err == nil {
+		err = s.outdated(f)
+	}
+	s.take(f)
+	s.alive.end()
+	s.alive = m.keepAlive(f.rec)
 	s.state, s.mode, s.away = open, mode, nil
 	switch {
 	case err != nil && mode == ReadOnly && m.cfg.OnUnavailable == Anonymous && errors.Is(err, ErrUnavailable):
@@ -62,8 +91,23 @@ func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 	case err != nil:
 		s.state, s.err = broken, fmt.Errorf("open session: %w", err)
 	}
-	close(s.ready)
 	return s.err
+}
+
+// wake ends the wait of those who wait for ready. It is called with mu held.
+func (s *request) wake() {
+	if s.ready != nil {
+		close(s.ready)
+		s.ready = nil
+	}
+}
+
+// asRead is the error of a call that was to change nothing: see unanswered.
+func asRead(err error) error {
+	if errors.Is(err, ErrOutcomeUnknown) {
+		return &unanswered{err}
+	}
+	return err
 }
 
 // unanswered is the error of an open that Redis did not answer. Whatever became of it, nobody relies on that; so it is
@@ -158,10 +202,8 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode) (found, error) {
 		m.counts.corrupt.Add(1)
 		m.cfg.Logger.Error("holdfast: a session record cannot be read; the client gets a new session", "id", t.id, "error", err)
 		return found{}, nil
-	case errors.Is(err, ErrOutcomeUnknown):
-		return found{}, &unanswered{err}
 	}
-	return f, err
+	return f, asRead(err)
 }
 
 // findCopy uses the copy in this process if that is as good as asking.
@@ -228,6 +270,9 @@ func (m *Manager) query(t token) (store.Query, *cache.Fill) {
 
 // findLocked takes the lock and reads in the same round trip.
 func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
+	if m.holds(ctx, t.id) {
+		return found{}, ErrHeld
+	}
 	if m.redis == nil {
 		return m.findApart(ctx, t)
 	}
@@ -290,6 +335,36 @@ func (m *Manager) findApart(ctx context.Context, t token) (found, error) {
 	}
 	f.lease = lease
 	return f, nil
+}
+
+// holds reports whether the request of a context has the lock of a session already, so that waiting for it would be
+// waiting for itself.
+func (m *Manager) holds(ctx context.Context, id string) bool {
+	s, ok := m.Lookup(ctx)
+	if !ok {
+		return false
+	}
+	for r := s.request; r != nil; r = r.outer {
+		if slices.Contains(r.locked(), id) {
+			return true
+		}
+	}
+	return false
+}
+
+// locked lists the sessions whose locks the request has.
+func (s *request) locked() (ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lease != nil {
+		ids = append(ids, s.lease.Key())
+	}
+	for _, o := range s.merged {
+		if o.lease != nil {
+			ids = append(ids, o.id)
+		}
+	}
+	return ids
 }
 
 // admit refuses a request with a wrong secret before it stands in line. IDs are no secrets: whoever has seen one must

@@ -21,6 +21,7 @@ var reasons = []struct {
 	{ErrUnavailable, "unavailable"},
 	{ErrClosed, "closed"},
 	{ErrNotFound, "not_found"},
+	{ErrHeld, "held"},
 	{ErrTooManySessions, "too_many_sessions"},
 	{ErrTooLarge, "too_large"},
 	{ErrReadOnly, "read_only"},

@@ -38,9 +38,10 @@ type request struct {
 	mu    sync.Mutex // guards all below; not held over calls to Redis
 	state state
 	mode  Mode          // in which it was opened
-	ready chan struct{} // while opening: closed when that is over
+	ready chan struct{} // closed when opening or committing is over; nil while nobody waits for a commit
 	lease *lock.Lease
-	used  bool // a handler has read or changed it
+	alive *keeper // of base, while it is open
+	used  bool    // a handler has read or changed it
 
 	watchers []context.CancelCauseFunc // to be called when the lease is lost
 	inner    *request                  // read-only: the last one that a wrap inside has begun
@@ -69,6 +70,7 @@ type request struct {
 	late   error // a change came after the commit
 	result result
 
+	outer   *request      // that of the context that Load was called with
 	http    *http.Request // nil without HTTP
 	carrier Propagator    // of the token, likewise
 	merged  []merged
@@ -82,7 +84,8 @@ const (
 	opening
 	open
 	broken // it could not be opened; err says why
-	done   // committed or discarded
+	committing
+	done // committed or discarded
 )
 
 // change is the new value of a key in this request.
@@ -135,7 +138,7 @@ func (s *Session) enter() {
 func (s *Session) change() (ok bool) {
 	s.enter()
 	switch {
-	case s.state == done:
+	case s.state >= committing:
 		s.late = ErrCommitted
 	case s.as == ReadOnly:
 		s.fail(ErrReadOnly)

@@ -85,7 +85,7 @@ func (m *Manager) UserSessions(ctx context.Context, user string) ([]Info, error)
 	}
 	records, err := m.store.UserSessions(ctx, user)
 	if err != nil {
-		return nil, fmt.Errorf("list sessions of a user: %w", err)
+		return nil, fmt.Errorf("list sessions of a user: %w", asRead(err))
 	}
 	return infos(records), nil
 }
@@ -110,7 +110,7 @@ func (m *Manager) All(ctx context.Context) iter.Seq2[Info, error] {
 			return !stopped
 		})
 		if err != nil && !stopped {
-			yield(Info{}, fmt.Errorf("list sessions: %w", err))
+			yield(Info{}, fmt.Errorf("list sessions: %w", asRead(err)))
 		}
 	}
 }
@@ -130,7 +130,7 @@ func (m *Manager) index(ctx context.Context, c *store.Commit) error {
 	}
 	n, err := m.store.Enlist(ctx, user, c.ID, life)
 	if err != nil {
-		return fmt.Errorf("enter the session into its user's index: %w", err)
+		return fmt.Errorf("enter the session into its user's index: %w", asRead(err)) // the session itself is not written
 	}
 	if limit := m.cfg.MaxUserSessions; c.User != nil && limit > 0 && n > limit && m.cfg.RefuseUserSessions {
 		return m.refuseBeyond(ctx, user, c.ID, limit)
@@ -154,13 +154,13 @@ func userOf(c *store.Commit) string {
 func (m *Manager) refuseBeyond(ctx context.Context, user, id string, limit int) error {
 	before, err := m.store.Before(ctx, user, id)
 	if err != nil {
-		return fmt.Errorf("count sessions of a user: %w", err)
+		return fmt.Errorf("count sessions of a user: %w", asRead(err))
 	}
 	if before < limit {
 		return nil
 	}
 	if err := m.store.Delist(ctx, user, id); err != nil {
-		return fmt.Errorf("take a refused session out of the index: %w", err)
+		return fmt.Errorf("take a refused session out of the index: %w", asRead(err))
 	}
 	return fmt.Errorf("%w: %d, and Config.MaxUserSessions is %d", ErrTooManySessions, before, limit)
 }

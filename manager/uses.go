@@ -113,6 +113,8 @@ func (m *Manager) touch() {
 		select {
 		case <-tick.C:
 			m.report(false)
+		case <-m.underWay.wake:
+			m.reportOpen()
 		case <-m.stop:
 			m.report(true)
 			return

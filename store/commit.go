@@ -38,7 +38,7 @@ const (
 	Whole  Mode = "whole"  // nothing was changed since the open
 	Keys   Mode = "keys"   // none of Commit.Checks was changed since the open
 	Remove Mode = "remove" // nothing; the session is removed
-	Take   Mode = "take"   // nothing was changed since the open; the session is removed
+	Take   Mode = "take"   // nothing was changed since the open, and the session is there; it is removed
 )
 
 // Rule is what a replaced secret is still good for.
@@ -116,6 +116,9 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 			}
 			return out, err
 		}
+		if stopped(err) {
+			return nil, errors.Join(ErrOutcomeUnknown, err)
+		}
 		unknown = unknown || errors.Is(err, ErrOutcomeUnknown)
 		again := errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrUnavailable)
 		if again && try < tries-1 && rdb.Pause(ctx, time.Duration(try+1)*20*time.Millisecond) {
@@ -160,10 +163,10 @@ type answer struct {
 }
 
 // step returns the script of a commit with its arguments. again: it was sent before, and not answered. destroy.lua need
-// not know that: removing twice is removing once.
+// not be told: it finds the mark that it has left.
 func (s *Store) step(c *Commit, tag string, again bool) queue.Step {
 	if c.Mode == Remove || c.Mode == Take {
-		return queue.Step{Script: destroyScript, Keys: s.keys(c), Args: s.removalArgs(c)}
+		return queue.Step{Script: destroyScript, Keys: s.keys(c), Args: s.removalArgs(c, tag)}
 	}
 	return queue.Step{Script: commitScript, Keys: s.keys(c), Args: s.args(c, tag, again)}
 }
@@ -212,17 +215,17 @@ func (s *Store) update(c *Commit, tag string) queue.Step {
 }
 
 // removalArgs lists ARGV of destroy.lua.
-func (s *Store) removalArgs(c *Commit) []any {
-	version, epoch := "", ""
+func (s *Store) removalArgs(c *Commit, tag string) []any {
+	version, epoch, mark := "", "", markDestroyed
 	if c.Base != nil {
 		epoch = c.Base.Epoch
 		if c.Mode == Take {
-			version = c.Base.Version
+			version, mark = c.Base.Version, markMerged+tag
 		}
 	}
 	return []any{
 		s.space.NodePrefix(), s.space.Nodes(), s.cfg.GrantTTL.Milliseconds(), c.Token, c.ID,
-		version, epoch, s.cfg.Node, removalMark.Milliseconds(),
+		version, epoch, s.cfg.Node, removalMark.Milliseconds(), mark,
 	}
 }
 
@@ -349,7 +352,7 @@ func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Co
 	case "exists":
 		return out, ErrExists
 	case "removed":
-		return out, ErrRemoved
+		return out, c.ended(words)
 	case "lost":
 		return out, ErrLockLost
 	case "conflict":
@@ -381,4 +384,31 @@ func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Co
 		out.Record = c.apply(version, out.Now)
 	}
 	return out, nil
+}
+
+// The marks that a session leaves when it is removed: see record.lua.
+const (
+	markRevoked   = "r"
+	markDestroyed = "d"
+	markMerged    = "m." // the tag of the commit follows
+)
+
+// ended says why there is no session, from the answer of a script: the mark that it has left, and the server's time.
+func (c *Commit) ended(words []any) error {
+	if len(words) < 4 {
+		return ErrRemoved
+	}
+	mark, _ := words[2].(string)
+	now, _ := words[3].(int64)
+	switch {
+	case mark == markRevoked:
+		return ErrRevoked
+	case mark == markDestroyed, strings.HasPrefix(mark, markMerged):
+		return ErrDestroyed
+	case mark != "" || c.Base == nil:
+		return ErrRemoved
+	case c.Base.Idle > 0, !c.Base.Deadline.IsZero() && int64(c.Base.Deadline) <= now:
+		return ErrExpired
+	}
+	return ErrRemoved
 }

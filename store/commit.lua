@@ -12,7 +12,8 @@
 --   value), keys to delete, stamps that must match (key, stamp or '')
 -- returns {word, kept, version, now, expiry, whole, fields}: word 'ok', kept 1 if the lock is kept, whole 1 if nothing
 --   else had changed since the open; fields the record as HGETALL gives it if this commit was written by an earlier try
--- | {word, kept}: 'done' (this commit was written, and others after it), 'exists', 'removed', 'lost' (the lock is
+-- | {'removed', kept, mark or '', now}: see bury
+-- | {word, kept}: 'done' (this commit was written, and others after it), 'exists', 'lost' (the lock is
 --   somebody else's), 'conflict', 'corrupt', or 'unknown' (sent before, and too many commits since to tell)
 local record, lock, queue = KEYS[1], KEYS[2], KEYS[3]
 local node_prefix, token, mode, expected, tag, node = ARGV[1], ARGV[5], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
@@ -63,9 +64,9 @@ end
 if again and string.find(tags, tag, 1, true) then return finish('done') end
 if mode == 'create' then
   if version then return deny('exists') end
-  if rare[4] then return finish('removed') end
+  if rare[4] then return finish('removed', rare[4], now) end
 elseif not version then
-  return finish('removed')
+  return finish('removed', redis.call('HGET', record, 'z') or '', now)
 elseif newest == '' or not (idle and deadline and meta[6] and idle + deadline < 1e15) then -- beyond it expiry fails
   return finish('corrupt')
 elseif holder and holder ~= token then

@@ -38,8 +38,8 @@ type Sessions interface {
 	// Commit compares and writes in one step, all of it or nothing, as Commit.Next has it: with Create, ErrExists or
 	// ErrRemoved; with Whole and Take, ErrConflict unless the version is that of Commit.Base; with Keys, ErrConflict if a
 	// stamp of Commit.Checks, the epoch, or with Commit.KeySet the set of keys has changed; with Remove, if the epoch
-	// has. Only Create brings a session into being: the others get ErrRemoved if it is gone, but for Remove and Take, to
-	// which that is no error. A commit counts as a use.
+	// has. Only Create brings a session into being: the others get ErrRemoved if it is gone, except for Remove, to which that
+	// is no error. ErrExpired, ErrRevoked and ErrDestroyed may say more than ErrRemoved. A commit counts as a use.
 	//
 	// A secret that Commit.Rotate replaces is known for as long as Commit.Old says; see Open.
 	Commit(ctx context.Context, c *Commit) (*Committed, error)

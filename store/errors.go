@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -24,8 +25,18 @@ var (
 	// ErrLockLost: the session's lock ended before the commit. Nothing was written.
 	ErrLockLost = queue.ErrLost
 
-	// ErrRemoved: the session was removed since it was opened. Nothing was written, and it does not come back.
-	ErrRemoved = errors.New("session was removed")
+	// ErrRemoved: the session has ended since it was opened. Nothing was written, and it does not come back. One of the
+	// next three says why, where that is known: each matches ErrRemoved.
+	ErrRemoved = errors.New("session has ended")
+
+	// ErrExpired: the session was not used for its idle timeout, or reached its deadline.
+	ErrExpired = fmt.Errorf("%w: it expired", ErrRemoved)
+
+	// ErrRevoked: the session was revoked, by its ID or with all of its user, or because the user had too many.
+	ErrRevoked = fmt.Errorf("%w: it was revoked", ErrRemoved)
+
+	// ErrDestroyed: another request has destroyed the session, or merged it into another one.
+	ErrDestroyed = fmt.Errorf("%w: another request destroyed it", ErrRemoved)
 
 	// ErrExists: a session that was to be created is there already. Nothing was written.
 	ErrExists = errors.New("session exists already")
@@ -43,6 +54,16 @@ var (
 // damages are what scripts stumble over that meet a key of another type, or a field that none of them has written. Old
 // servers and miniredis wrap it in words of their own.
 var damages = []string{"WRONGTYPE", "value is not an integer", "invalid expire time", "attempt to "}
+
+// stopped reports whether a command that Redis refused has stopped a script, perhaps after its first write: the user has no
+// right to it, or Redis says something that we do not know. What the server refuses at the first write of a script, as
+// without memory, has changed nothing.
+func stopped(err error) bool {
+	if _, answer := errors.AsType[redis.Error](err); !answer || !strings.Contains(err.Error(), "user_script") {
+		return false
+	}
+	return strings.Contains(err.Error(), "NOPERM") || !errors.Is(err, ErrUnavailable) && !errors.Is(corrupt(err), ErrCorrupt)
+}
 
 // corrupt marks the error of a script that stumbled over what it has read.
 func corrupt(err error) error {

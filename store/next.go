@@ -36,7 +36,7 @@ func (c *Commit) compare(record *Record) error {
 		return ErrExists
 	case c.Mode == Create:
 		return nil
-	case record == nil && (c.Mode == Remove || c.Mode == Take):
+	case record == nil && c.Mode == Remove:
 		return nil
 	case record == nil:
 		return ErrRemoved

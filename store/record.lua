@@ -7,7 +7,8 @@
 -- e stamp of the last Rotate or change of user         k stamp of the last commit that added or removed a key
 -- u user   m metadata of the client   b '1' if the cookie ends with the browser
 -- n nodes that hold a copy, separated by spaces, or '*'
--- z removed: the session cannot be created (again)
+-- z removed, alone in the hash: r revoked, d destroyed, m.TAG merged into another by that commit. The session cannot be
+--   created (again)
 -- .KEY  STAMP:EXPIRY:DATA, expiry in Unix ms or 0
 --
 -- A stamp is COUNTER and the first four characters of TAG of the commit that wrote it.
@@ -57,14 +58,12 @@ local function slide(record, now, idle, deadline)
   return expiry
 end
 
--- bury deletes a record. A session that was created a moment ago, or is about to be, leaves a mark for that many ms,
--- which keeps a creation that is sent (again) behind us from bringing it back.
-local function bury(record, created, now, mark_ms)
+-- bury deletes a record and leaves a mark for that many ms, which tells a commit under way why there is no session, and
+-- keeps a creation that is sent (again) behind us from bringing it back.
+local function bury(record, mark, mark_ms)
   redis.call('DEL', record)
-  if now - (tonumber(created or 0) or 0) < tonumber(mark_ms) or not created then
-    redis.call('HSET', record, 'z', '1')
-    redis.call('PEXPIRE', record, mark_ms)
-  end
+  redis.call('HSET', record, 'z', mark)
+  redis.call('PEXPIRE', record, mark_ms)
 end
 
 -- register puts a node into the directory of copies; without memory for that the node keeps no copy.
@@ -78,11 +77,8 @@ end
 
 -- invalidate tells every node that holds a copy, except one, that there is a newer version, or none.
 local function invalidate(copies, except, node_prefix, everybody, message)
-  if copies == '*' then
-    redis.call('PUBLISH', everybody, message)
-    return
-  end
+  if copies == '*' then return publish(everybody, message) end
   for node in string.gmatch(copies, '%S+') do
-    if node ~= except then redis.call('PUBLISH', node_prefix .. node, message) end
+    if node ~= except then publish(node_prefix .. node, message) end
   end
 end

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -301,7 +302,7 @@ func TestManyRotations(t *testing.T) {
 	})
 }
 
-// The mark of a removal keeps the ID of a young session from being created, and goes away by itself.
+// The mark of a removal keeps the ID from being created, tells commits under way what has happened, and goes away by itself.
 func TestRemovalMark(t *testing.T) {
 	removals := map[string]func(t *testing.T, e *env, rec *store.Record){
 		"from outside": func(t *testing.T, e *env, rec *store.Record) { e.remove(t, rec.ID) },
@@ -309,6 +310,7 @@ func TestRemovalMark(t *testing.T) {
 			e.commit(t, &store.Commit{ID: rec.ID, Mode: store.Remove, Base: rec})
 		},
 	}
+	why := map[string]error{"from outside": store.ErrRevoked, "by a request": store.ErrDestroyed}
 	for name, remove := range removals {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, e *env) {
@@ -328,10 +330,15 @@ func TestRemovalMark(t *testing.T) {
 				rec = e.create(t, "a", "1")
 				time.Sleep(mark)
 				remove(t, e, rec)
-				if e.exists(t, rec.ID) {
-					t.Errorf("an old session left %v", e.hash(t, rec.ID))
-				}
 				e.wantGone(t, rec)
+				_, err = e.Commit(t.Context(), &store.Commit{ID: rec.ID, Mode: store.Whole, Base: rec})
+				if !errors.Is(err, store.ErrRemoved) || !errors.Is(err, why[name]) {
+					t.Errorf("a commit to a session that was ended %s: %v, want %v", name, err, why[name])
+				}
+				time.Sleep(mark)
+				if e.exists(t, rec.ID) {
+					t.Errorf("there is still %v", e.hash(t, rec.ID))
+				}
 			})
 		})
 	}

@@ -11,6 +11,7 @@ if meta[1] ~= ARGV[2] or meta[2] ~= ARGV[4] or redis.call('GET', lock) ~= ARGV[1
   return 0
 end
 redis.call('HSET', record, 't', recent(ARGV[3], meta[3] or ''), unpack(ARGV, 6))
-if ARGV[5] ~= '' then redis.call('PEXPIRE', record, ARGV[5]) end
-redis.call('DEL', lock)
+-- Nothing may fail after the write. A user who may not do these two could not have created the session.
+if ARGV[5] ~= '' then redis.pcall('PEXPIRE', record, ARGV[5]) end
+redis.pcall('DEL', lock)
 return 1

@@ -79,5 +79,5 @@ func TestConflict(t *testing.T) {
 	})
 	b := try.Serve(t, e)
 	b.Want(b.Post("/", nil), http.StatusNoContent, "")
-	b.Want(b.Post("/", nil), http.StatusConflict, "Another request was faster. Your change was not saved; please try again.")
+	b.Want(b.Post("/", nil), http.StatusConflict, "This session changed in the meantime. Your change was not saved; please try again.")
 }

@@ -6,6 +6,10 @@
 -- token    NODE.RANDOM; NODE listens on the channel whose name is node_prefix .. NODE
 -- grant_ms how long a waiter that was given the lock may take to show itself
 
+-- publish sends a message. A user without rights on the channel sends none, and what the script has written still counts:
+-- nothing that is correct depends on a message.
+local function publish(channel, message) redis.pcall('PUBLISH', channel, message) end
+
 -- pass gives the lock to the first waiter, or frees it. A key of another type is nobody's queue, and goes: a commit that
 -- is written already must not fail over it.
 local function pass(lock, queue, node_prefix, grant_ms)
@@ -15,7 +19,7 @@ local function pass(lock, queue, node_prefix, grant_ms)
     return
   end
   redis.call('SET', lock, first, 'PX', grant_ms)
-  redis.call('PUBLISH', node_prefix .. string.match(first, '^[^.]*'), 'g' .. first)
+  publish(node_prefix .. string.match(first, '^[^.]*'), 'g' .. first)
 end
 
 -- leave takes a token out of the lock and the queue. returns 1 if it held the lock, else 0
@@ -29,7 +33,7 @@ end
 -- wake tells every waiter to ask again, and forgets the lock and the queue.
 local function wake(lock, queue, node_prefix)
   for _, token in ipairs(redis.pcall('LRANGE', queue, 0, -1)) do
-    redis.call('PUBLISH', node_prefix .. string.match(token, '^[^.]*'), 'g' .. token)
+    publish(node_prefix .. string.match(token, '^[^.]*'), 'g' .. token)
   end
   redis.call('DEL', lock, queue)
 end

@@ -191,8 +191,9 @@ func NeverSent(err error) bool {
 	return errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolExhausted)
 }
 
-// refused reports whether the server answered that it will not serve now. The scripts write the record before
-// anything else that could be refused, so nothing was changed.
+// refused reports whether the server answered that it will not serve now, so that nothing was changed: such an answer
+// comes at the first write of a script. The exception is NOPERM, for a command that only a later step of a script uses;
+// store.Commit tells these apart.
 func refused(err error) bool {
 	for _, prefix := range []string{
 		"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM", "NOREPLICAS", "MISCONF", "BUSY",

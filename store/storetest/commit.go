@@ -191,7 +191,7 @@ func take(t *testing.T, f *fixture) {
 		t.Error("a record of what was removed")
 	}
 	f.gone(t, next)
-	f.commit(t, removal(next, store.Take)) // no error
+	f.refused(t, removal(next, store.Take), store.ErrRemoved)
 }
 
 func removeWithCommit(t *testing.T, f *fixture) {

@@ -1,0 +1,98 @@
+package manager
+
+import (
+	"sync"
+	"time"
+
+	"github.com/holdfast-go/holdfast/store"
+)
+
+// keeper keeps one session alive while a request has it open: a request under way is a use, however long it takes. It
+// ends with the request, and after Config.MaxHold.
+type keeper struct {
+	id   string
+	idle time.Duration
+	last time.Time // after it the session is left to itself; zero for no such time
+
+	mu    sync.Mutex
+	timer *time.Timer // guarded by mu; nil once the request has ended
+}
+
+// keepAlive returns the keeper of a session, nil without an idle timeout.
+func (m *Manager) keepAlive(rec *store.Record) *keeper {
+	if rec == nil || rec.Idle <= 0 {
+		return nil
+	}
+	k := &keeper{id: rec.ID, idle: rec.Idle}
+	if m.cfg.MaxHold > 0 {
+		k.last = time.Now().Add(m.cfg.MaxHold)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	// Up to half of the idle timeout may have passed before a request that was opened from a local copy.
+	k.timer = time.AfterFunc(k.idle/4, func() { m.underWay.add(k) })
+	return k
+}
+
+// again waits for the next time.
+func (k *keeper) again() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.timer != nil && (k.last.IsZero() || time.Now().Before(k.last)) {
+		k.timer.Reset(k.idle / 4)
+	}
+}
+
+// end is called with the request's end. A nil keeper has nothing to end.
+func (k *keeper) end() {
+	if k == nil {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.timer != nil {
+		k.timer.Stop()
+		k.timer = nil
+	}
+}
+
+// underWay are the sessions whose use Redis should hear of now, since requests have had them open for a while.
+type underWay struct {
+	wake chan struct{} // coalesces
+	mu   sync.Mutex
+	due  []*keeper // guarded by mu
+}
+
+func newUnderWay() underWay { return underWay{wake: make(chan struct{}, 1)} }
+
+func (u *underWay) add(k *keeper) {
+	u.mu.Lock()
+	u.due = append(u.due, k)
+	u.mu.Unlock()
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+// reportOpen reports the sessions that requests have had open for a while. If Redis does not hear of it now, it does
+// the next time.
+func (m *Manager) reportOpen() {
+	u := &m.underWay
+	u.mu.Lock()
+	due := u.due
+	u.due = nil
+	u.mu.Unlock()
+	for len(due) > 0 {
+		batch := due[:min(len(due), touchBatch)]
+		due = due[len(batch):]
+		uses := make([]store.Use, len(batch))
+		for i, k := range batch {
+			uses[i] = store.Use{ID: k.id, At: time.Now()}
+		}
+		_, _ = m.touchAll(uses)
+		for _, k := range batch {
+			k.again()
+		}
+	}
+}
