@@ -196,8 +196,9 @@ type Config struct {
 	// Defaults to false.
 	RefuseUserSessions bool
 
-	// TrustedProxies are the networks of the application's own proxies. Only from them is X-Forwarded-For believed, from
-	// right to left, up to the first address that is not one of them.
+	// TrustedProxies are the networks of the application's own proxies. Only from them are X-Forwarded-For and Forwarded
+	// (RFC 7239) believed, from right to left, up to the first address that is not one of them. If a request has both and
+	// they disagree, its address is that of the proxy.
 	//
 	// Defaults to none: the address of a client is that of its connection.
 	TrustedProxies []netip.Prefix
@@ -255,8 +256,9 @@ type Config struct {
 	// Defaults to false: a cookie lives as long as its session can.
 	BrowserSession bool
 
-	// Insecure lets the default cookie travel over plain HTTP, for http://localhost. It is then called "session", so it
-	// is another cookie than in production.
+	// Insecure lets the cookie travel over plain HTTP, for http://localhost. It sets Insecure of Cookie, also if Propagator
+	// is a Cookie or a Chain with one. A cookie without a Name is then called "session", so it is another cookie than in
+	// production.
 	//
 	// Defaults to false.
 	Insecure bool
@@ -294,7 +296,10 @@ func (c *Config) withDefaults() Config {
 	cfg.Prefix = cmp.Or(cfg.Prefix, keys.DefaultPrefix)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	if cfg.Propagator == nil {
-		cfg.Propagator = Cookie{Insecure: cfg.Insecure}
+		cfg.Propagator = Cookie{}
+	}
+	if cfg.Insecure {
+		cfg.Propagator = insecure(cfg.Propagator)
 	}
 	if cfg.Codec == nil {
 		cfg.Codec = JSON{}

@@ -100,6 +100,42 @@ func (c Cookie) check() error {
 	return nil
 }
 
+// insecure returns a propagator that does what p does, over plain HTTP too.
+func insecure(p Propagator) Propagator {
+	switch p := p.(type) {
+	case Cookie:
+		p.Insecure = true
+		return p
+	case *Cookie:
+		if p != nil {
+			return insecure(*p)
+		}
+	case Chain:
+		all := make(Chain, len(p))
+		for i := range p {
+			all[i] = insecure(p[i])
+		}
+		return all
+	}
+	return p
+}
+
+// secure reports whether browsers take the token over HTTPS only.
+func (c Cookie) secure() bool { return !c.Insecure }
+
+// warnPlain logs, once, that a cookie was sent which browsers drop: over plain HTTP they take no Secure cookie, and each
+// request then begins a new session.
+func (m *Manager) warnPlain(s *request) {
+	c, ok := s.carrier.(interface{ secure() bool })
+	if !ok || !c.secure() || s.http == nil || s.http.TLS != nil || forwardedTLS(s.http.Header) {
+		return
+	}
+	m.plain.Do(func() {
+		m.cfg.Logger.Warn("holdfast: a Secure cookie was sent over plain HTTP, and browsers drop it; serve HTTPS, set Config.Insecure for http://localhost, or let the HTTPS proxy in front set X-Forwarded-Proto",
+			"method", s.http.Method, "pattern", s.http.Pattern)
+	})
+}
+
 // Extract implements Propagator.
 func (c Cookie) Extract(r *http.Request) (string, bool) {
 	name := c.name()

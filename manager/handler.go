@@ -107,7 +107,7 @@ func (m *Manager) serve(mode Mode, next http.Handler) http.Handler {
 				ctx = s.lease.Context()
 			}
 		}
-		m.run(w, r, context.WithValue(ctx, contextKey{m}, s), s, next)
+		m.run(w, r, r.WithContext(context.WithValue(ctx, contextKey{m}, s)), s, next)
 	})
 }
 
@@ -121,8 +121,8 @@ func (m *Manager) mode(mode Mode, r *http.Request) Mode {
 	return mode
 }
 
-// run serves next with a session of its own, and commits that.
-func (m *Manager) run(w http.ResponseWriter, r *http.Request, ctx context.Context, s *Session, next http.Handler) {
+// run serves next with a session of its own, which inner has in its context, and commits that.
+func (m *Manager) run(w http.ResponseWriter, r, inner *http.Request, s *Session, next http.Handler) {
 	before := headerOf(w)
 	ww := &writer{below: w}
 	ww.commit = func() error {
@@ -133,11 +133,11 @@ func (m *Manager) run(w http.ResponseWriter, r *http.Request, ctx context.Contex
 			case err == nil:
 				m.tellClient(w, s.request, ww.streams)
 			case s.sent:
-				m.reportRefusal(r, err)
+				m.reportRefusal(inner, err)
 			default:
 				before.restore(w)
 				m.tellClient(w, s.request, true) // of a removal that was made before the rest failed
-				m.refuse(w, r, err)
+				m.refuse(w, inner, err)
 			}
 		}
 		defer func() {
@@ -145,19 +145,18 @@ func (m *Manager) run(w http.ResponseWriter, r *http.Request, ctx context.Contex
 				answer(s.commitError())
 			}
 		}()
-		answer(m.commit(ctx, s.request))
+		answer(m.commit(inner.Context(), s.request))
 		return ww.failed
 	}
-	m.call(ww, r, ctx, s, next)
+	m.call(ww, r, inner, s, next)
 	_ = ww.begin() // a handler that wrote nothing; an error was answered
-	m.reportLate(r, s)
+	m.reportLate(inner, s)
 }
 
-// call runs next with a context. What it does to its copy of the request it does to the original, as without the wrap:
+// call runs next with inner, a copy of r. What next does to it reaches the original, as it would without the wrap:
 // the server removes uploaded files by it, and middleware outside reads the pattern that was matched. After a panic,
 // which goes on, nothing of the session is committed, also if middleware outside recovers.
-func (m *Manager) call(w http.ResponseWriter, r *http.Request, ctx context.Context, s *Session, next http.Handler) {
-	inner := r.WithContext(ctx)
+func (m *Manager) call(w http.ResponseWriter, r, inner *http.Request, s *Session, next http.Handler) {
 	returned := false
 	defer func() {
 		*r = *inner.WithContext(r.Context())
@@ -193,6 +192,7 @@ func (m *Manager) tellClient(w http.ResponseWriter, s *request, streams bool) {
 	s.mu.Unlock()
 	switch {
 	case res.inject:
+		m.warnPlain(s)
 		s.carrier.Inject(w, res.token, res.expires)
 	case res.remove:
 		s.carrier.Remove(w)

@@ -2,9 +2,7 @@ package manager
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -45,38 +43,6 @@ func (m *Manager) clientOf(r *http.Request) string {
 		return ""
 	}
 	return string(text)
-}
-
-// remoteAddr is the address of the client: of the peer, and while that is a trusted proxy, of whom it says it got the
-// request from. Everything further to the left in X-Forwarded-For may have been written by anybody.
-func (m *Manager) remoteAddr(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return ""
-	}
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0 && m.trusts(addr); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
-			break
-		}
-		addr = hop
-	}
-	return addr.Unmap().WithZone("").String()
-}
-
-func (m *Manager) trusts(addr netip.Addr) bool {
-	addr = addr.Unmap().WithZone("")
-	for _, p := range m.cfg.TrustedProxies {
-		if p.Contains(addr) {
-			return true
-		}
-	}
-	return false
 }
 
 // infoOf tells about a record that was last used at a time.

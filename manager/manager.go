@@ -33,6 +33,7 @@ type Manager struct {
 	varies  []string // request headers that the token may come in
 	login   *url.URL // Config.LoginURL; nil if there is none
 
+	plain      sync.Once // the warning about plain HTTP
 	closed     atomic.Bool
 	underWay   underWay       // sessions that requests have had open for a while
 	stop       chan struct{}  // ends the toucher

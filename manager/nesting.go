@@ -41,7 +41,7 @@ func (m *Manager) join(w http.ResponseWriter, r *http.Request, outer *Session, m
 	if mode != outer.as {
 		ctx = context.WithValue(ctx, contextKey{m}, s)
 	}
-	m.call(w, r, ctx, s, next)
+	m.call(w, r, r.WithContext(ctx), s, next)
 }
 
 // needs reports whether the session has to be opened, or opened again, for use in a mode. It is called with mu held.

@@ -10,7 +10,8 @@ import (
 
 // Sealed is a small value that lives in a cookie of its own on the client: encrypted and signed with
 // Config.EncryptionKeys, with an expiry that the server checks. It needs no session and no Redis. The client can keep
-// it, delete it and send an older one again, but not read or change it.
+// it, delete it and send an older one again, but not read or change it. Managers with another Config.Prefix do not
+// accept it, also with the same keys.
 //
 //	var Theme = manager.Sealed[string]("theme")
 //
@@ -49,7 +50,7 @@ func (k Sealed[T]) Set(m *Manager, w http.ResponseWriter, v T, d time.Duration) 
 		expires = ends
 	}
 	text := binary.BigEndian.AppendUint64(nil, uint64(ends.UnixMilli()))
-	ck := c.lasting(b64.EncodeToString([]byte(m.cookies.seal(string(append(text, data...)), "", c.name()))), expires)
+	ck := c.lasting(b64.EncodeToString([]byte(m.cookies.seal(string(append(text, data...)), m.cfg.Prefix, c.name()))), expires)
 	if n := len(ck.String()); n > maxCookie {
 		return fmt.Errorf("seal cookie: %w: %d bytes, and browsers take %d", ErrTooLarge, n, maxCookie)
 	}
@@ -69,7 +70,7 @@ func (k Sealed[T]) Get(m *Manager, r *http.Request) (v T, ok bool) {
 	if err != nil {
 		return v, false
 	}
-	plain, err := m.cookies.open(string(sealed), "", c.name())
+	plain, err := m.cookies.open(string(sealed), m.cfg.Prefix, c.name())
 	if err != nil || len(plain) < 8 {
 		return v, false
 	}

@@ -80,6 +80,31 @@ func TestWrapsHideNothingFromOutside(t *testing.T) {
 	})
 }
 
+// An ErrorHandler gets the request as the handler had it: with its session and the pattern that was matched.
+func TestErrorHandlerGetsTheRequest(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		var m *manager.Manager
+		m = v.manager(func(c *manager.Config) {
+			c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+				if _, ok := m.Lookup(r.Context()); !ok || r.Pattern != "POST /{$}" {
+					t.Errorf("session %v, pattern %q", ok, r.Pattern)
+				}
+				manager.DefaultErrorHandler(w, r, err)
+			}
+		})
+		mux := http.NewServeMux()
+		mux.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
+			manager.Key[chan int]("k").Set(m.Session(r.Context()), nil)
+			_, _ = io.WriteString(w, "saved")
+		})
+		rec := httptest.NewRecorder()
+		m.Handler(mux).ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/", nil))
+		if rec.Code != http.StatusInternalServerError {
+			t.Errorf("%d %q", rec.Code, rec.Body)
+		}
+	})
+}
+
 // An ErrorHandler that answers nothing, or panics, leaves the client with 500. Those that answer are left alone.
 func TestSilentErrorHandler(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
