@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/drive"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/live"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/guard"
 )
 
 const demoHelp = `Usage: holdfast demo [flags]
@@ -21,6 +22,8 @@ const demoHelp = `Usage: holdfast demo [flags]
 Serves a shop on several replicas, and a page that shows what goes on in them.
   -replicas N     replicas behind the balancer (3)
   -listen ADDR    of the balancer (localhost:8080; with -drive a free port)
+  -public         allow an ADDR that other machines can reach: their users can
+                  press the buttons, too
   -redis ADDR     host:port or redis:// URL; without it, a Redis inside this
                   process. The demo's keys are removed at the end
   -tls            serve HTTPS, with a certificate that browsers warn of
@@ -45,6 +48,7 @@ type demoFlags struct {
 	site  site.Config
 	load  drive.Load
 	drive bool
+	open  bool            // other machines may reach it
 	set   map[string]bool // flags that were given
 }
 
@@ -56,6 +60,7 @@ func demo(ctx context.Context, args []string, p process) int {
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.IntVar(&f.site.Replicas, "replicas", 3, "")
 	flags.StringVar(&f.site.Listen, "listen", "localhost:8080", "")
+	flags.BoolVar(&f.open, "public", false, "")
 	flags.StringVar(&f.site.Redis, "redis", "", "")
 	flags.BoolVar(&f.site.TLS, "tls", false, "")
 	flags.BoolVar(&f.site.Unlocked, "unlocked", false, "")
@@ -105,6 +110,9 @@ func (f *demoFlags) validate() error {
 			return fmt.Errorf("-%s must be between 1 and %d, not %d", n.name, n.most, n.value)
 		}
 	}
+	if err := guard.Listen(f.site.Listen, f.open); err != nil {
+		return err
+	}
 	if f.site.Think < 0 {
 		return fmt.Errorf("-think must not be negative, but is %v", f.site.Think)
 	}
@@ -136,10 +144,15 @@ func (f *demoFlags) serve(ctx context.Context, out io.Writer) (int, error) {
 		f.site.Think = visibleThink
 	}
 	f.site.Count, f.site.Switch = true, true
-	f.site.Front = func(s *site.Site, balancer http.Handler) http.Handler { return live.New(s, balancer, f.site.Think) }
+	f.site.Front = func(s *site.Site, balancer http.Handler) http.Handler {
+		return guard.NewHosts(f.site.Listen).Handler(live.New(s, balancer, f.site.Think))
+	}
 	s, err := site.Start(ctx, f.site)
 	if err != nil {
 		return failed, err
+	}
+	if guard.Public(f.site.Listen) {
+		f.site.Log.Warn("other machines can reach the page: their users can press its buttons")
 	}
 	fmt.Fprintf(out, `The shop is open at %s (Ctrl-C closes it).
 

@@ -69,7 +69,7 @@ func (p *Page) page(w http.ResponseWriter, _ *http.Request) {
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Referrer-Policy", "same-origin") // under no-referrer, browsers would send clicks with the Origin null
 	h.Set("Cache-Control", "no-store")
 	var page bytes.Buffer // whole, so that the browser never draws a part of it
 	err := pageTemplate.Execute(&page, map[string]any{

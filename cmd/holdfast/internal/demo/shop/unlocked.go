@@ -22,6 +22,10 @@ type Unlocked struct {
 	client redis.UniversalClient
 	prefix string
 	idle   time.Duration
+
+	// Saved, if set, is called with each session that was written: nothing in Redis leads from its ID to its token. Set it
+	// before the first request.
+	Saved func(id, token string)
 }
 
 var _ Sessions = (*Unlocked)(nil)
@@ -123,26 +127,28 @@ func (u *Unlocked) save(ctx context.Context, header http.Header, v *unlockedVisi
 		if err := u.client.Set(ctx, u.prefix+v.token, data, u.idle).Err(); err != nil {
 			return fmt.Errorf("write session: %w", err)
 		}
+		if u.Saved != nil {
+			u.Saved(v.record.ID, v.token)
+		}
 		setCookie(header, v.token, int(u.idle/time.Second))
 	}
 	return nil
 }
 
-// Find looks for the session with an ID among all that there are, since nothing else leads to it, and reports whether it
-// is there. It is for looking on, not for serving.
-func (u *Unlocked) Find(ctx context.Context, id string) (cart Cart, user string, found bool, err error) {
-	all := u.client.Scan(ctx, 0, u.prefix+"*", 500).Iterator()
-	for all.Next(ctx) {
-		data, err := u.client.Get(ctx, all.Val()).Bytes()
-		if err != nil {
-			continue // it has just ended
-		}
-		var r unlockedRecord
-		if json.Unmarshal(data, &r) == nil && r.ID == id {
-			return r.Cart, r.User, true, nil
-		}
+// Look reads the session of a token, and reports whether it is there. It is for looking on, not for serving.
+func (u *Unlocked) Look(ctx context.Context, token string) (cart Cart, user string, found bool, err error) {
+	data, err := u.client.Get(ctx, u.prefix+token).Bytes()
+	if errors.Is(err, redis.Nil) {
+		return nil, "", false, nil
 	}
-	return nil, "", false, all.Err()
+	var r unlockedRecord
+	if err == nil {
+		err = json.Unmarshal(data, &r)
+	}
+	if err != nil {
+		return nil, "", false, fmt.Errorf("look at a session: %w", err)
+	}
+	return r.Cart, r.User, true, nil
 }
 
 func newToken() string {

@@ -82,9 +82,26 @@ func (s *Site) Session(ctx context.Context, id string) (Session, bool, error) {
 	return v, true, nil
 }
 
-// findUnlocked looks for the session by its ID, which without the library is no part of a key.
+// maxTokens bounds how many unlocked sessions the page can look at.
+const maxTokens = 10_000
+
+// remember notes under which token an unlocked session was written.
+func (s *Site) remember(id, token string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tokens.Add(id, token)
+}
+
+// findUnlocked reads the session by its ID, which without the library is no part of a key. The replicas have noted where
+// it is, so that Redis is not searched.
 func (s *Site) findUnlocked(ctx context.Context, id string) (Session, bool, error) {
-	cart, user, found, err := shop.NewUnlocked(s.observer, s.prefix, idleTimeout).Find(ctx, id)
+	s.mu.Lock()
+	token, known := s.tokens.Get(id)
+	s.mu.Unlock()
+	if !known {
+		return Session{}, false, nil
+	}
+	cart, user, found, err := shop.NewUnlocked(s.observer, s.prefix, idleTimeout).Look(ctx, token)
 	return Session{ID: id, User: user, Cart: cart}, found, err
 }
 

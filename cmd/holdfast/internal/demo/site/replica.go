@@ -54,6 +54,7 @@ func (s *Site) handler(r *replica, name string) (http.Handler, error) {
 		return shop.Config{Replica: name, Variant: variant(unlocked), Backend: s.backend.name, Think: s.cfg.Think}
 	}
 	r.unlocked = shop.NewUnlocked(r.line, s.prefix, idleTimeout)
+	r.unlocked.Saved = s.remember
 	without := shop.New(r.unlocked, look(true))
 	if s.cfg.Unlocked && !s.cfg.Switch {
 		return counted(&r.requests, without), nil

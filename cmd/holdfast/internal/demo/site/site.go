@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/balance"
@@ -85,6 +86,8 @@ type Site struct {
 	nodes     map[string]int // the replica of each name in Redis, past ones too
 	past      shop.Stats     // of replicas that were stopped
 	pastTrips int            // likewise
+
+	tokens *simplelru.LRU[string, string] // of unlocked sessions, by ID
 }
 
 // Start starts Redis, replicas and balancer. Whoever starts a site closes it.
@@ -98,6 +101,7 @@ func Start(ctx context.Context, cfg Config) (*Site, error) {
 		replicas: make([]*replica, cfg.Replicas),
 		nodes:    make(map[string]int),
 	}
+	s.tokens, _ = simplelru.NewLRU[string, string](maxTokens, nil) // fails for sizes below 1 only
 	s.unlocked.Store(cfg.Unlocked)
 	s.changing <- struct{}{}
 	if err := s.start(ctx); err != nil {

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,10 +17,32 @@ func mode(ctx context.Context, o *redis.Options) (string, error) {
 	c := redis.NewClient(o)
 	defer c.Close()
 	text, err := c.Info(ctx, "server").Result()
-	if redis.IsPermissionError(err) { // it answers, and has let the user in
-		return "", nil
+	if err != nil && !redis.IsPermissionError(err) {
+		return "", err
 	}
-	return admin.ReadInfo(text)["redis_mode"], err
+	// It answers, and has let the user in. Valkey has a name of its own for the field.
+	info := admin.ReadInfo(text)
+	if found := cmp.Or(info["redis_mode"], info["server_mode"]); found != "" {
+		return found, nil
+	}
+	hello, _ := c.Do(ctx, "HELLO").Result() // tells it as well, to users who may not run INFO
+	found, _ := field(hello, "mode").(string)
+	return found, nil
+}
+
+// field reads a field of an answer that is a map, or a list of names and values before RESP3.
+func field(answer any, name string) any {
+	switch m := answer.(type) {
+	case map[any]any:
+		return m[name]
+	case []any:
+		for i := 0; i+1 < len(m); i += 2 {
+			if m[i] == name {
+				return m[i+1]
+			}
+		}
+	}
+	return nil
 }
 
 func (t *Target) checkSingle(ctx context.Context) error {
@@ -84,6 +107,8 @@ func (t *Target) checkSentinels(ctx context.Context) error {
 		switch {
 		case errors.Is(err, redis.Nil):
 			return fmt.Errorf("the Sentinel at %s watches no set of that name: correct -sentinel%s", addr, t.watched(ctx, addr))
+		case err != nil && strings.Contains(strings.ToLower(err.Error()), "unknown command"):
+			return noSentinel(addr)
 		case err != nil:
 			return t.explain("Sentinel at "+addr, err)
 		}
@@ -106,16 +131,7 @@ func (t *Target) watched(ctx context.Context, addr string) string {
 	}
 	var names []string
 	for _, m := range masters {
-		switch m := m.(type) {
-		case map[any]any:
-			names = append(names, fmt.Sprint(m["name"]))
-		case []any:
-			for i := 0; i+1 < len(m); i += 2 {
-				if m[i] == "name" {
-					names = append(names, fmt.Sprint(m[i+1]))
-				}
-			}
-		}
+		names = append(names, fmt.Sprint(field(m, "name")))
 	}
 	return " (it watches " + strings.Join(names, ", ") + ")"
 }
