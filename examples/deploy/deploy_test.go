@@ -16,6 +16,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/yaml"
 
@@ -42,9 +43,10 @@ func known(t *testing.T) map[string]bool {
 	for _, m := range regexp.MustCompile(`env\("([A-Z_]+)"\)`).FindAllStringSubmatch(read(t, "../nethttp/settings.go"), -1) {
 		names[m[1]] = true
 	}
-	if len(names) < 8 {
+	if len(names) < 9 {
 		t.Fatalf("found only %v", names)
 	}
+	names["GOMEMLIMIT"] = true // of the Go runtime
 	return names
 }
 
@@ -254,6 +256,10 @@ func TestKubernetes(t *testing.T) {
 	}
 	if c.Env[0].Name != "REDIS_URL" || !strings.HasSuffix(c.Env[0].Value, "@"+all.services["redis"].Name+":6379") {
 		t.Errorf("the program does not find Redis: %v", c.Env)
+	}
+	limit, err := resource.ParseQuantity(strings.TrimSuffix(config.Data["GOMEMLIMIT"], "B"))
+	if most := c.Resources.Limits.Memory(); err != nil || limit.Value()*10 > most.Value()*9 {
+		t.Errorf("GOMEMLIMIT is %q, %v, and the container may have %v", config.Data["GOMEMLIMIT"], err, most)
 	}
 	ends(t, config.Data["DRAIN"], config.Data["GRACE"], time.Duration(*shop.Spec.Template.Spec.TerminationGracePeriodSeconds)*time.Second)
 	source := read(t, "../nethttp/main.go")

@@ -14,8 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -35,18 +33,18 @@ func run(ctx context.Context, env func(string) string) error {
 	if err != nil {
 		return err
 	}
-	rdb := redis.NewClient(set.redis)
+	rdb := set.redis.open()
 	defer rdb.Close()
 	m, err := manager.New(rdb, &set.sessions)
 	if err != nil {
 		return err
 	}
-	app := &app{sessions: m, redis: rdb}
+	app := &app{sessions: m}
 	srv := &http.Server{Addr: set.listen, Handler: app.routes(), ReadHeaderTimeout: 5 * time.Second}
 
 	stopped := make(chan error, 1)
 	go func() { stopped <- srv.ListenAndServe() }()
-	slog.Info("serving", "address", set.listen, "redis", set.redis.Addr)
+	slog.Info("serving", "address", set.listen, "redis", set.redis.name)
 	select {
 	case err = <-stopped:
 	case <-ctx.Done():
@@ -71,21 +69,20 @@ var cart = manager.Key[[]string]("cart")
 
 type app struct {
 	sessions *manager.Manager
-	redis    redis.UniversalClient
 	leaving  atomic.Bool
 }
 
 func (a *app) routes() http.Handler {
 	m, shop := a.sessions, http.NewServeMux()
 	shop.HandleFunc("POST /cart/{sku}", a.add)
-	shop.Handle("GET /cart", m.ReadOnly(http.HandlerFunc(a.show)))
+	shop.Handle("GET /cart", m.ReadOnly(http.HandlerFunc(a.show))) // no lock, and no round trip from a fresh local copy
 	shop.HandleFunc("POST /logout", func(w http.ResponseWriter, r *http.Request) {
 		m.Session(r.Context()).Destroy()
 		w.WriteHeader(http.StatusNoContent)
 	})
 
 	root := http.NewServeMux()
-	root.Handle("/", m.Lazy(shop)) // a page that needs no session costs no round trip
+	root.Handle("/", m.Lazy(shop)) // a page that does not use its session costs no round trip
 	root.HandleFunc("GET /healthz", func(http.ResponseWriter, *http.Request) {})
 	root.HandleFunc("GET /readyz", a.ready)
 	return root

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/examples/internal/try"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/manager"
 	"github.com/holdfast-go/holdfast/manager/managertest"
 )
 
@@ -94,20 +96,104 @@ func TestLeavingIsTold(t *testing.T) {
 	}
 }
 
+// Each page costs what the comments in routes say, counted on the wire.
+func TestRoundTrips(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		tap := b.Tap(t)
+		tap.Ignore("PUBLISH")
+		m, err := manager.New(b.TapClient(t, tap), &manager.Config{Prefix: b.Prefix, Insecure: true, MaxStaleness: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := m.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+		tab := try.Serve(t, (&app{sessions: m}).routes())
+		for range 3 { // the server learns the scripts
+			tab.Post("/cart/pen", nil)
+		}
+		try.Eventually(t, func() bool { return m.Stats().FreshFor >= 0 })
+		tab.Get("/cart")
+		for _, c := range []struct {
+			method, path string
+			most         int
+		}{
+			{http.MethodGet, "/cart", 0}, {http.MethodGet, "/nothing", 0}, {http.MethodGet, "/readyz", 0}, {http.MethodPost, "/cart/ink", 2},
+		} {
+			tap.Reset()
+			tab.Do(c.method, c.path, nil)
+			if n := tap.Trips(); n > c.most {
+				t.Errorf("%s %s: %d round trips, want %d: %v", c.method, c.path, n, c.most, tap.Commands())
+			}
+		}
+	})
+}
+
 func TestSettings(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]string{
-		"REDIS_URL": "http://x", "TOKEN_KEYS": "?secret?", "ENCRYPTION_KEYS": "QUJD,?secret?",
+		"REDIS_URL": "http://x", "REDIS_CA": "redis", "TOKEN_KEYS": "?secret?", "ENCRYPTION_KEYS": "QUJD,?secret?",
 		"TRUSTED_PROXIES": "10.0.0.0", "DRAIN": "soon", "GRACE": "later",
 	} {
-		_, err := settingsFrom(func(n string) string {
-			if n == name {
-				return value
-			}
-			return ""
-		})
-		if err == nil || !strings.HasPrefix(err.Error(), name) || strings.Contains(err.Error(), "secret") {
+		_, err := settingsFrom(only(name, value))
+		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "secret") {
 			t.Errorf("%s=%s: %v", name, value, err)
 		}
+	}
+}
+
+// only is an environment with one variable.
+func only(name, value string) func(string) string {
+	return func(n string) string {
+		if n == name {
+			return value
+		}
+		return ""
+	}
+}
+
+// However a URL is wrong, its password is in no error.
+func TestPasswordsAreNotTold(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"redis://:se/cret@localhost", "redis://:secret#@localhost:6379", "redis://:secret%zz@localhost", "rediss://user:secret@[::1",
+		"redis://:secret@localhost:6379/x", "redis://:secret@localhost:6379?db=x", "redis://:secret@localhost?unknown=1",
+		"http://:secret@localhost", "redis://:sec ret@localhost:port", "redis://localhost:secret", "://:secret@localhost",
+		"redis://host:26379?master_name=m&password=secret&db=x", "redis://:secret@host:6379?addr=x&addr=", "redis://host?password=secret",
+	} {
+		_, err := settingsFrom(only("REDIS_URL", text))
+		if err == nil {
+			t.Errorf("%s is accepted", text)
+			continue
+		}
+		for _, part := range []string{"secret", "cret", "ret@"} {
+			if strings.Contains(err.Error(), part) {
+				t.Errorf("%s: %v", text, err)
+			}
+		}
+	}
+}
+
+// One variable names a Redis in each topology, and the log does not name its password.
+func TestTopologies(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"redis://:secret@one:6379/2": "one:6379 *redis.Client",
+		"redis://:secret@s1:26379?master_name=shop&addr=s2:26379&password=secret": "Sentinel shop at s1:26379, s2:26379 *redis.Client",
+		"rediss://:secret@c1:6379?addr=c2:6379":                                   "cluster at c1:6379, c2:6379 *redis.ClusterClient",
+	} {
+		set, err := settingsFrom(only("REDIS_URL", text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		rdb := set.redis.open()
+		if got := fmt.Sprintf("%s %T", set.redis.name, rdb); got != want {
+			t.Errorf("%s is %s", text, got)
+		}
+		_ = rdb.Close()
 	}
 }

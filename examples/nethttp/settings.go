@@ -8,14 +8,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/holdfast-go/holdfast/manager"
 )
 
 type settings struct {
 	listen       string
-	redis        *redis.Options
+	redis        server
 	sessions     manager.Config
 	drain, grace time.Duration
 }
@@ -24,6 +22,9 @@ type settings struct {
 //
 //	LISTEN           address of the server; localhost:8080
 //	REDIS_URL        redis:// or rediss:// with user and password; redis://localhost:6379
+//	                 Sentinel: redis://host:26379?master_name=NAME&addr=host2:26379&username=USER&password=PASSWORD
+//	                 Cluster:  redis://user:password@host:6379?addr=host2:6379
+//	REDIS_CA         file with the certificates that rediss:// trusts; those of the system
 //	TOKEN_KEYS       keys in base64, separated by commas, the newest first; none
 //	ENCRYPTION_KEYS  likewise
 //	TRUSTED_PROXIES  networks of the balancer, separated by commas; none
@@ -31,10 +32,9 @@ type settings struct {
 //	DRAIN, GRACE     how long the balancer needs to take note, and requests to finish; 0s and 25s
 func settingsFrom(env func(string) string) (s settings, err error) {
 	s.listen = cmp.Or(env("LISTEN"), "localhost:8080")
-	if s.redis, err = redis.ParseURL(cmp.Or(env("REDIS_URL"), "redis://localhost:6379")); err != nil {
+	if s.redis, err = serverFrom(cmp.Or(env("REDIS_URL"), "redis://localhost:6379"), env("REDIS_CA")); err != nil {
 		return s, fmt.Errorf("REDIS_URL: %w", err)
 	}
-	s.redis.ContextTimeoutEnabled = true
 	c := &s.sessions
 	c.IdleTimeout = 30 * time.Minute
 	c.Insecure = env("INSECURE") == "1"
