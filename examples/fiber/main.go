@@ -43,6 +43,9 @@ func routes(m *manager.Manager) *fiber.App {
 	})
 	app.Post("/login", func(c fiber.Ctx) error {
 		s := m.Session(c.Context())
+		if u := s.User(); u != "" && u != "ada" {
+			s.Destroy() // what another user had in the session is not for this one
+		}
 		s.Rotate()
 		s.BindUser("ada")
 		return c.SendStatus(fiber.StatusNoContent)

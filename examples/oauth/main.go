@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -96,18 +97,56 @@ func (p *site) back(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the login failed", http.StatusBadGateway)
 		return
 	}
-	s := p.m.Session(r.Context())
-	// The visitor's session goes with the commit that has its values, and not before.
-	if err := s.Merge(r.Context(), on.Token); err != nil && !errors.Is(err, manager.ErrNotFound) {
+	if err := p.logIn(r, user, on.Token); err != nil {
 		http.Error(w, "please try again", http.StatusServiceUnavailable)
 		return
 	}
-	s.Rotate()
-	s.BindUser(user)
 	// Not a redirect: the next page would still count as a visit from the provider, without the Strict cookie.
 	w.Header().Set("Content-Type", "text/html")
 	w.Header().Set("Cache-Control", "no-store")
 	fmt.Fprint(w, `<!doctype html><meta http-equiv="refresh" content="0; url=/"><a href="/">Go on</a>`)
+}
+
+// logIn binds the session of the request to a user. The visitor's session, whose token was kept on the way, is merged into
+// it if it was that of nobody or of the same user. What another user had in this browser is not for this one.
+func (p *site) logIn(r *http.Request, user, before string) error {
+	same, err := p.endIfOthers(r.Context(), user, before)
+	if err != nil {
+		return err
+	}
+	s, err := p.m.Open(r.Context())
+	if err != nil {
+		return err
+	}
+	if u := s.User(); u != "" && u != user {
+		s.Destroy()
+	}
+	if same {
+		// The visitor's session goes with the commit that has its values, and not before.
+		if err := s.Merge(r.Context(), before); err != nil && !errors.Is(err, manager.ErrNotFound) {
+			return err
+		}
+	}
+	s.Rotate()
+	s.BindUser(user)
+	return nil
+}
+
+// endIfOthers ends the session of a token if it is bound to another user, and reports whether it is not. It opens the
+// session by its token rather than by the ID in it: everybody may know an ID, and could end the session by it.
+func (p *site) endIfOthers(ctx context.Context, user, token string) (same bool, err error) {
+	ctx, err = p.m.Load(ctx, token)
+	if err != nil {
+		return false, err
+	}
+	defer p.m.Discard(ctx)
+	s := p.m.Session(ctx)
+	if u := s.User(); u == "" || u == user {
+		return true, nil
+	}
+	s.Destroy()
+	_, _, err = p.m.Commit(ctx)
+	return false, err
 }
 
 func (p *site) userOf(r *http.Request, token *oauth2.Token) (string, error) {

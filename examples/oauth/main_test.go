@@ -7,6 +7,8 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/oauth2"
@@ -19,9 +21,11 @@ import (
 
 func TestMain(m *testing.M) { redistest.Main(m) }
 
-// provider knows ada, and checks the verifier.
-func provider(t *testing.T) *httptest.Server {
+// provider knows one user at a time, at first ada, and checks the verifier.
+func provider(t *testing.T) (srv *httptest.Server, is func(user string)) {
 	t.Helper()
+	var known atomic.Value
+	known.Store("ada")
 	challenge := ""
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /authorize", func(w http.ResponseWriter, r *http.Request) {
@@ -42,26 +46,88 @@ func provider(t *testing.T) *httptest.Server {
 			http.Error(w, "who?", http.StatusUnauthorized)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"login": "ada"})
+		_ = json.NewEncoder(w).Encode(map[string]any{"login": known.Load()})
 	})
-	srv := httptest.NewServer(mux)
+	srv = httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
-	return srv
+	return srv, func(user string) { known.Store(user) }
 }
 
 func serve(t *testing.T) (*manager.Manager, *try.Browser) {
 	t.Helper()
-	p := provider(t)
+	m, b, _ := serveFor(t)
+	return m, b
+}
+
+// serveFor also returns what changes who logs in at the provider.
+func serveFor(t *testing.T) (m *manager.Manager, b *try.Browser, is func(user string)) {
+	t.Helper()
+	p, is := provider(t)
 	app := &site{whoami: p.URL + "/user"}
-	m := managertest.New(t, &manager.Config{
+	m = managertest.New(t, &manager.Config{
 		Propagator: cookie, Insecure: true, EncryptionKeys: [][]byte{bytes.Repeat([]byte{1}, 32)},
 	})
-	b := try.Serve(t, app.routes(m))
+	b = try.Serve(t, app.routes(m))
 	app.oauth = oauth2.Config{
 		ClientID: "shop", RedirectURL: b.URL + "/callback",
 		Endpoint: oauth2.Endpoint{AuthURL: p.URL + "/authorize", TokenURL: p.URL + "/token"},
 	}
-	return m, b
+	return m, b, is
+}
+
+// logIn goes to the provider and back. The cookie stays at home unless it is to come along.
+func logIn(t *testing.T, b *try.Browser, along bool) {
+	t.Helper()
+	back := follow(t, b, b.Post("/login", nil))
+	if !along {
+		fromElsewhere(t, b)
+	}
+	if in := follow(t, b, back); in.StatusCode != http.StatusOK {
+		t.Fatalf("got %d %s", in.StatusCode, in.Body)
+	}
+}
+
+// One user's session is never handed to the next one who logs in with the browser; it ends. One's own is kept.
+func TestChangeOfUser(t *testing.T) {
+	t.Parallel()
+	for name, along := range map[string]bool{"without the cookie": false, "with the cookie": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, b, is := serveFor(t)
+			b.Post("/cart/pen", nil)
+			logIn(t, b, along)
+			b.Post("/cart/ink", nil)
+			logIn(t, b, along) // again
+			b.Want(b.Get("/"), http.StatusOK, `"ada" [pen ink]`)
+			is("eve")
+			logIn(t, b, along)
+			b.Want(b.Get("/"), http.StatusOK, `"eve" []`)
+			if list, err := m.UserSessions(t.Context(), "ada"); err != nil || len(list) != 0 {
+				t.Errorf("ada has %v, %v", list, err)
+			}
+		})
+	}
+}
+
+// A stranger who knows the ID of a session, which is no secret, and begins a login with it, does not end the session.
+func TestIDEndsNothing(t *testing.T) {
+	t.Parallel()
+	m, b, is := serveFor(t)
+	logIn(t, b, false)
+	list, err := m.UserSessions(t.Context(), "ada")
+	if err != nil || len(list) != 1 {
+		t.Fatal(list, err)
+	}
+	is("eve")
+	eve := b.Other()
+	at, err := url.Parse(b.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eve.Client.Jar.SetCookies(at, []*http.Cookie{{Name: "session", Value: list[0].ID + "." + strings.Repeat("A", 43)}})
+	logIn(t, eve, false)
+	b.Want(b.Get("/"), http.StatusOK, `"ada" []`)
+	eve.Want(eve.Get("/"), http.StatusOK, `"eve" []`)
 }
 
 // fromElsewhere leaves out the Strict cookie, as browsers do when another site sends them.
