@@ -11,6 +11,7 @@ import (
 const (
 	defaultProbeInterval = 500 * time.Millisecond
 	minProbeInterval     = 10 * time.Millisecond
+	maxProbeInterval     = time.Hour
 
 	// defaultTimeoutRounds leaves room for one late or lost probe.
 	defaultTimeoutRounds = 3
@@ -29,7 +30,7 @@ type Config struct {
 	// Broadcast is a channel that every node listens to. Default: none.
 	Broadcast string
 
-	// ProbeInterval is the time between two probes, at least 10 ms. Each probe
+	// ProbeInterval is the time between two probes, from 10 ms to 1 h. Each probe
 	// is one PUBLISH, or in a cluster one per master after one CLUSTER SLOTS.
 	// Default: 500 ms.
 	ProbeInterval time.Duration
@@ -67,7 +68,7 @@ type Config struct {
 // withDefaults returns a copy of c with the zero fields filled in.
 func (c Config) withDefaults() Config {
 	c.ProbeInterval = cmp.Or(c.ProbeInterval, defaultProbeInterval)
-	c.Timeout = cmp.Or(c.Timeout, defaultTimeoutRounds*c.ProbeInterval)
+	c.Timeout = cmp.Or(c.Timeout, defaultTimeoutRounds*min(c.ProbeInterval, maxProbeInterval))
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	if c.OnInvalidate == nil {
 		c.OnInvalidate = func(string) {}
@@ -94,6 +95,9 @@ func (c Config) validate() error {
 	}
 	if c.ProbeInterval < minProbeInterval {
 		return fmt.Errorf("invalidate: Config.ProbeInterval is %s; give at least %s", c.ProbeInterval, minProbeInterval)
+	}
+	if c.ProbeInterval > maxProbeInterval {
+		return fmt.Errorf("invalidate: Config.ProbeInterval is %s; give at most %s, or a loss goes unnoticed for as long", c.ProbeInterval, maxProbeInterval)
 	}
 	if c.Timeout < 2*c.ProbeInterval {
 		return fmt.Errorf("invalidate: Config.Timeout is %s; give at least twice Config.ProbeInterval (%s)", c.Timeout, c.ProbeInterval)

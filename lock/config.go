@@ -11,14 +11,15 @@ import (
 
 // Config is what New may be told. The zero value of a field means its default, a negative duration means off.
 type Config struct {
-	// Prefix begins every key and channel. All processes that share locks share it.
+	// Prefix begins every key and channel. All processes that share locks share it. It should not be that of sessions,
+	// whose locks it would share.
 	//
-	// Defaults to "holdfast".
+	// Defaults to "holdfast-lock".
 	Prefix string
 
-	// TTL is how long a lock outlives a holder that died. A living one renews it every third of that. At least 30 ms.
+	// TTL is how long a lock outlives a holder that died. A living one renews it every third of that. From 30 ms to 24 h.
 	//
-	// Defaults to 10 s.
+	// Defaults to 5 s.
 	TTL time.Duration
 
 	// GrantTTL is how long a waiter to which the lock was passed may take to answer before the next may try.
@@ -26,13 +27,14 @@ type Config struct {
 	// Defaults to 2 s, or TTL if that is shorter.
 	GrantTTL time.Duration
 
-	// Wait bounds the time that Acquire waits, beside its context. Negative: only the context does.
+	// Wait bounds the time that Acquire waits, in addition to its context. It should be longer than TTL, or Acquire fails
+	// before the lock of a holder that died has ended. Negative: only the context bounds it.
 	//
 	// Defaults to 10 s.
 	Wait time.Duration
 
-	// MaxHold bounds the time for which a lease is renewed, so that a stuck holder cannot block the others for ever.
-	// Negative: no bound.
+	// MaxHold is how long a lease lasts at most, so that a stuck holder cannot block the others forever: then its context
+	// ends and the lock is passed on, up to a twentieth of MaxHold early. At least 30 ms. Negative: no bound.
 	//
 	// Defaults to 1 min.
 	MaxHold time.Duration
@@ -64,7 +66,8 @@ func (c *Config) withDefaults() Config {
 	if c != nil {
 		cfg = *c
 	}
-	cfg.TTL = cmp.Or(cfg.TTL, 10*time.Second)
+	cfg.Prefix = cmp.Or(cfg.Prefix, "holdfast-lock")
+	cfg.TTL = cmp.Or(cfg.TTL, 5*time.Second)
 	cfg.GrantTTL = cmp.Or(cfg.GrantTTL, min(2*time.Second, cfg.TTL))
 	cfg.Wait = cmp.Or(cfg.Wait, 10*time.Second)
 	cfg.MaxHold = cmp.Or(cfg.MaxHold, time.Minute)
@@ -78,6 +81,10 @@ func (c *Config) validate() error {
 	switch {
 	case c.TTL < 30*time.Millisecond:
 		return fmt.Errorf("TTL is %v: it must be at least 30ms, so that it can be renewed in time", c.TTL)
+	case c.TTL > maxTTL:
+		return fmt.Errorf("TTL is %v: a holder that died would keep the lock for as long; set at most %v", c.TTL, maxTTL)
+	case c.MaxHold > 0 && c.MaxHold < 30*time.Millisecond:
+		return fmt.Errorf("MaxHold is %v: it cannot be kept so exactly; set at least 30ms, or a negative one for no bound", c.MaxHold)
 	case c.GrantTTL < time.Millisecond || c.GrantTTL > c.TTL:
 		return fmt.Errorf("GrantTTL is %v: it must lie between 1ms and TTL (%v)", c.GrantTTL, c.TTL)
 	case c.MaxWaiters < 1:
@@ -91,9 +98,17 @@ func (c *Config) validate() error {
 // margin is how long before its end a lease is no longer trusted: time for the holder to stop.
 func (c *Config) margin() time.Duration { return c.TTL / 10 }
 
-// tick is how often leases are looked at.
-func (c *Config) tick() time.Duration { return c.TTL / 10 }
+// maxTTL bounds Config.TTL.
+const maxTTL = 24 * time.Hour
 
-// queueLife is how long a queue outlives the last question of somebody in it: much longer than a waiter that lives
-// lets pass between two.
-func (c *Config) queueLife() time.Duration { return max(c.Wait, 0) + 6*c.TTL }
+// tick is how often leases are looked at: often enough to end one at MaxHold, within a twentieth of it.
+func (c *Config) tick() time.Duration {
+	if c.MaxHold > 0 {
+		return min(c.TTL/10, c.MaxHold/20)
+	}
+	return c.TTL / 10
+}
+
+// queueLife is how long a queue outlives the last question of a waiter in it: much longer than a living waiter lets pass
+// between two.
+func (c *Config) queueLife() time.Duration { return min(max(c.Wait, 0), maxTTL) + 6*c.TTL }

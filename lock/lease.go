@@ -87,7 +87,7 @@ func (le *Lease) Release(ctx context.Context) error {
 	var err error
 	if first {
 		defer le.locker.left()
-		if !le.hand() {
+		if lost == nil && !le.hand() {
 			err = le.giveBack(ctx)
 		}
 	}
@@ -99,12 +99,13 @@ func (le *Lease) Release(ctx context.Context) error {
 
 // ReleaseSoon is Release in the background. What goes wrong is logged.
 func (le *Lease) ReleaseSoon() {
-	if first, _ := le.end(); !first {
+	first, lost := le.end()
+	if !first {
 		return
 	}
 	l := le.locker
 	defer l.left()
-	if le.hand() {
+	if lost != nil || le.hand() {
 		return
 	}
 	l.cleanUps.Go(func() {
@@ -155,12 +156,19 @@ func (le *Lease) Keep() bool {
 // was sent at that time, the next request of this process gets it together with the state: what the script has just
 // checked. Otherwise the lock is taken to be released, and the next one asks for itself.
 func (le *Lease) Done(kept bool, sent time.Time, state any) {
-	if first, _ := le.end(); !first {
+	first, lost := le.end()
+	if !first {
 		return
 	}
 	l := le.locker
 	defer l.left()
-	if !kept {
+	switch {
+	case lost != nil: // the next one has its turn already
+		if kept {
+			l.abandon(le.key, le.token)
+		}
+		return
+	case !kept:
 		l.pass(le.key, turn{})
 		return
 	}
@@ -170,13 +178,16 @@ func (le *Lease) Done(kept bool, sent time.Time, state any) {
 
 // Abandon ends a lease of which nobody knows whether Redis still has the lock. It is released in the background.
 func (le *Lease) Abandon() {
-	if first, _ := le.end(); !first {
+	first, lost := le.end()
+	if !first {
 		return
 	}
 	l := le.locker
 	defer l.left()
 	l.abandon(le.key, le.token)
-	l.pass(le.key, turn{})
+	if lost == nil {
+		l.pass(le.key, turn{})
+	}
 }
 
 // end takes the lease from the renewer, for its holder. It reports false if it had been taken before, and returns why

@@ -26,8 +26,8 @@ func between(t *testing.T, what string, d, least, most time.Duration) {
 }
 
 const (
-	ttl    = 10 * time.Second // the default
-	grant  = 2 * time.Second  // the default
+	ttl    = 5 * time.Second // the default
+	grant  = 2 * time.Second // the default
 	jitter = 110 * time.Millisecond
 )
 

@@ -49,8 +49,8 @@ func (l *Locker) renew() {
 	}
 }
 
-// due returns the leases to renew: a third of the TTL has passed since the last time, and their holders have not had
-// them for too long. On the way it ends those whose trust would run out before the next tick.
+// due returns the leases to renew: a third of the TTL has passed since the last time. On the way it ends those whose trust,
+// or whose MaxHold, would run out before the next tick.
 func (l *Locker) due(now time.Time) []*Lease {
 	var due, lost []*Lease
 	l.mu.Lock()
@@ -59,7 +59,8 @@ func (l *Locker) due(now time.Time) []*Lease {
 		case le.lost != nil:
 		case now.Add(l.cfg.tick()).After(le.trust.until):
 			lost = append(lost, le)
-		case l.cfg.MaxHold > 0 && now.Sub(le.trust.since) >= l.cfg.MaxHold:
+		case l.cfg.heldTooLong(now.Sub(le.trust.since)):
+			lost = append(lost, le)
 		case now.Sub(le.trust.renewed) >= l.cfg.TTL/3:
 			due = append(due, le)
 		}
@@ -67,12 +68,17 @@ func (l *Locker) due(now time.Time) []*Lease {
 	l.mu.Unlock()
 	for _, le := range lost {
 		cause := fmt.Errorf("%w: it was not renewed in time", ErrLost)
-		if held := now.Sub(le.trust.since); l.cfg.MaxHold > 0 && held >= l.cfg.MaxHold {
-			cause = fmt.Errorf("%w: held for %v, longer than MaxHold (%v)", ErrLost, held.Round(time.Millisecond), l.cfg.MaxHold)
+		if l.cfg.heldTooLong(now.Sub(le.trust.since)) {
+			cause = fmt.Errorf("%w: it was held for MaxHold (%v)", ErrLost, l.cfg.MaxHold)
 		}
 		le.lose(cause)
 	}
 	return due
+}
+
+// heldTooLong reports whether MaxHold would be over before the next tick.
+func (c *Config) heldTooLong(held time.Duration) bool {
+	return c.MaxHold > 0 && held+c.tick() > c.MaxHold
 }
 
 // prolong asks Redis to renew leases, and returns what it says of each: true, false, or nil for no answer. It gives up
@@ -113,13 +119,16 @@ func (l *Locker) settle(due []*Lease, answers []*bool, sent time.Time) {
 	}
 }
 
-// lose ends the context of a lease. The holder still ends the lease itself, and is told then.
+// lose ends the context of a lease and gives the lock to the next request, of this process too: the holder may be stuck.
+// The holder still ends the lease itself, and gets the cause then.
 func (le *Lease) lose(cause error) {
 	l := le.locker
 	l.mu.Lock()
 	first, since := le.lost == nil && !le.ended, le.trust.since
 	if first {
 		le.lost = cause
+		l.abandon(le.key, le.token)
+		l.lines.next(le.key, turn{})
 	}
 	l.mu.Unlock()
 	if first {

@@ -344,7 +344,7 @@ func TestLeaseWithAStateIsRenewed(t *testing.T) {
 		out := make(chan acquired)
 		s.readInBackground(t.Context(), l, s.reader(), out)
 		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
-		time.Sleep(time.Minute)
+		time.Sleep(50 * time.Second)
 		start := time.Now()
 		lease.Done(true, start, "state")
 		next := mustGet(t, out).lease
@@ -353,7 +353,7 @@ func TestLeaseWithAStateIsRenewed(t *testing.T) {
 			t.Errorf("lost: %v", context.Cause(next.Context()))
 		}
 		<-next.Context().Done()
-		between(t, "lost", time.Since(start), time.Minute, time.Minute+ttl)
+		between(t, "lost", time.Since(start), 54*time.Second, time.Minute)
 		mustMatch(t, next.Release(t.Context()), lock.ErrLost)
 	})
 }

@@ -107,25 +107,33 @@ func (s *Session) SetDeadline(t time.Time) {
 		if s.idle() <= 0 {
 			s.fail(fmt.Errorf("session without a deadline: %w", errNeverEnds))
 		}
-	case life < time.Millisecond:
-		life = time.Millisecond
+	default:
+		life = min(wholeMillis(max(life, 1)), longest)
 	}
 	s.meta.lifetime = &life
 }
 
 // SetIdleTimeout ends this session when it was not used for so long, instead of Config.IdleTimeout. Zero or less turns
-// that off; it needs a deadline, or the commit fails.
+// that off; it needs a deadline, or the commit fails. Redis counts milliseconds, so parts of one count as a whole one.
 func (s *Session) SetIdleTimeout(d time.Duration) {
 	ok := s.change()
 	defer s.mu.Unlock()
 	if !ok {
 		return
 	}
-	d = max(d, 0)
+	d = min(wholeMillis(max(d, 0)), longest)
 	if d == 0 && s.lifetime() == 0 {
 		s.fail(fmt.Errorf("session without an idle timeout: %w", errNeverEnds))
 	}
 	s.meta.idle = &d
+}
+
+// wholeMillis rounds up, as Redis counts milliseconds and 0 would mean never.
+func wholeMillis(d time.Duration) time.Duration {
+	if rest := d % time.Millisecond; rest > 0 && d <= longest {
+		d += time.Millisecond - rest
+	}
+	return d
 }
 
 // idle returns the idle timeout as this request leaves it, 0 for none. It is called with mu held.

@@ -138,19 +138,20 @@ type Config struct {
 	// Defaults to DropValue.
 	Undecodable DecodePolicy
 
-	// LockTTL is how long the lock of a process that died keeps others waiting. A living one renews it. At least 30 ms.
+	// LockTTL is how long the lock of a process that died keeps others waiting. A living one renews it. From 30 ms to 24 h.
 	//
-	// Defaults to 10 s.
+	// Defaults to 5 s.
 	LockTTL time.Duration
 
-	// LockWait is how long a request waits for its session's lock before it fails with ErrLockTimeout.
-	// Negative: for as long as the client does.
+	// LockWait is how long a request waits for its session's lock before it fails with ErrLockTimeout. If it is not longer
+	// than LockTTL, a request that meets the lock of a process that died fails a moment before it would be served; New logs a
+	// warning. Negative: for as long as the client does.
 	//
 	// Defaults to 10 s.
 	LockWait time.Duration
 
-	// MaxHold is how long one request may hold the lock. After it the lock ends, and the request's context with it.
-	// Negative: for ever.
+	// MaxHold is how long one request may hold the lock. Then the lock ends, up to a twentieth of MaxHold early, and the
+	// request's context with it. At least 30 ms. Negative: forever.
 	//
 	// Defaults to 1 min.
 	MaxHold time.Duration
@@ -167,7 +168,7 @@ type Config struct {
 	CacheBytes int64
 
 	// MaxStaleness bounds how old the truth may be that a read-only request is shown: a local copy is used only while
-	// this process has proof that it heard of every change up to so long ago. At least 40 ms.
+	// this process has proof that it heard of every change up to so long ago. From 40 ms to 1 h.
 	//
 	// Defaults to 2 s.
 	MaxStaleness time.Duration
@@ -221,7 +222,8 @@ type Config struct {
 	// Defaults to Fail.
 	OnUnavailable Unavailable
 
-	// Timeout bounds each call to Redis, whatever the client's own timeouts are.
+	// Timeout bounds each call to Redis, whatever the client's own timeouts are. From 1 ms to 10 s: a commit must not be under
+	// way for longer than the minute for which Redis remembers a session that was removed. At least 2 ms with WaitReplicas.
 	//
 	// Defaults to 5 s, go-redis' own ReadTimeout, or LockTTL if that is shorter. A client whose timeouts are longer than this
 	// costs a goroutine for each call.
@@ -284,7 +286,7 @@ func (c *Config) withDefaults() Config {
 	}
 	cfg.Lifetime = cmp.Or(cfg.Lifetime, 24*time.Hour)
 	cfg.RotateGrace = cmp.Or(cfg.RotateGrace, 30*time.Second)
-	cfg.LockTTL = cmp.Or(cfg.LockTTL, 10*time.Second)
+	cfg.LockTTL = cmp.Or(cfg.LockTTL, 5*time.Second)
 	cfg.LockWait = cmp.Or(cfg.LockWait, 10*time.Second)
 	cfg.MaxHold = cmp.Or(cfg.MaxHold, time.Minute)
 	cfg.MaxWaiters = cmp.Or(cfg.MaxWaiters, 128)
@@ -307,10 +309,27 @@ func (c *Config) withDefaults() Config {
 	if cfg.ErrorHandler == nil {
 		cfg.ErrorHandler = DefaultErrorHandler
 	}
+	if cfg.IdleTimeout >= time.Millisecond {
+		cfg.IdleTimeout = wholeMillis(cfg.IdleTimeout)
+	}
+	if cfg.Lifetime >= time.Millisecond {
+		cfg.Lifetime = wholeMillis(cfg.Lifetime)
+	}
 	cfg.EncryptionKeys = slices.Clone(cfg.EncryptionKeys)
 	cfg.TokenKeys = slices.Clone(cfg.TokenKeys)
 	cfg.TrustedProxies = slices.Clone(cfg.TrustedProxies)
 	return cfg
+}
+
+// longest bounds what is added to a time that Redis keeps.
+const longest = 100 * 365 * 24 * time.Hour
+
+// warn logs what is accepted and may surprise.
+func (c *Config) warn() {
+	if c.LockWait > 0 && c.LockWait <= c.LockTTL {
+		c.Logger.Warn("holdfast: LockWait is not longer than LockTTL: a request that meets the lock of a process that died fails with ErrLockTimeout before it is served; make LockWait longer, or LockTTL shorter",
+			"LockWait", c.LockWait, "LockTTL", c.LockTTL)
+	}
 }
 
 // validate names the field and the fix.
@@ -326,14 +345,23 @@ func (c *Config) validate() error {
 		return fmt.Errorf("RotateEvery is %v: it must be shorter than Lifetime (%v), or it never happens", c.RotateEvery, c.Lifetime)
 	case c.RotateThreshold > 0 && c.Lifetime > 0 && c.RotateThreshold >= c.Lifetime:
 		return fmt.Errorf("RotateThreshold is %v: it must be shorter than Lifetime (%v), or no token ever gets as old", c.RotateThreshold, c.Lifetime)
-	case c.RotateGrace < 0:
-		return fmt.Errorf("RotateGrace is %v: parallel tabs need it; set at least 1s", c.RotateGrace)
+	case c.RotateGrace < time.Millisecond:
+		return fmt.Errorf("RotateGrace is %v: parallel tabs need it; set some seconds, at least 1ms", c.RotateGrace)
+	case c.RotateEvery > longest || c.RotateGrace > longest || c.Lifetime > longest || c.IdleTimeout > longest:
+		return fmt.Errorf("Lifetime is %v, IdleTimeout is %v, RotateEvery is %v and RotateGrace is %v: set at most %v (100 years) each",
+			c.Lifetime, c.IdleTimeout, c.RotateEvery, c.RotateGrace, longest)
 	case c.MaxStaleness < 40*time.Millisecond:
 		return fmt.Errorf("MaxStaleness is %v: proof takes longer than that; set at least 40ms", c.MaxStaleness)
+	case c.MaxStaleness > time.Hour:
+		return fmt.Errorf("MaxStaleness is %v: a lost connection would go unnoticed for as long; set at most 1h", c.MaxStaleness)
 	case c.MaxCopyAge < 0:
 		return fmt.Errorf("MaxCopyAge is %v: set a positive time, or turn copies off with a negative CacheBytes", c.MaxCopyAge)
 	case c.LockTTL < 30*time.Millisecond:
 		return fmt.Errorf("LockTTL is %v: it must be at least 30ms, so that it can be renewed in time", c.LockTTL)
+	case c.LockTTL > 24*time.Hour:
+		return fmt.Errorf("LockTTL is %v: a process that died would lock its sessions for as long; set at most 24h", c.LockTTL)
+	case c.MaxHold > 0 && c.MaxHold < 30*time.Millisecond:
+		return fmt.Errorf("MaxHold is %v: it cannot be kept so exactly; set at least 30ms, or a negative one for no bound", c.MaxHold)
 	case c.MaxWaiters < 1:
 		return fmt.Errorf("MaxWaiters is %d: set at least 1", c.MaxWaiters)
 	case c.OnUnavailable < Fail || c.OnUnavailable > Anonymous:
@@ -342,6 +370,11 @@ func (c *Config) validate() error {
 		return fmt.Errorf("WaitReplicas is %d: set the number of replicas, or 0", c.WaitReplicas)
 	case c.Timeout < time.Millisecond:
 		return fmt.Errorf("Timeout is %v: set at least 1ms", c.Timeout)
+	case c.Timeout > store.MaxTimeout:
+		return fmt.Errorf("Timeout is %v: a commit could arrive when Redis no longer remembers that its session was removed; set at most %v",
+			c.Timeout, store.MaxTimeout)
+	case c.WaitReplicas > 0 && c.Timeout < 2*time.Millisecond:
+		return fmt.Errorf("Timeout is %v: half of it is for WaitReplicas, in whole milliseconds; set at least 2ms", c.Timeout)
 	case strings.ContainsAny(c.Prefix, "{}"):
 		return fmt.Errorf("Prefix is %q: leave the braces out, they would keep a Redis Cluster from spreading the sessions", c.Prefix)
 	case c.Undecodable < DropValue || c.Undecodable > FailRequest:

@@ -1,6 +1,7 @@
 package manager_test
 
 import (
+	"math"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -30,7 +31,17 @@ func TestConfigMistakes(t *testing.T) {
 		{manager.Config{Lifetime: time.Hour, IdleTimeout: 2 * time.Hour}, "IdleTimeout", "not be longer than Lifetime (1h0m0s)"},
 		{manager.Config{Lifetime: time.Hour, RotateEvery: time.Hour}, "RotateEvery", "shorter than Lifetime"},
 		{manager.Config{Lifetime: time.Hour, RotateThreshold: time.Hour}, "RotateThreshold", "shorter than Lifetime"},
-		{manager.Config{RotateGrace: -1}, "RotateGrace", "at least 1s"},
+		{manager.Config{RotateGrace: -1}, "RotateGrace", "at least 1ms"},
+		{manager.Config{RotateGrace: 1}, "RotateGrace", "at least 1ms"},
+		{manager.Config{RotateGrace: math.MaxInt64}, "RotateGrace", "100 years"},
+		{manager.Config{Lifetime: math.MaxInt64}, "Lifetime", "100 years"},
+		{manager.Config{Lifetime: -1, IdleTimeout: math.MaxInt64}, "IdleTimeout", "100 years"},
+		{manager.Config{Lifetime: -1, IdleTimeout: time.Hour, RotateEvery: math.MaxInt64}, "RotateEvery", "100 years"},
+		{manager.Config{MaxStaleness: math.MaxInt64}, "MaxStaleness", "at most 1h"},
+		{manager.Config{LockTTL: math.MaxInt64}, "LockTTL", "at most 24h"},
+		{manager.Config{MaxHold: 1}, "MaxHold", "at least 30ms"},
+		{manager.Config{Timeout: time.Hour}, "Timeout", "at most 10s"},
+		{manager.Config{Timeout: time.Millisecond, WaitReplicas: 1}, "Timeout", "at least 2ms"},
 		{manager.Config{MaxStaleness: time.Millisecond}, "MaxStaleness", "at least 40ms"},
 		{manager.Config{MaxStaleness: -1}, "MaxStaleness", "at least 40ms"},
 		{manager.Config{MaxCopyAge: -1}, "MaxCopyAge", "CacheBytes"},
@@ -91,6 +102,9 @@ func TestConfigThatIsGood(t *testing.T) {
 			{IdleTimeout: -1, RotateEvery: -1, RotateThreshold: -1},
 			{LockWait: -1, MaxHold: -1, CacheBytes: -1, MaxSessionBytes: -1, MaxUserSessions: -1},
 			{LockTTL: 30 * time.Millisecond, MaxStaleness: 40 * time.Millisecond},
+			{LockWait: math.MaxInt64, MaxHold: math.MaxInt64, MaxCopyAge: math.MaxInt64, MaxStaleness: time.Hour, LockTTL: 24 * time.Hour},
+			{MaxWaiters: math.MaxInt64, CacheBytes: math.MaxInt64, MaxSessionBytes: math.MaxInt64, MaxUserSessions: math.MaxInt64},
+			{LockWait: 1, MaxHold: 30 * time.Millisecond, MaxCopyAge: 1, CacheBytes: 1, IdleTimeout: time.Millisecond, Timeout: time.Millisecond},
 			{Propagator: manager.Cookie{Name: "__host", Insecure: true}},
 			{Propagator: manager.Cookie{Domain: "example.com", SameSite: http.SameSiteNoneMode, Partitioned: true}},
 			{Insecure: true},

@@ -3,10 +3,12 @@ package manager_test
 import (
 	"context"
 	"errors"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -341,6 +343,83 @@ func TestReadsAreNeverUnknown(t *testing.T) {
 			if err := read(); err == nil || errors.Is(err, manager.ErrOutcomeUnknown) {
 				t.Errorf("%s: %v, want ErrUnavailable", what, err)
 			}
+		}
+	})
+}
+
+// At MaxHold the lock ends, for those who wait in this process and in others, although the handler goes on.
+func TestMaxHold(t *testing.T) {
+	for _, hold := range []time.Duration{time.Second, 20 * time.Second} {
+		bubbleNamed(t, hold.String(), func(t *testing.T, v *virtual) {
+			limit := func(c *manager.Config) { c.MaxHold, c.LockWait = hold, -1 }
+			m, other := v.manager(limit), v.manager(limit)
+			_, token := visit(m, m.Handler, "", add)
+			start := time.Now()
+			about := func(what string, most time.Duration) {
+				t.Helper()
+				if took := time.Since(start); took < hold*9/10 || took > most {
+					t.Errorf("%s after %v, and MaxHold is %v", what, took, hold)
+				}
+			}
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				res, _ := visitRequest(m, m.Handler, token, func(r *http.Request, s *manager.Session) {
+					<-r.Context().Done()
+					about("the context ended", hold*11/10)
+					if !errors.Is(context.Cause(r.Context()), manager.ErrLockLost) {
+						t.Errorf("the cause is %v", context.Cause(r.Context()))
+					}
+					time.Sleep(3 * hold) // it is stuck
+					add(s)
+				})
+				if res.StatusCode != http.StatusConflict {
+					t.Errorf("the commit of the stuck handler: %d", res.StatusCode)
+				}
+			})
+			time.Sleep(hold / 10)
+			for _, waiter := range []*manager.Manager{m, other} {
+				wg.Go(func() {
+					if res, _ := visit(waiter, waiter.Handler, token, add); res.StatusCode != http.StatusOK {
+						t.Errorf("a waiter: %d", res.StatusCode)
+					}
+					about("a waiter was served", hold*11/10)
+				})
+			}
+			wg.Wait()
+			visit(m, m.Optimistic, token, func(s *manager.Session) {
+				if got := count.Get(s); got != 3 {
+					t.Errorf("count is %d, want 3", got)
+				}
+			})
+		})
+	}
+}
+
+// Settings at their limits do what they say.
+func TestSettingsAtTheirLimits(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager(func(c *manager.Config) { c.LockWait = math.MaxInt64 })
+		for _, idle := range []time.Duration{time.Nanosecond, 999 * time.Microsecond, time.Millisecond, 1500 * time.Microsecond} {
+			id, err := m.Create(t.Context(), func(s *manager.Session) error { add(s); s.SetIdleTimeout(idle); return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Millisecond)
+			if err := m.View(t.Context(), id, func(*manager.Session) error { return nil }); !errors.Is(err, manager.ErrNotFound) {
+				t.Errorf("after an idle timeout of %v: %v", idle, err)
+			}
+		}
+		_, token := visit(m, m.Handler, "", func(s *manager.Session) { add(s); s.SetIdleTimeout(math.MaxInt64) })
+		var wg sync.WaitGroup
+		for range 3 { // those behind the first wait in a queue whose life follows from LockWait
+			wg.Go(func() { visit(m, m.Handler, token, func(s *manager.Session) { time.Sleep(time.Second); add(s) }) })
+		}
+		other := v.manager(func(c *manager.Config) { c.LockWait = math.MaxInt64 })
+		wg.Go(func() { visit(other, other.Handler, token, add) })
+		wg.Wait()
+		time.Sleep(time.Second)
+		if got := found(m, token); got != 5 {
+			t.Errorf("count is %d, want 5", got)
 		}
 	})
 }

@@ -68,6 +68,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	if m.login, err = parseLogin(c.LoginURL); err != nil {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}
+	c.warn()
 	if err := m.build(client); err != nil {
 		return nil, fmt.Errorf("manager: %w", err)
 	}
@@ -129,7 +130,7 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 	space := keys.In(c.Prefix)
 	m.feed, err = invalidate.Start(client, invalidate.Config{
 		Node: space.Node(node), Broadcast: space.Nodes(),
-		ProbeInterval: c.MaxStaleness / 4, Timeout: c.MaxStaleness * 3 / 4,
+		ProbeInterval: c.MaxStaleness / 4, Timeout: 3 * (c.MaxStaleness / 4),
 		OnInvalidate: m.invalidated, OnGrant: m.locker.Granted,
 		OnForget: m.forget, OnRecover: m.locker.Recheck, Logger: c.Logger,
 	})

@@ -24,6 +24,10 @@ var (
 // created: longer than any commit is under way.
 const removalMark = time.Minute
 
+// MaxTimeout is the longest Config.Timeout for which that holds: a commit is sent three times at most, and the client's own
+// timeouts may double each time.
+const MaxTimeout = removalMark / (2 * tries)
+
 // Removed is one session that Remove has ended.
 type Removed struct {
 	ID   string

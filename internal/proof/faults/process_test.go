@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"context"
+	"net/http"
 	"testing"
 	"time"
 
@@ -97,6 +98,34 @@ func TestReplicaKilledHoldingLocks(t *testing.T) {
 	})
 	s.within("serving the next waiter", worst, lockTTL+slack)
 	s.finish()
+}
+
+// With the defaults a request outlives the lock of a replica that died.
+func TestReplicaKilledWithTheDefaults(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	s := &site{
+		t: t, fault: "replica killed, all settings at their defaults", prefix: redistest.Prefix(t),
+		client: &http.Client{Transport: &http.Transport{}, Timeout: patience}, history: history.New(history.Config{}),
+	}
+	t.Cleanup(s.client.CloseIdleConnections)
+	var nodes [2]*replica.Process
+	for i := range nodes {
+		nodes[i] = replica.Start(t, replica.Config{Addrs: []string{srv.Addr()}, Prefix: s.prefix})
+	}
+	u := s.newUser(nodes[1], "waiting")
+	holder := u.start(t.Context(), nodes[0], at(add, "kill"))
+	s.awaitGate(nodes[0], "kill")
+	nodes[0].Kill()
+	if a := <-holder; a.outcome != history.Unknown {
+		t.Errorf("the request of the dead replica: %v", a)
+	}
+	if a := u.ask(t.Context(), nodes[1], add); a.outcome != history.OK {
+		t.Errorf("a request a moment later: %v", a)
+	}
+	if err := nodes[1].Stop(); err != nil {
+		t.Error(err)
+	}
 }
 
 // A replica dies that is first in the queue: it is granted the lock and does not answer.
