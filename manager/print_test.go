@@ -1,0 +1,61 @@
+package manager_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+// However a Manager or a Config is printed, no key and no password is in it.
+func TestNothingPrintsSecrets(t *testing.T) {
+	t.Parallel()
+	const password = "correct-horse-battery"
+	key := []byte("0123456789abcdefghijklmnopqrstuv")
+	rdb := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1", Password: password}) // never answers
+	defer rdb.Close()
+	cfg := configured("printed", func(c *manager.Config) {
+		c.TokenKeys, c.EncryptionKeys = [][]byte{key}, [][]byte{key}
+	})
+	m := open(t, rdb, cfg)
+	raw := strings.Trim(fmt.Sprint(key), "[]")
+	secrets := []string{
+		string(key), raw, strings.ReplaceAll(raw, " ", ", "), hex.EncodeToString(key), strings.ToUpper(hex.EncodeToString(key)),
+		strings.Trim(fmt.Sprintf("%#v", key), "[]byte{}"), base64.StdEncoding.EncodeToString(key), password,
+	}
+	check := func(how, text string) {
+		t.Helper()
+		for _, s := range secrets {
+			if strings.Contains(text, s) {
+				t.Errorf("%s shows a secret: %s", how, text)
+			}
+		}
+		if !strings.Contains(text, "printed") {
+			t.Errorf("%s does not tell which one it is: %s", how, text)
+		}
+	}
+	for what, v := range map[string]any{"Manager": m, "Config": *cfg, "*Config": cfg, "a list": []any{m, *cfg}} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+			check(what+" "+verb, fmt.Sprintf(verb, v))
+		}
+		data, err := json.Marshal(v)
+		if err != nil {
+			t.Errorf("%s as JSON: %v", what, err)
+		}
+		check(what+" as JSON", string(data))
+		var buf bytes.Buffer
+		slog.New(slog.NewTextHandler(&buf, nil)).Info("text", "v", v)
+		slog.New(slog.NewJSONHandler(&buf, nil)).Info("json", "v", v)
+		check(what+" in a log", buf.String())
+	}
+	var none *manager.Manager
+	_ = fmt.Sprint(none)
+}
