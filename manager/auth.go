@@ -2,15 +2,16 @@ package manager
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
 
 // Rotate gives the client a new token with the commit and keeps everything else. Call it whenever the client's
-// privileges change, above all at login: it is what defeats session fixation. The old token is worthless at once, also
-// for requests that are under way with it, and for Config.RotateGrace its bearers are neither let in nor logged out.
-// The lifetime starts anew. A session that is not stored yet gets its first token anyway, and Rotate alone does not
-// store it.
+// privileges change, above all at login: it is what defeats session fixation. The old token is worthless from the
+// commit on, also for requests that are under way with it, and for read-only ones within Config.MaxStaleness. For
+// Config.RotateGrace its bearers are neither let in nor logged out. The lifetime starts again. A session that is not
+// stored yet gets its first token anyway, and Rotate alone does not store it.
 func (s *Session) Rotate() {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -46,6 +47,58 @@ func (s *request) destroy() {
 	s.m.letBe(s.merged)
 	s.base, s.id, s.superseded, s.merged = nil, "", false, nil
 	s.changes, s.reads, s.meta, s.readKeys = nil, nil, metaChange{}, false
+}
+
+// revoked makes this a fresh session if it is among those that were ended a moment ago by a call from within its request:
+// Destroy, but for the removal itself.
+func (s *request) revoked(ended []string) {
+	s.settleOpen()
+	defer s.mu.Unlock()
+	switch {
+	case s.state == unopened && slices.Contains(ended, s.token.id):
+		s.state, s.wiped = open, true // there is nothing to open
+		return
+	case s.id == "" || !slices.Contains(ended, s.id):
+		return
+	case s.state == committing, s.state == done: // what the client is told may still be ahead
+		s.base, s.id, s.result = nil, "", result{remove: true}
+		return
+	}
+	lease := s.lease
+	s.lease = nil
+	s.destroy()
+	s.doomed = nil
+	switch {
+	case lease == nil:
+	case s.m.redis == nil:
+		s.m.release(lease)
+	default: // the removal has freed the lock
+		lease.Done(false, time.Time{}, nil)
+	}
+}
+
+// spared rotates this session if it is the one that a call from within its request has left a user. Whoever else holds
+// its token is one of the others.
+func (s *Session) spared(user string, except []string) {
+	if s.as == ReadOnly || s.token.id == "" || !slices.Contains(except, s.token.id) {
+		return
+	}
+	s.enter()
+	defer s.mu.Unlock()
+	if s.state == open && !s.sent && s.base != nil && s.base.User == user {
+		s.meta.rotate = true
+	}
+}
+
+// settleOpen locks mu once no other goroutine is opening the session.
+func (s *request) settleOpen() {
+	s.mu.Lock()
+	for s.state == opening {
+		ready := s.ready
+		s.mu.Unlock()
+		<-ready
+		s.mu.Lock()
+	}
 }
 
 // BindUser says whose session this is. An empty ID unbinds it. Together with Rotate it makes a login.

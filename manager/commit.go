@@ -152,11 +152,14 @@ func (m *Manager) write(ctx context.Context, s *request, p plan) error {
 		m.release(p.lease)
 		return nil
 	}
-	if err := m.index(ctx, p.write); err != nil {
+	indexed, err := m.index(ctx, p.write)
+	if err != nil {
 		m.release(p.lease)
+		m.unindex(ctx, indexed, err)
 		return err
 	}
 	c, err := m.send(ctx, p.write, p)
+	m.unindex(ctx, indexed, err)
 	if err != nil {
 		return err
 	}
@@ -311,10 +314,10 @@ func (s *request) expired() (keys []string) {
 // checkSize refuses a session that has grown too large, before anything is sent.
 func (s *request) checkSize(c *store.Commit) error {
 	limit := s.m.cfg.MaxSessionBytes
-	if limit <= 0 || len(c.Set) == 0 {
+	if limit <= 0 || len(c.Set) == 0 && c.User == nil {
 		return nil
 	}
-	size := 0
+	size := len(userOf(c))
 	for key, w := range c.Set {
 		size += len(key) + len(w.Data)
 	}

@@ -180,7 +180,7 @@ type Config struct {
 	// Defaults to 1 min.
 	MaxCopyAge time.Duration
 
-	// MaxSessionBytes bounds the encoded size of a session: keys and values. Beyond it a commit fails with ErrTooLarge.
+	// MaxSessionBytes bounds the encoded size of a session: its user, keys and values. Beyond it a commit fails with ErrTooLarge.
 	// Negative: no bound.
 	//
 	// Defaults to 1 MiB.

@@ -178,12 +178,14 @@ func ExampleManager_RevokeUser() {
 	laptop := visit("POST", "/login").Cookies()[0]
 	phone := visit("POST", "/login").Cookies()[0]
 	visit("POST", "/login")
-	visit("POST", "/logout-elsewhere", laptop)
+	kept := visit("POST", "/logout-elsewhere", laptop).Cookies()[0] // a new token, in case somebody has the old one
+	visit("GET", "/", kept)
 	visit("GET", "/", laptop)
 	visit("GET", "/", phone)
 	// Output:
 	// 2 other sessions were ended
 	// user "ada"
+	// user ""
 	// user ""
 }
 

@@ -56,7 +56,7 @@ func TestCallersMayReuseTheirBytes(t *testing.T) {
 			reuseByRequest(t, m)
 			reuseByID(t, m, id)
 			for _, e := range revoked {
-				if strings.Contains(e.User+strings.Join(e.IDs, ""), "XX") {
+				if strings.Contains(e.User+strings.Join(e.IDs, ""), "XXXX") {
 					t.Errorf("the hook's event has changed: %+v", e)
 				}
 			}

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -10,9 +11,11 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// Revoke ends sessions by their IDs, at once and for good, whoever is using them: a request that has one open cannot
-// commit it any more. It returns how many there were; unknown IDs are none, and text that is not an ID never reaches
-// Redis. One round trip for all, and one more if they belong to users.
+// Revoke ends sessions by their IDs, at once and for good: a request that has one open cannot commit it any more. If the
+// session of the request that ctx belongs to is among them, Revoke does what [Session.Destroy] does: the rest of the
+// request has a fresh session, and the client is told to forget its token. It returns how many there were; unknown IDs
+// are none, and text that is not an ID never reaches Redis. One round trip for a thousand, and one more if they belong
+// to users.
 func (m *Manager) Revoke(ctx context.Context, ids ...string) (int, error) {
 	ids = sessionIDs(ids)
 	if len(ids) == 0 {
@@ -23,11 +26,9 @@ func (m *Manager) Revoke(ctx context.Context, ids ...string) (int, error) {
 	ended := make([]string, len(removed))
 	for i, r := range removed {
 		ended[i] = r.ID
-		m.copies.drop(r.ID)
-		if r.User != "" {
-			// The index may name what has ended, so this is tidiness.
-			_ = m.store.Delist(ctx, r.User, r.ID)
-		}
+	}
+	if s, ok := m.Lookup(ctx); ok && err == nil {
+		s.revoked(ids) // also if somebody else has ended it before
 	}
 	if err != nil {
 		err = fmt.Errorf("revoke sessions: %w", err)
@@ -49,10 +50,22 @@ func sessionIDs(texts []string) (ids []string) {
 // RevokeUser ends the sessions that were bound to a user with BindUser, except those with the given IDs: "log out
 // everywhere", or everywhere but here. It returns how many there were.
 //
-// Of a login at the same time it holds: if its commit was acknowledged before RevokeUser was called, its session ends.
-// If it is under way, then either its session ends or its commit fails, with ErrConflict or ErrRemoved, or it counts as
-// later: its session lives, and nothing of it was written when RevokeUser was called. Whoever disables an account marks
-// it as disabled first, and calls RevokeUser then. Three round trips.
+// A login at the same time ends in one of three ways:
+//
+//   - Its commit was acknowledged before RevokeUser was called: its session ends.
+//   - It entered the index of users before RevokeUser read it: its session ends, or its commit fails with ErrConflict or
+//     ErrRemoved.
+//   - It is later: its session lives, even if its handler looked at the account before RevokeUser was called.
+//
+// So a login looks at the account twice. To disable an account, mark it as disabled first and call RevokeUser then. A
+// login calls BindUser and Commit, looks at the account again, and revokes its own session if the account is disabled.
+//
+// If RevokeUser ends the session of the request that ctx belongs to, it does what [Session.Destroy] does; see Revoke. If
+// that session is one of the excepted, it gets a new token with the commit, as with [Session.Rotate]: whoever has a copy
+// of the old one is logged out like the others. Without a response, or in mode ReadOnly, the token stays.
+//
+// Three round trips for each thousand entries of the index, stale ones included. If it is cut short, the next call goes
+// on where it ended.
 func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string) (int, error) {
 	if user == "" {
 		return 0, nil
@@ -60,17 +73,24 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 	user = strings.Clone(user) // the hook may keep it
 	start := time.Now()
 	ended, err := m.store.RemoveUser(ctx, user, except...)
-	for _, id := range ended {
-		m.copies.drop(id)
-	}
 	if err != nil {
 		err = fmt.Errorf("revoke sessions of a user: %w", err)
 	}
 	m.revoked(ctx, RevokeEvent{IDs: ended, User: user, Took: time.Since(start), Err: err})
+	if s, ok := m.Lookup(ctx); ok {
+		s.spared(user, except)
+	}
 	return len(ended), err
 }
 
+// revoked takes note of sessions that were ended from outside of their requests, or by this one itself.
 func (m *Manager) revoked(ctx context.Context, e RevokeEvent) {
+	for _, id := range e.IDs {
+		m.copies.drop(id)
+	}
+	if s, ok := m.Lookup(ctx); ok {
+		s.revoked(e.IDs)
+	}
 	m.counts.revoked.Add(int64(len(e.IDs)))
 	if f := m.cfg.Hooks.Revoked; f != nil {
 		f(ctx, e)
@@ -78,7 +98,8 @@ func (m *Manager) revoked(ctx context.Context, e RevokeEvent) {
 }
 
 // UserSessions returns the sessions that are bound to a user, those whose login or rotation is longest ago in front. A
-// session whose commit bound it is never missing. Two round trips, three if the index had to be tidied.
+// session whose commit bound it is never missing. Two round trips for each thousand entries of the index, three if it had
+// to be tidied.
 func (m *Manager) UserSessions(ctx context.Context, user string) ([]Info, error) {
 	if user == "" {
 		return nil, nil
@@ -115,11 +136,32 @@ func (m *Manager) All(ctx context.Context) iter.Seq2[Info, error] {
 	}
 }
 
-// index enters a session into its user's index before a commit that binds it or lengthens its life.
-func (m *Manager) index(ctx context.Context, c *store.Commit) error {
-	user := userOf(c)
+// entered is an entry in the index of a user.
+type entered struct {
+	user  string
+	entry store.Entry
+}
+
+// indexed is what a commit has entered into the indexes of users.
+type indexed struct {
+	joins  entered // the user that the session is bound to
+	leaves entered // the user that it was bound to until now
+}
+
+// index enters a session into its user's index before a commit that binds it or lengthens its life. One that takes it
+// from a user enters it there as well: after the commit that entry can be told from those of commits to come.
+func (m *Manager) index(ctx context.Context, c *store.Commit) (in indexed, err error) {
+	user, before := userOf(c), ""
+	if c.User != nil && c.Base != nil && c.Base.User != user {
+		before = c.Base.User
+	}
+	if before != "" {
+		if in.leaves, _, err = m.enlist(ctx, before, c.ID, time.Millisecond); err != nil {
+			return in, err
+		}
+	}
 	if user == "" || c.User == nil && c.Lifetime == nil {
-		return nil
+		return in, nil
 	}
 	life := time.Duration(0)
 	switch {
@@ -128,14 +170,38 @@ func (m *Manager) index(ctx context.Context, c *store.Commit) error {
 	case !c.Base.Deadline.IsZero():
 		life = c.Base.Deadline.Sub(c.Base.Created.Time()) // not less than what is left
 	}
-	n, err := m.store.Enlist(ctx, user, c.ID, life)
+	joins, n, err := m.enlist(ctx, user, c.ID, life)
+	if err != nil || c.User == nil {
+		return in, err
+	}
+	in.joins = joins
+	if limit := m.cfg.MaxUserSessions; limit > 0 && n > limit && m.cfg.RefuseUserSessions {
+		return in, m.refuseBeyond(ctx, user, c.ID, limit)
+	}
+	return in, nil
+}
+
+func (m *Manager) enlist(ctx context.Context, user, id string, life time.Duration) (entered, int, error) {
+	e, n, err := m.store.Enlist(ctx, user, id, life)
 	if err != nil {
-		return fmt.Errorf("enter the session into its user's index: %w", asRead(err)) // the session itself is not written
+		return entered{}, 0, fmt.Errorf("enter the session into its user's index: %w", asRead(err)) // the session itself is not written
 	}
-	if limit := m.cfg.MaxUserSessions; c.User != nil && limit > 0 && n > limit && m.cfg.RefuseUserSessions {
-		return m.refuseBeyond(ctx, user, c.ID, limit)
+	return entered{user, e}, n, nil
+}
+
+// unindex takes the entry out that the outcome of a commit has made wrong. It is tidiness: the index may name it. Of a
+// commit that failed that is its own entry, unless there was one before, which another commit may rely on; nothing is
+// known of one without an outcome.
+func (m *Manager) unindex(ctx context.Context, in indexed, err error) {
+	out := in.leaves
+	if err != nil {
+		out = in.joins
 	}
-	return nil
+	unknown := errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrUnavailable)
+	if out.user == "" || unknown || err != nil && out.entry.Again {
+		return
+	}
+	_ = m.store.Delist(ctx, out.user, out.entry)
 }
 
 // userOf is whose session it is after the commit.
@@ -149,8 +215,8 @@ func userOf(c *store.Commit) string {
 	return ""
 }
 
-// refuseBeyond refuses a login if the user has as many sessions as allowed, counting those whose login is under way
-// and entered the index before this one.
+// refuseBeyond refuses a login if the user has as many other sessions as allowed, counting those whose login is under
+// way and entered the index before this one.
 func (m *Manager) refuseBeyond(ctx context.Context, user, id string, limit int) error {
 	before, err := m.store.Before(ctx, user, id)
 	if err != nil {
@@ -158,9 +224,6 @@ func (m *Manager) refuseBeyond(ctx context.Context, user, id string, limit int) 
 	}
 	if before < limit {
 		return nil
-	}
-	if err := m.store.Delist(ctx, user, id); err != nil {
-		return fmt.Errorf("take a refused session out of the index: %w", asRead(err))
 	}
 	return fmt.Errorf("%w: %d, and Config.MaxUserSessions is %d", ErrTooManySessions, before, limit)
 }
@@ -172,13 +235,10 @@ func (m *Manager) limit(ctx context.Context, c *store.Commit) {
 	if limit <= 0 || m.cfg.RefuseUserSessions || c.User == nil || *c.User == "" {
 		return
 	}
-	records, err := m.store.UserSessions(ctx, *c.User)
-	var old []string
-	for _, r := range records[:max(0, len(records)-limit)] {
-		old = append(old, r.ID)
-	}
-	if err == nil && len(old) > 0 {
-		_, err = m.Revoke(ctx, old...)
+	start := time.Now()
+	ended, err := m.store.Trim(ctx, *c.User, limit)
+	if len(ended) > 0 {
+		m.revoked(ctx, RevokeEvent{IDs: ended, Took: time.Since(start), Err: err})
 	}
 	if err != nil {
 		m.cfg.Logger.Warn("holdfast: a user may have more sessions than Config.MaxUserSessions until the next login", "error", err)

@@ -80,6 +80,9 @@ type Commit struct {
 	KeySet bool              // no key was added or removed
 }
 
+// removes reports whether the commit ends the session.
+func (c *Commit) removes() bool { return c.Mode == Remove || c.Mode == Take }
+
 // Write is the new value of a key.
 type Write struct {
 	Data string
@@ -102,7 +105,8 @@ const tries = 3
 
 // Commit writes the change in one round trip, two if Commit.Reckoned was in vain. The lock is released, passed on or kept by the same script, whether the
 // change was written or not, unless the error is ErrUnavailable or ErrOutcomeUnknown. A commit whose answer was lost
-// is sent again and recognised by its tag, so a lost answer neither doubles nor fails it.
+// is sent again and recognised by its tag, so a lost answer neither doubles nor fails it. One that removes a session of
+// a user takes the entry out of their index as well, in one more round trip.
 func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 	tag := keys.Random(64)
 	unknown := false // an earlier try may have been written
@@ -113,6 +117,9 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 			out, err := s.committed(c, tag, sent, a.reply)
 			if err == nil {
 				err = s.confirm(a.replicas)
+			}
+			if err == nil && c.removes() && c.Base != nil {
+				s.delistEnded(ctx, Removed{ID: c.ID, User: c.Base.User})
 			}
 			return out, err
 		}
@@ -165,7 +172,7 @@ type answer struct {
 // step returns the script of a commit with its arguments. again: it was sent before, and not answered. destroy.lua need
 // not be told: it finds the mark that it has left.
 func (s *Store) step(c *Commit, tag string, again bool) queue.Step {
-	if c.Mode == Remove || c.Mode == Take {
+	if c.removes() {
 		return queue.Step{Script: destroyScript, Keys: s.keys(c), Args: s.removalArgs(c, tag)}
 	}
 	return queue.Step{Script: commitScript, Keys: s.keys(c), Args: s.args(c, tag, again)}
@@ -374,7 +381,7 @@ func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Co
 	whole, _ := words[5].(int64)
 	out.Now, out.Expiry = unixMilli(now), unixMilli(expiry)
 	switch {
-	case whole != 1 || c.Mode == Remove || c.Mode == Take:
+	case whole != 1 || c.removes():
 	case len(words) > 6: // an earlier try has written it, at a time of its own
 		fields, _ := words[6].([]any)
 		if rec, err := parseRecord(c.ID, version, fields); err == nil {

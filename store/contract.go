@@ -59,20 +59,33 @@ type Sessions interface {
 
 	// What follows is an index of users. It may name sessions that are not the user's, since an entry is made before the
 	// commit that binds its session, and that may fail. It never lacks one. An entry is believed, whatever its session
-	// looks like, for as long as that commit may be under way: a minute. After it, whoever finds it wrong takes it out.
+	// looks like, for as long as that commit may be under way: a minute. After it, whoever finds it wrong takes it out, and
+	// only the entry that was found: the session may have been entered again since. A session that ends, by Commit, Remove,
+	// Trim or RemoveUser, takes its entry along.
+	//
+	// However many entries a user has, each call is bounded in what it asks of the store at once, and what it has done
+	// before an error stays done.
 
-	// Enlist enters a session, or enters it anew as the last one, and returns how many entries the user has. The index
-	// must last for the lifetime of the session, 0 for ever.
-	Enlist(ctx context.Context, user, id string, lifetime time.Duration) (int, error)
+	// Enlist enters a session, or enters it again as the last one, and returns the entry and how many the user has. The
+	// index must last for the lifetime of the session, 0 for ever, counted from the commit that follows. It also looks at
+	// a few other entries and takes out those that are wrong.
+	Enlist(ctx context.Context, user, id string, lifetime time.Duration) (Entry, int, error)
 
-	// Delist takes entries out. Those that are not there are no error.
-	Delist(ctx context.Context, user string, ids ...string) error
+	// Delist takes entries out, each only if the session was not entered again since. Those that are not there are no
+	// error.
+	Delist(ctx context.Context, user string, entries ...Entry) error
 
-	// UserSessions returns the sessions bound to the user in the order of their entry, as Scan gives them.
+	// UserSessions returns the sessions bound to the user in the order of their entry, as Scan gives them. What could not
+	// be taken out of the index is no error.
 	UserSessions(ctx context.Context, user string) ([]*Record, error)
 
-	// Before counts the entries of a user in front of that session: sessions bound, and those whose commit may come.
+	// Before counts the sessions of a user that come before that one: all others that are bound, and those entered in
+	// front of it whose commit may come.
 	Before(ctx context.Context, user, id string) (int, error)
+
+	// Trim ends the sessions bound to the user that were entered first, all but as many as are to be kept, and returns
+	// their IDs.
+	Trim(ctx context.Context, user string, keep int) ([]string, error)
 
 	// RemoveUser ends the sessions bound to the user but those excepted, and returns their IDs. A commit under way that
 	// has entered the index and would bind one fails: ErrRemoved if it creates the session, and otherwise ErrConflict,

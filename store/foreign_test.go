@@ -20,7 +20,7 @@ func TestForeignIndex(t *testing.T) {
 		if err := e.rdb.Set(ctx, e.space.User("eve"), "no index", 0).Err(); err != nil {
 			t.Fatal(err)
 		}
-		_, err := e.Enlist(ctx, "eve", rec.ID, time.Hour)
+		_, _, err := e.Enlist(ctx, "eve", rec.ID, time.Hour)
 		wantErr(t, err, store.ErrCorrupt)
 		_, err = e.UserSessions(ctx, "eve")
 		wantErr(t, err, store.ErrCorrupt)
@@ -28,7 +28,7 @@ func TestForeignIndex(t *testing.T) {
 		wantErr(t, err, store.ErrCorrupt)
 		_, err = e.RemoveUser(ctx, "eve")
 		wantErr(t, err, store.ErrCorrupt)
-		wantErr(t, e.Delist(ctx, "eve", rec.ID), store.ErrCorrupt)
+		wantErr(t, e.Delist(ctx, "eve", store.Entry{ID: rec.ID}), store.ErrCorrupt)
 		e.want(t, rec.ID, "a", "1")
 	})
 }

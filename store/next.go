@@ -17,7 +17,7 @@ func (c *Commit) Next(record *Record, now time.Time) (*Record, error) {
 	if err := c.compare(record); err != nil {
 		return nil, err
 	}
-	if c.Mode == Remove || c.Mode == Take {
+	if c.removes() {
 		return nil, nil
 	}
 	onto := *c

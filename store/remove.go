@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	_ "embed"
+	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
@@ -35,7 +36,8 @@ type Removed struct {
 }
 
 // Remove ends sessions, whoever holds their locks: their waiters find them absent, and commits under way get
-// ErrRemoved. It takes one round trip for all and returns those that were there. IDs that are not are no error.
+// ErrRemoved. Their entries in the index of users go with them. It returns those that were there; IDs that are not are
+// no error. One round trip for each thousand, and one more if there were users.
 func (s *Store) Remove(ctx context.Context, ids ...string) ([]Removed, error) {
 	steps := make([]queue.Step, len(ids))
 	for i, id := range ids {
@@ -53,6 +55,7 @@ func (s *Store) Remove(ctx context.Context, ids ...string) ([]Removed, error) {
 			out = append(out, Removed{ID: ids[i], User: user})
 		}
 	}
+	s.delistEnded(ctx, out...)
 	return out, err
 }
 
@@ -116,8 +119,13 @@ func (s *Store) Touch(ctx context.Context, uses ...Use) ([]Touched, error) {
 	return out, err
 }
 
-// runAll runs scripts that may be repeated safely in one pipeline. A reply is nil where there was none.
-func (s *Store) runAll(ctx context.Context, steps []queue.Step) ([]any, error) {
-	replies, err := s.db.RunAll(ctx, steps)
-	return replies, corrupt(err)
+// runAll runs scripts that may be repeated safely, some in one pipeline. A reply is nil where there was none.
+func (s *Store) runAll(ctx context.Context, steps []queue.Step) (replies []any, err error) {
+	for some := range slices.Chunk(steps, chunk) {
+		answers, failed := s.db.RunAll(ctx, some)
+		if replies = append(replies, answers...); failed != nil {
+			return replies, corrupt(failed)
+		}
+	}
+	return replies, nil
 }

@@ -104,7 +104,7 @@ func TestRemoveUser(t *testing.T) {
 
 func (e *env) enlist(t *testing.T, user, id string) {
 	t.Helper()
-	if _, err := e.Enlist(t.Context(), user, id, 0); err != nil {
+	if _, _, err := e.Enlist(t.Context(), user, id, 0); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -117,7 +117,7 @@ func TestRemoveNothing(t *testing.T) {
 		c := creation("a", "1")
 		c.User = new("alice")
 		for _, id := range []string{"", "}", c.ID} {
-			if _, err := e.Enlist(ctx, "alice", id, time.Hour); err != nil {
+			if _, _, err := e.Enlist(ctx, "alice", id, time.Hour); err != nil {
 				t.Fatal(err)
 			}
 		}

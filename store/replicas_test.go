@@ -37,7 +37,7 @@ func TestNothingIsReadFromReplicas(t *testing.T) {
 		user := fmt.Sprint("user", i)
 		c := creation("a", "1")
 		c.User = &user
-		if _, err := e.Enlist(ctx, user, c.ID, time.Hour); err != nil {
+		if _, _, err := e.Enlist(ctx, user, c.ID, time.Hour); err != nil {
 			t.Fatal(err)
 		}
 		e.commit(t, c)

@@ -1,81 +1,140 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
-	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 // The index of a user's sessions is a sorted set of IDs in the order in which they were entered. An entry is written
 // before the commit that binds its session, and again before one that lengthens the session's life. So it may be stale,
-// when that commit failed or the session has ended, and never lacks a session. Whoever reads it repairs it.
+// when that commit failed or the session has ended, and never lacks a session. Whoever reads it repairs it: an entry is
+// taken out only if it is the one that was read. Nothing here reads or changes more than a chunk of it at once.
 
 //go:embed enlist.lua
 var enlistBody string
 
-var enlistScript = newScript(enlistBody)
+//go:embed delist.lua
+var delistBody string
 
 //go:embed entries.lua
 var entriesBody string
 
-var entriesScript = newScript(entriesBody)
+var (
+	enlistScript  = newScript(enlistBody)
+	delistScript  = newScript(delistBody)
+	entriesScript = newScript(entriesBody)
+)
 
-//go:embed peek.lua
-var peekBody string
+const (
+	// settling is how long an entry is believed though its session is not there, or not the user's: the commit that will
+	// make it so may be on its way. It is longer than any commit may take.
+	settling = removalMark
 
-var peekScript = newScript(peekBody)
+	// chunk bounds how many entries, or sessions, one call to Redis is about.
+	chunk = 1000
 
-// settling is how long an entry is believed though its session is not there, or not the user's: the commit that will
-// make it so may be on its way. It is longer than any commit may take.
-const settling = removalMark
+	// tidied is how many entries Enlist looks at, once there are more than few. With so many at a place that is drawn anew
+	// each time, the stale ones become a small part of the index, wherever they are.
+	tidied, few = 16, 8
+)
 
-// Enlist enters a session into the index of a user, before the commit that binds it, and returns how many entries that
-// makes. The index lives for as long as the session at least; a lifetime of 0 means for ever. One round trip.
-func (s *Store) Enlist(ctx context.Context, user, id string, lifetime time.Duration) (int, error) {
+// Entry is an entry of a session in the index of a user. Entering the session again makes another one of it.
+type Entry struct {
+	ID    string
+	Stamp string // tells it from other entries of the session; empty for whichever there is
+	Again bool   // the session had an entry before: there may be commits that rely on it
+}
+
+// Enlist enters a session into the index of a user, before the commit that binds it, and returns the entry and how many
+// there are. The index lives for as long as the session at least; a lifetime of 0 means for ever. One round trip; two
+// more, now and then, for a user with many entries, to take out a few that are stale.
+func (s *Store) Enlist(ctx context.Context, user, id string, lifetime time.Duration) (Entry, int, error) {
+	if lifetime > 0 {
+		lifetime += settling // the deadline counts from the commit
+	}
 	reply, err := s.db.Repeat(ctx, queue.Step{
 		Script: enlistScript,
 		Keys:   []string{s.space.User(user)},
-		Args:   []any{id, lifetime.Milliseconds()},
+		Args:   []any{id, lifetime.Milliseconds(), rand.IntN(1 << 30), few, tidied}, //nolint:gosec // no secret
 	})
-	n, _ := reply.(int64)
-	return int(n), corrupt(err)
+	words, _ := reply.([]any)
+	if err != nil || len(words) != 5 {
+		return Entry{}, 0, corrupt(err)
+	}
+	n, _ := words[0].(int64)
+	stamp, _ := words[1].(string)
+	again, _ := words[2].(int64)
+	if seen, err := readEntries(words[3:]); err == nil && len(seen) > 0 {
+		wrong, _ := s.look(ctx, user, seen, func(entry, *Record) {})
+		_ = s.Delist(ctx, user, wrong...) // tidiness
+	}
+	return Entry{ID: id, Stamp: stamp, Again: again == 1}, int(n), nil
 }
 
-// Delist takes sessions out of the index of a user. One round trip.
-func (s *Store) Delist(ctx context.Context, user string, ids ...string) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	_, err := rdb.Call(ctx, s.db, func(ctx context.Context) (int64, error) {
-		members := make([]any, len(ids))
-		for i, id := range ids {
-			members[i] = id
+// Delist takes entries out of the index of a user, each only if it is still the one that is there. One round trip.
+func (s *Store) Delist(ctx context.Context, user string, entries ...Entry) error {
+	_, err := s.runAll(ctx, s.delisting(user, entries))
+	return err
+}
+
+// delisting returns the scripts that take entries out.
+func (s *Store) delisting(user string, entries []Entry) (steps []queue.Step) {
+	for some := range slices.Chunk(entries, chunk) {
+		args := make([]any, 0, 2*len(some))
+		for _, e := range some {
+			args = append(args, e.ID, e.Stamp)
 		}
-		return s.db.Client().ZRem(ctx, s.space.User(user), members...).Result()
-	})
-	return corrupt(rdb.Sort(err))
+		steps = append(steps, queue.Step{Script: delistScript, Keys: []string{s.space.User(user)}, Args: args})
+	}
+	return steps
+}
+
+// delistEnded takes the entries of sessions out that have ended, and so will never be entered again. It is tidiness: the
+// index may name them.
+func (s *Store) delistEnded(ctx context.Context, ended ...Removed) {
+	users := map[string][]Entry{}
+	for _, r := range ended {
+		if r.User != "" {
+			users[r.User] = append(users[r.User], Entry{ID: r.ID})
+		}
+	}
+	var steps []queue.Step
+	for user, entries := range users {
+		steps = append(steps, s.delisting(user, entries)...)
+	}
+	_, _ = s.runAll(ctx, steps)
 }
 
 // entry is one line of a user's index.
 type entry struct {
-	id      string
+	Entry
+
 	settled bool // old enough for its session to be there if it ever will
+	behind  bool // Before only: entered after the session that is asked about
 }
 
-// entries reads the index of a user, oldest first. One round trip.
-func (s *Store) entries(ctx context.Context, user string) ([]entry, error) {
-	reply, err := s.db.Repeat(ctx, queue.Step{Script: entriesScript, Keys: []string{s.space.User(user)}})
+// entries reads the index of a user, oldest first, from behind the entry with that stamp. One round trip.
+func (s *Store) entries(ctx context.Context, user, after string) ([]entry, error) {
+	reply, err := s.db.Repeat(ctx, queue.Step{
+		Script: entriesScript, Keys: []string{s.space.User(user)}, Args: []any{cmp.Or(after, "-inf"), chunk},
+	})
 	if err != nil {
 		return nil, corrupt(err)
 	}
 	words, _ := reply.([]any)
+	return readEntries(words)
+}
+
+// readEntries reads {now, {ID, time of entry, ...}}.
+func readEntries(words []any) ([]entry, error) {
 	if len(words) != 2 {
 		return nil, fmt.Errorf("read the index of a user: unexpected answer of %d words", len(words))
 	}
@@ -84,192 +143,169 @@ func (s *Store) entries(ctx context.Context, user string) ([]entry, error) {
 	out := make([]entry, 0, len(lines)/2)
 	for line := range slices.Chunk(lines, 2) {
 		id, _ := line[0].(string)
-		text, _ := line[len(line)-1].(string)
-		entered, err := strconv.ParseFloat(text, 64) // as Redis writes scores
+		stamp, _ := line[len(line)-1].(string)
+		entered, err := strconv.ParseFloat(stamp, 64) // as Redis writes scores
 		if err != nil {
 			return nil, fmt.Errorf("read the index of a user: %w", err)
 		}
-		if id == "" { // nobody's: there is no key for it
-			continue
-		}
-		out = append(out, entry{id: id, settled: time.Duration(now-int64(entered))*time.Microsecond > settling})
+		out = append(out, entry{
+			Entry:   Entry{ID: id, Stamp: stamp},
+			settled: time.Duration(now-int64(entered))*time.Microsecond > settling,
+		})
 	}
 	return out, nil
 }
 
-// UserSessions returns the sessions of a user, in the order in which they were bound, and takes what is stale out of
-// the index. Two round trips, three if something was stale.
-func (s *Store) UserSessions(ctx context.Context, user string) ([]*Record, error) {
-	entries, err := s.entries(ctx, user)
-	if err != nil || len(entries) == 0 {
-		return nil, err
-	}
-	ids := make([]string, len(entries))
-	for i, e := range entries {
-		ids[i] = e.id
-	}
-	records, err := s.Peek(ctx, ids...)
-	if err != nil {
-		return nil, err
-	}
-	var out []*Record
-	var stale []string
-	for i, rec := range records {
-		switch {
-		case rec != nil && rec.User == user:
-			out = append(out, rec)
-		case entries[i].settled:
-			stale = append(stale, ids[i])
+// walk goes through the index of a user, oldest first, a chunk at a time, and takes those entries out that visit returns.
+// A session that is entered again meanwhile is met at its new place as well, so none is missed that had an entry all the
+// time. An error leaves what was done.
+func (s *Store) walk(ctx context.Context, user string, visit func([]entry) (out []Entry, err error)) error {
+	after := ""
+	for {
+		some, err := s.entries(ctx, user, after)
+		if err != nil {
+			return err
+		}
+		full := len(some) == chunk
+		if full {
+			after = some[chunk-1].Stamp // before visit, to which the slice belongs
+		}
+		out, err := visit(some)
+		_ = s.Delist(ctx, user, out...) // tidiness: what was found stands
+		if err != nil || !full {
+			return err
 		}
 	}
-	return out, s.Delist(ctx, user, stale...)
 }
 
-// Before counts the sessions of a user that entered the index before the one with that ID: those that are bound, and
-// those whose commit may be on its way. Two round trips, three if something was stale.
-func (s *Store) Before(ctx context.Context, user, id string) (int, error) {
-	entries, err := s.entries(ctx, user)
-	if err != nil {
-		return 0, err
-	}
-	ids := make([]string, 0, len(entries))
-	for _, e := range entries {
-		if e.id == id {
-			break
-		}
-		ids = append(ids, e.id)
+// look shows each entry with its session, nil if that is not the user's, and takes those out that are wrong.
+func (s *Store) look(ctx context.Context, user string, some []entry, each func(entry, *Record)) (wrong []Entry, err error) {
+	ids := make([]string, len(some))
+	for i, e := range some {
+		ids[i] = e.ID
 	}
 	records, err := s.Peek(ctx, ids...)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	n := 0
-	var stale []string
 	for i, rec := range records {
-		switch bound := rec != nil && rec.User == user; {
-		case bound, !entries[i].settled:
-			n++
-		default:
-			stale = append(stale, ids[i])
+		if rec != nil && rec.User != user {
+			rec = nil
 		}
+		if rec == nil && some[i].settled {
+			wrong = append(wrong, some[i].Entry)
+			continue
+		}
+		each(some[i], rec)
 	}
-	return n, s.Delist(ctx, user, stale...)
+	return wrong, nil
+}
+
+// UserSessions returns the sessions of a user, in the order in which they were bound, and takes what is stale out of
+// the index. Two round trips for each thousand entries, three if something was stale.
+func (s *Store) UserSessions(ctx context.Context, user string) ([]*Record, error) {
+	var out []*Record
+	at := map[string]int{}
+	err := s.walk(ctx, user, func(some []entry) ([]Entry, error) {
+		return s.look(ctx, user, some, func(e entry, rec *Record) {
+			if rec == nil {
+				return
+			}
+			if i, again := at[e.ID]; again { // it was entered again meanwhile
+				out[i] = nil
+			}
+			at[e.ID] = len(out)
+			out = append(out, rec)
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(out, func(r *Record) bool { return r == nil }), nil
+}
+
+// Before counts the sessions of a user beside the one with that ID: those that are bound, and those whose commit may be
+// on its way and that entered the index before it. Two round trips for each thousand entries, three if something was
+// stale.
+func (s *Store) Before(ctx context.Context, user, id string) (int, error) {
+	counted, passed := map[string]bool{}, false
+	err := s.walk(ctx, user, func(some []entry) ([]Entry, error) {
+		others := some[:0]
+		for _, e := range some {
+			if e.ID == id {
+				passed = true
+				continue
+			}
+			e.behind = passed
+			others = append(others, e)
+		}
+		return s.look(ctx, user, others, func(e entry, rec *Record) {
+			if rec != nil || !e.behind {
+				counted[e.ID] = true
+			}
+		})
+	})
+	return len(counted), err
+}
+
+// Trim ends the sessions of a user that were bound first, all but as many as are to be kept, and returns their IDs. Two
+// round trips for each thousand entries, and two more if there are too many sessions.
+func (s *Store) Trim(ctx context.Context, user string, keep int) ([]string, error) {
+	records, err := s.UserSessions(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	var old []entry
+	for _, rec := range records[:max(0, len(records)-keep)] {
+		old = append(old, entry{Entry: Entry{ID: rec.ID}, settled: true})
+	}
+	ended, err := s.end(ctx, user, old)
+	removed := make([]Removed, len(ended))
+	for i, id := range ended {
+		removed[i] = Removed{ID: id, User: user}
+	}
+	s.delistEnded(ctx, removed...)
+	return ended, err
 }
 
 // RemoveUser ends the sessions of a user, except some, and returns the IDs of those it ended. It ends every session
 // whose commit bound it to the user before the call, and makes every commit fail that entered the
 // index before it was read and is still on its way to bind one: with ErrConflict, or ErrRemoved if it is to create the
-// session. A login that begins later is not affected. Three round trips.
+// session. A login that begins later is not affected. Three round trips for each thousand entries.
 func (s *Store) RemoveUser(ctx context.Context, user string, except ...string) ([]string, error) {
-	entries, err := s.entries(ctx, user)
-	if err != nil {
-		return nil, err
-	}
-	spared := make(map[string]bool, len(except))
+	spared := map[string]bool{"": true} // nobody's
 	for _, id := range except {
 		spared[id] = true
 	}
-	var steps []queue.Step
-	var ids []string
-	for _, e := range entries {
-		if spared[e.id] {
-			continue
+	var ended []string
+	err := s.walk(ctx, user, func(some []entry) ([]Entry, error) {
+		some = slices.DeleteFunc(some, func(e entry) bool { return spared[e.ID] })
+		now, err := s.end(ctx, user, some)
+		ended = append(ended, now...)
+		if err != nil {
+			return nil, err
 		}
-		ids = append(ids, e.id)
-		steps = append(steps, s.removal(e.id, user, !e.settled))
+		out := make([]Entry, len(some))
+		for i, e := range some {
+			out[i] = e.Entry
+		}
+		return out, nil
+	})
+	return ended, err
+}
+
+// end ends the sessions of entries, each only if it is the user's, and makes the commits fail that entered them and may
+// be on their way. One round trip for each thousand.
+func (s *Store) end(ctx context.Context, user string, some []entry) (ended []string, err error) {
+	steps := make([]queue.Step, len(some))
+	for i, e := range some {
+		steps[i] = s.removal(e.ID, user, !e.settled)
 	}
 	replies, err := s.runAll(ctx, steps)
-	if err != nil {
-		return nil, err
-	}
-	var ended []string
 	for i, reply := range replies {
 		if words, _ := reply.([]any); len(words) > 0 && words[0] == int64(1) {
-			ended = append(ended, ids[i])
+			ended = append(ended, some[i].ID)
 		}
 	}
-	return ended, s.Delist(ctx, user, ids...)
-}
-
-// peeked are the meta fields that Peek reads, in the order of Record.setMeta's names.
-var peeked = []any{"v", "c", "x", "i", "h", "r", "s", "u", "m", "b"}
-
-// Peek reads sessions without their values, in one round trip, and does not count as use. A record is nil if there is
-// none, or if it cannot be read.
-func (s *Store) Peek(ctx context.Context, ids ...string) ([]*Record, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	steps := make([]queue.Step, len(ids))
-	for i, id := range ids {
-		steps[i] = queue.Step{Script: peekScript, Keys: []string{s.space.Of(id).Record}, Args: peeked}
-	}
-	replies, err := s.db.RunAll(ctx, steps)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]*Record, len(ids))
-	for i, reply := range replies {
-		if words, _ := reply.([]any); len(words) == 2 {
-			left, _ := words[0].(int64)
-			meta, _ := words[1].([]any)
-			out[i] = peek(ids[i], meta, time.Duration(left)*time.Millisecond)
-		}
-	}
-	return out, nil
-}
-
-func peek(id string, meta []any, left time.Duration) *Record {
-	if len(meta) != len(peeked) {
-		return nil
-	}
-	r := &Record{ID: strings.Clone(id), Left: left}
-	for i, field := range peeked {
-		name, _ := field.(string)
-		text, ok := meta[i].(string)
-		switch {
-		case !ok:
-		case name == "v":
-			r.Version = text
-		default:
-			if r.setMeta(name, text) != nil {
-				return nil
-			}
-		}
-	}
-	if r.Version == "" || counterOf(r.Version) == 0 {
-		return nil
-	}
-	return r
-}
-
-// Scan lists all sessions, without their values, as Peek does. It asks each master for a few hundred keys at a time,
-// so it holds little memory and blocks no server. Sessions that come or go meanwhile may be missing; one that is moved
-// to another master by a resharding may come twice.
-func (s *Store) Scan(ctx context.Context, each func(*Record) bool) error {
-	return s.scan(ctx, func(ids []string) (more bool, err error) {
-		records, err := s.Peek(ctx, ids...)
-		if err != nil {
-			return false, err
-		}
-		for _, r := range records {
-			if r != nil && !each(r) {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
-}
-
-// scan visits the IDs of all sessions, some hundred at a time.
-func (s *Store) scan(ctx context.Context, visit func(ids []string) (more bool, err error)) error {
-	return s.db.Scan(ctx, s.space.RecordPattern(), func(found []string) (more bool, err error) {
-		ids := found[:0]
-		for _, key := range found {
-			if id, ok := s.space.RecordID(key); ok {
-				ids = append(ids, id)
-			}
-		}
-		return visit(ids)
-	})
+	return ended, err
 }

@@ -86,7 +86,7 @@ func TestIndexIsReadWithTheClockOfItsServer(t *testing.T) {
 	e, p := tapped(t)
 	for i := range 12 { // indexes on every master
 		user := fmt.Sprint("user", i)
-		if _, err := e.Enlist(t.Context(), user, "id", time.Minute); err != nil {
+		if _, _, err := e.Enlist(t.Context(), user, "id", time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := e.Before(t.Context(), user, "id"); err != nil { // the server learns the script

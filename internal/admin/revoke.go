@@ -1,9 +1,6 @@
 package admin
 
-import (
-	"context"
-	"errors"
-)
+import "context"
 
 // Revocation is the result of revoking sessions.
 type Revocation struct {
@@ -26,9 +23,6 @@ func (s *Sessions) Revoke(ctx context.Context, ids []string) (*Revocation, error
 		for _, r := range removed {
 			there[r.ID] = true
 			out.Revoked = append(out.Revoked, r.ID)
-			if r.User != "" {
-				err = errors.Join(err, s.Store.Delist(ctx, r.User, r.ID))
-			}
 		}
 		if err != nil {
 			return out, err

@@ -32,6 +32,7 @@ type Store struct {
 	sessions map[string]*session
 	removed  map[string]time.Time // IDs that must not be created, until then
 	users    map[string][]entry   // in the order of their entry
+	entries  uint64               // that were made so far
 	sweepAt  int                  // how many sessions and marks there are when the dead are next looked for
 }
 
@@ -141,8 +142,11 @@ func (s *Store) Commit(ctx context.Context, c *store.Commit) (*store.Committed, 
 	return out, nil
 }
 
-// bury ends a session, or keeps one from being created.
+// bury ends a session, or keeps one from being created. Its user's entry goes with it.
 func (s *Store) bury(id string, now time.Time) {
+	if at := s.sessions[id]; at != nil && at.record.User != "" {
+		s.keep(at.record.User, func(e entry) bool { return e.ID != id })
+	}
 	delete(s.sessions, id)
 	s.removed[strings.Clone(id)] = now.Add(underway)
 }

@@ -32,7 +32,7 @@ func TestManySessions(t *testing.T) {
 		ctx, s := t.Context(), memory.New(nil)
 		for i := range n {
 			id := fmt.Sprint(i)
-			if _, err := s.Enlist(ctx, "alice", id, 0); err != nil {
+			if _, _, err := s.Enlist(ctx, "alice", id, 0); err != nil {
 				t.Fatal(err)
 			}
 			c := &store.Commit{ID: id, Mode: store.Create, Hash: "h", User: new("alice"), Lifetime: new(time.Duration(0))}

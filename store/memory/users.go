@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 
 // entry is one line of a user's index.
 type entry struct {
-	id      string
+	store.Entry
+
 	entered time.Time
 }
 
@@ -20,7 +22,7 @@ func (e entry) pending(now time.Time) bool { return now.Sub(e.entered) <= underw
 
 // bound returns the session of an entry if it is the user's.
 func (s *Store) bound(user string, e entry, now time.Time) *session {
-	if at := s.live(e.id, now); at != nil && at.record.User == user {
+	if at := s.live(e.ID, now); at != nil && at.record.User == user {
 		return at
 	}
 	return nil
@@ -43,24 +45,31 @@ func (s *Store) repair(user string, now time.Time) []entry {
 }
 
 // Enlist implements store.Sessions. An entry lasts for as long as its session.
-func (s *Store) Enlist(ctx context.Context, user, id string, _ time.Duration) (int, error) {
+func (s *Store) Enlist(ctx context.Context, user, id string, _ time.Duration) (store.Entry, int, error) {
 	now, err := s.enter(ctx)
 	if err != nil {
-		return 0, err
+		return store.Entry{}, 0, err
 	}
 	defer s.mu.Unlock()
-	others := s.keep(user, func(e entry) bool { return e.id != id })
-	s.users[strings.Clone(user)] = append(others, entry{strings.Clone(id), now})
-	return len(others) + 1, nil
+	before := len(s.repair(user, now))
+	others := s.keep(user, func(e entry) bool { return e.ID != id })
+	s.entries++
+	e := store.Entry{ID: strings.Clone(id), Stamp: strconv.FormatUint(s.entries, 10), Again: len(others) < before}
+	s.users[strings.Clone(user)] = append(others, entry{e, now})
+	return e, len(others) + 1, nil
 }
 
 // Delist implements store.Sessions.
-func (s *Store) Delist(ctx context.Context, user string, ids ...string) error {
+func (s *Store) Delist(ctx context.Context, user string, entries ...store.Entry) error {
 	if _, err := s.enter(ctx); err != nil {
 		return err
 	}
 	defer s.mu.Unlock()
-	s.keep(user, func(e entry) bool { return !slices.Contains(ids, e.id) })
+	s.keep(user, func(e entry) bool {
+		return !slices.ContainsFunc(entries, func(out store.Entry) bool {
+			return out.ID == e.ID && (out.Stamp == "" || out.Stamp == e.Stamp)
+		})
+	})
 	return nil
 }
 
@@ -87,11 +96,36 @@ func (s *Store) Before(ctx context.Context, user, id string) (int, error) {
 		return 0, err
 	}
 	defer s.mu.Unlock()
-	entries := s.repair(user, now)
-	if i := slices.IndexFunc(entries, func(e entry) bool { return e.id == id }); i >= 0 {
-		return i, nil
+	n, passed := 0, false
+	for _, e := range s.repair(user, now) {
+		switch {
+		case e.ID == id:
+			passed = true
+		case !passed, s.bound(user, e, now) != nil:
+			n++
+		}
 	}
-	return len(entries), nil
+	return n, nil
+}
+
+// Trim implements store.Sessions.
+func (s *Store) Trim(ctx context.Context, user string, keep int) ([]string, error) {
+	now, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.mu.Unlock()
+	var ids []string
+	for _, e := range s.users[user] {
+		if s.bound(user, e, now) != nil {
+			ids = append(ids, e.ID)
+		}
+	}
+	ended := ids[:max(0, len(ids)-keep)]
+	for _, id := range ended {
+		s.bury(id, now)
+	}
+	return ended, nil
 }
 
 // RemoveUser implements store.Sessions.
@@ -102,21 +136,21 @@ func (s *Store) RemoveUser(ctx context.Context, user string, except ...string) (
 	}
 	defer s.mu.Unlock()
 	var ended []string
-	for _, e := range s.users[user] {
-		if slices.Contains(except, e.id) {
+	for _, e := range slices.Clone(s.users[user]) { // bury takes out of it
+		if slices.Contains(except, e.ID) {
 			continue
 		}
-		switch at := s.live(e.id, now); {
+		switch at := s.live(e.ID, now); {
 		case at != nil && at.record.User == user:
-			s.bury(e.id, now)
-			ended = append(ended, e.id)
+			s.bury(e.ID, now)
+			ended = append(ended, e.ID)
 		case !e.pending(now):
 		case at != nil:
 			at.record = at.record.Fenced()
 		default:
-			s.bury(e.id, now)
+			s.bury(e.ID, now)
 		}
 	}
-	s.keep(user, func(e entry) bool { return slices.Contains(except, e.id) })
+	s.keep(user, func(e entry) bool { return slices.Contains(except, e.ID) })
 	return ended, nil
 }

@@ -403,7 +403,7 @@ func cutShort(t *testing.T, f *fixture) {
 	down("UserSessions", err)
 	_, err = f.RemoveUser(ctx, "alice")
 	down("RemoveUser", err)
-	_, err = f.Enlist(ctx, "alice", rec.ID, 0)
+	_, _, err = f.Enlist(ctx, "alice", rec.ID, 0)
 	down("Enlist", err)
 	down("Scan", f.Scan(ctx, func(*store.Record) bool { return true }))
 }

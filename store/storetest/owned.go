@@ -34,7 +34,7 @@ func ownTexts(t *testing.T, f *fixture) {
 	plain := creation("a", "1")
 	id := plain.ID
 	enter := func() {
-		if _, err := f.Enlist(t.Context(), buf.text("alice"), buf.text(id), time.Hour); err != nil {
+		if _, _, err := f.Enlist(t.Context(), buf.text("alice"), buf.text(id), time.Hour); err != nil {
 			t.Fatalf("Enlist: %v", err)
 		}
 		buf.again()

@@ -11,7 +11,7 @@ import (
 // enlist enters a session into a user's index and returns how many there are.
 func (f *fixture) enlist(t *testing.T, user, id string) int {
 	t.Helper()
-	n, err := f.Enlist(t.Context(), user, id, time.Hour)
+	_, n, err := f.Enlist(t.Context(), user, id, time.Hour)
 	if err != nil {
 		t.Fatalf("Enlist: %v", err)
 	}
@@ -72,7 +72,7 @@ func users(t *testing.T, f *fixture) {
 	back := change(f.open(t, two.ID))
 	back.User = new("alice")
 	f.wantUser(t, "alice", f.commit(t, back))
-	if err := f.Delist(t.Context(), "alice", two.ID, "another"); err != nil {
+	if err := f.Delist(t.Context(), "alice", store.Entry{ID: two.ID}, store.Entry{ID: "another"}); err != nil {
 		t.Errorf("Delist: %v", err)
 	}
 	f.wantUser(t, "alice")
@@ -98,9 +98,14 @@ func usersBefore(t *testing.T, f *fixture) {
 	two := f.login(t, "alice")
 	f.login(t, "bob")
 	for i, id := range []string{one.ID, pending.ID, two.ID} {
-		if n, err := f.Before(t.Context(), "alice", id); n != i || err != nil {
-			t.Errorf("%d before entry %d, %v", n, i, err)
+		want := []int{1, 2, 2}[i] // of those behind, only what is bound counts
+		if n, err := f.Before(t.Context(), "alice", id); n != want || err != nil {
+			t.Errorf("%d before entry %d, %v; want %d", n, i, err, want)
 		}
+	}
+	f.enlist(t, "alice", one.ID) // its life is made longer: it goes on counting
+	if n, err := f.Before(t.Context(), "alice", two.ID); n != 2 || err != nil {
+		t.Errorf("%d before, %v; want 2", n, err)
 	}
 	if !f.virtual {
 		return
@@ -109,6 +114,106 @@ func usersBefore(t *testing.T, f *fixture) {
 	if n, err := f.Before(t.Context(), "alice", two.ID); n != 1 || err != nil {
 		t.Errorf("%d before, %v; want 1", n, err)
 	}
+}
+
+// Only the entry that was read is taken out: the session may have been entered again since, by a commit on its way.
+func usersAgain(t *testing.T, f *fixture) {
+	c := creation("a", "1")
+	c.User = new("alice")
+	enter := func(again bool) store.Entry {
+		t.Helper()
+		e, n, err := f.Enlist(t.Context(), "alice", c.ID, time.Hour)
+		if err != nil || n != 1 || e.ID != c.ID || e.Stamp == "" || e.Again != again {
+			t.Fatalf("entered %+v, %d entries, %v", e, n, err)
+		}
+		return e
+	}
+	old := enter(false)
+	now := enter(true)
+	rec := f.commit(t, c)
+	delist := func(e store.Entry) {
+		t.Helper()
+		if err := f.Delist(t.Context(), "alice", e, store.Entry{ID: "another", Stamp: e.Stamp}); err != nil {
+			t.Errorf("Delist: %v", err)
+		}
+	}
+	delist(old)
+	f.wantUser(t, "alice", rec)
+	delist(now)
+	f.wantUser(t, "alice")
+	enter(false)
+	f.wantUser(t, "alice", rec)
+}
+
+// Those that were entered first end, as far as they are the user's.
+func usersTrim(t *testing.T, f *fixture) {
+	recs := []*store.Record{f.login(t, "alice"), f.login(t, "alice"), f.login(t, "alice"), f.login(t, "alice")}
+	bobs, stranger := f.login(t, "bob"), f.commit(t, creation("a", "1"))
+	f.enlist(t, "alice", stranger.ID)
+	f.enlist(t, "alice", recs[0].ID)
+	trim := func(keep int, want ...string) {
+		t.Helper()
+		if ended, err := f.Trim(t.Context(), "alice", keep); err != nil || !slices.Equal(ended, want) {
+			t.Errorf("Trim ended %q, %v; want %q", ended, err, want)
+		}
+	}
+	trim(4)
+	trim(2, recs[1].ID, recs[2].ID)
+	f.wantUser(t, "alice", recs[3], recs[0])
+	trim(0, recs[3].ID, recs[0].ID)
+	f.wantUser(t, "alice")
+	for _, rec := range recs {
+		f.gone(t, rec)
+	}
+	same(t, f.open(t, stranger.ID), stranger)
+	f.wantUser(t, "bob", bobs)
+}
+
+// A session that ends takes its entry along, however it ends.
+func usersEnded(t *testing.T, f *fixture) {
+	for what, end := range map[string]func(rec *store.Record) error{
+		"Commit": func(rec *store.Record) error { _, err := f.Commit(t.Context(), removal(rec, store.Remove)); return err },
+		"Take":   func(rec *store.Record) error { _, err := f.Commit(t.Context(), removal(rec, store.Take)); return err },
+		"Remove": func(rec *store.Record) error { _, err := f.Remove(t.Context(), rec.ID); return err },
+		"Trim":   func(*store.Record) error { _, err := f.Trim(t.Context(), "alice", 0); return err },
+		"RemoveUser": func(*store.Record) error {
+			_, err := f.RemoveUser(t.Context(), "alice")
+			return err
+		},
+	} {
+		if err := end(f.login(t, "alice")); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		probe := creation()
+		if n := f.enlist(t, "alice", probe.ID); n != 1 {
+			t.Errorf("after %s there are %d entries beside a new one", what, n-1)
+		}
+		if err := f.Delist(t.Context(), "alice", store.Entry{ID: probe.ID}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Entering takes stale entries out: their number stays small beside that of the sessions, however many logins fail.
+func usersMany(t *testing.T, f *fixture) {
+	if !f.virtual {
+		return
+	}
+	rec := f.login(t, "alice")
+	most := 0
+	for range 300 {
+		time.Sleep(time.Second)
+		most = max(most, f.enlist(t, "alice", creation().ID))
+	}
+	f.wantUser(t, "alice", rec)
+	time.Sleep(time.Minute + time.Second)
+	for range 40 {
+		most = f.enlist(t, "alice", creation().ID)
+	}
+	if most > 40+20 {
+		t.Errorf("%d entries", most)
+	}
+	f.wantUser(t, "alice", rec)
 }
 
 // What is wrong is taken out after a minute, and nothing else is.
@@ -136,7 +241,7 @@ func removeUser(t *testing.T, f *fixture) {
 	one, two, three, bobs := f.login(t, "alice"), f.login(t, "alice"), f.login(t, "alice"), f.login(t, "bob")
 	stranger := f.commit(t, creation("a", "1"))
 	f.enlist(t, "alice", stranger.ID)
-	if err := f.Delist(t.Context(), "alice", stranger.ID); err != nil {
+	if err := f.Delist(t.Context(), "alice", store.Entry{ID: stranger.ID}); err != nil {
 		t.Fatal(err)
 	}
 	ended, err := f.RemoveUser(t.Context(), "alice", two.ID)
