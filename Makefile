@@ -41,7 +41,7 @@ soak:       ## faults at random for SOAK=10m, on SESSIONS=20000 sessions at eigh
 style:      ## formatting, vet, modernisers, tidiness
 	@.ci/run style
 
-lint:       ## golangci-lint, in the version that CI uses
+lint:       ## staticcheck, some more, and the rules of the house
 	@.ci/run lint
 
 deps:       ## nothing of testing may be linked into users' programs

@@ -105,7 +105,7 @@ func serveUntil(ctx context.Context, l net.Listener, h http.Handler) error {
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	err := srv.Shutdown(end)
-	<-served
+	<-served //nolint:errcheck // ErrServerClosed
 	return err
 }
 

@@ -96,7 +96,7 @@ func TestSignInFails(t *testing.T) {
 // failing is a test that fails.
 type failing struct {
 	testing.TB
-	ctx  context.Context
+	ctx  context.Context //nolint:containedctx // what Context returns
 	told string
 }
 
