@@ -13,7 +13,8 @@
 // What an application gains without a further change: requests of one session no longer overwrite each other's values,
 // also across replicas. A session that was destroyed never comes back. A token from before RenewToken is worthless.
 //
-// Sessions of scs itself are not read: see "Running users" in docs/migrating.md for how users stay logged in.
+// Sessions of scs itself are not read. "Keep users logged in during the move" in docs/migrating.md shows how users stay
+// logged in.
 //
 // # What differs from scs
 //

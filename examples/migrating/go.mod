@@ -6,6 +6,7 @@ require (
 	github.com/alexedwards/scs/v2 v2.9.0
 	github.com/gorilla/sessions v1.4.0
 	github.com/holdfast-go/holdfast v0.0.0-00010101000000-000000000000
+	github.com/holdfast-go/holdfast/adapter/scs v0.0.0-00010101000000-000000000000
 )
 
 require (
@@ -22,4 +23,7 @@ require (
 	golang.org/x/sys v0.48.0 // indirect
 )
 
-replace github.com/holdfast-go/holdfast => ../../
+replace (
+	github.com/holdfast-go/holdfast => ../../
+	github.com/holdfast-go/holdfast/adapter/scs => ../../adapter/scs
+)

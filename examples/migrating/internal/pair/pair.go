@@ -31,10 +31,10 @@ func Redis(t *testing.T) *embedded.Server {
 }
 
 // Manager returns a Manager on a Redis, which it shares with others only if they have the same prefix. Its cookie
-// travels over plain HTTP. Both end with the test.
+// travels over plain HTTP, unless cfg brings a Propagator. Both end with the test.
 func Manager(t *testing.T, srv *embedded.Server, cfg manager.Config) *manager.Manager {
 	t.Helper()
-	cfg.Insecure = true
+	cfg.Insecure = cfg.Propagator == nil
 	cfg.Logger = slog.New(slog.DiscardHandler)
 	m, err := manager.New(srv.Client(), &cfg)
 	if err != nil {
