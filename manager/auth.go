@@ -1,7 +1,11 @@
 package manager
 
 import (
+	"cmp"
+	"context"
 	"fmt"
+	"iter"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -24,6 +28,9 @@ func (s *Session) Rotate() {
 // token, also if the session had ended already. It never comes back. What is stored afterwards in the same request
 // goes into a fresh session with an ID and a token of its own. A child session only loses its values. A token that was
 // superseded by Rotate destroys nothing.
+//
+// If the client sent several different cookies of the name, one was planted and no session was opened. Destroy then ends
+// the sessions of all of them, up to 8, each in two round trips; beyond that the commit fails.
 func (s *Session) Destroy() {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -38,12 +45,55 @@ func (s *Session) Destroy() {
 	}
 }
 
+// maxOffered bounds how many sessions one request can end.
+const maxOffered = 8
+
+// valuer is a propagator that may find several values in a request, and then uses none of them.
+type valuer interface {
+	values(r *http.Request) iter.Seq[string]
+}
+
+// offered reports whether the client has sent several different cookies, of which none was used for that reason, and
+// returns those that are tokens. It is called with mu held.
+func (s *request) offered() (tokens []string, several bool) {
+	c, ok := s.carrier.(valuer)
+	if !ok || s.shown != "" || s.http == nil {
+		return nil, false
+	}
+	for v := range c.values(s.http) {
+		if _, ok := s.m.tokens.parse(v); ok && !slices.Contains(tokens, v) && len(tokens) <= maxOffered {
+			tokens = append(tokens, v)
+		}
+		several = several || v != ""
+	}
+	return tokens, several
+}
+
+// endOffered ends every session of these tokens. Where another cookie of the name was planted, the one that is to be logged
+// out is among them.
+func (m *Manager) endOffered(ctx context.Context, tokens []string) error {
+	if len(tokens) > maxOffered {
+		return fmt.Errorf("destroy session: the client sent more than %d different tokens; clear its cookies", maxOffered)
+	}
+	for _, token := range tokens {
+		s := m.newSession(ctx, Exclusive, token)
+		err := m.open(ctx, s.request, Exclusive)
+		if err == nil {
+			s.Destroy()
+		}
+		if err = cmp.Or(err, m.commit(ctx, s.request)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // destroy is Destroy with mu held.
 func (s *request) destroy() {
 	if s.base != nil {
 		s.doomed = s.base
 	}
-	s.wiped = true
+	s.wiped, s.destroyed = true, true
 	s.m.letBe(s.merged)
 	s.base, s.id, s.superseded, s.merged = nil, "", false, nil
 	s.changes, s.reads, s.meta, s.readKeys = nil, nil, metaChange{}, false

@@ -20,7 +20,8 @@ type plan struct {
 	confirmed bool          // the session's secret is, by Redis
 	unheard   *store.Record // of which Redis does not know that it is used, unless something is committed
 	merged    []merged
-	inject    bool // the client is told the token and its time
+	inject    bool     // the client is told the token and its time
+	offered   []string // Destroy: tokens of other sessions that the client has sent
 
 	repeated bool // the session was committed or discarded before
 }
@@ -46,7 +47,7 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 			s.settled(fmt.Errorf("commit session: %w", ErrOutcomeUnknown))
 		}
 	}()
-	nothing := err == nil && p.remove == nil && p.write == nil && len(p.merged) == 0
+	nothing := err == nil && p.remove == nil && p.write == nil && len(p.merged) == 0 && len(p.offered) == 0
 	switch {
 	case nothing || err != nil:
 		m.drop(p)
@@ -117,6 +118,12 @@ func (m *Manager) perform(ctx context.Context, s *request, p plan) (err error) {
 			err = nil
 		}
 		p.lease = nil // send has released it
+		s.mu.Lock()
+		s.result.remove = err == nil
+		s.mu.Unlock()
+	}
+	if err == nil && len(p.offered) > 0 {
+		err = m.endOffered(ctx, p.offered)
 		s.mu.Lock()
 		s.result.remove = err == nil
 		s.mu.Unlock()
@@ -198,17 +205,25 @@ func (s *request) close() (plan, error) {
 	if s.m.closed.Load() && p.lease == nil && (s.doomed != nil || s.modified()) {
 		return p, ErrClosed
 	}
-	if s.wiped && s.doomed == nil { // else once it is removed
-		s.result.remove = s.shown != ""
+	if s.destroyed {
+		var several bool
+		p.offered, several = s.offered()
+		if s.wiped && s.doomed == nil && p.offered == nil { // else once it is removed
+			s.result.remove = s.shown != "" || several
+		}
 	}
 	if s.doomed != nil {
 		p.remove = &store.Commit{ID: s.doomed.ID, Mode: store.Remove, Base: s.doomed}
 	}
 	rotate := s.rotation()
-	if !s.modified() && rotate == store.Stays {
+	renew := rotate == store.Stays && s.renews()
+	if !s.modified() && rotate == store.Stays && !renew {
 		return p, nil
 	}
 	p.write = s.writes(rotate)
+	if renew {
+		p.write.Client = s.renewed()
+	}
 	p.confirmed = rotate == store.Stays && (s.confirmed || s.base == nil) // a new session has replaced no secret
 	if err := s.checkSize(p.write); err != nil {
 		return p, err
@@ -220,7 +235,7 @@ func (s *request) close() (plan, error) {
 		p.token = s.m.tokens.issue(p.write.ID)
 		p.write.Hash = p.token.hash
 		p.inject = true
-	case p.write.Lifetime != nil || p.write.Browser != nil:
+	case p.write.Lifetime != nil || p.write.Browser != nil || renew:
 		p.token, p.inject = s.token, s.token.text != ""
 	}
 	return p, nil
@@ -277,7 +292,10 @@ func (s *request) writes(rotate store.Rule) *store.Commit {
 			c.Client = &info
 		}
 	case s.mode == Optimistic:
-		c.Mode, c.Checks, c.KeySet = store.Keys, s.reads, s.readKeys
+		c.Mode = store.Keys
+		if s.modified() { // else only the token is sent again, and nothing depends on what was read
+			c.Checks, c.KeySet = s.reads, s.readKeys
+		}
 	}
 	for key, ch := range s.changes {
 		if ch.deleted {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/textproto"
 	"slices"
@@ -16,7 +17,8 @@ import (
 // other sites make, except for plain links (SameSite=Lax). The name's prefix makes browsers refuse a cookie of that name
 // that a sibling subdomain or plain HTTP tries to plant (RFC 6265bis, section 4.1.3).
 //
-// A request with two different cookies of the name carries none: one of them was planted, and nobody can tell which.
+// A request with two different cookies of the name carries none: one of them was planted, and the server cannot tell
+// which. Session.Destroy then ends the sessions of all of them, so that logging out still works.
 type Cookie struct {
 	// Name of the cookie.
 	//
@@ -138,27 +140,38 @@ func (m *Manager) warnPlain(s *request) {
 
 // Extract implements Propagator.
 func (c Cookie) Extract(r *http.Request) (string, bool) {
-	name := c.name()
 	found, value := false, ""
-	for _, line := range r.Header["Cookie"] {
-		for line != "" {
-			var part string
-			part, line, _ = strings.Cut(line, ";")
-			n, v, ok := strings.Cut(textproto.TrimString(part), "=")
-			if !ok || textproto.TrimString(n) != name {
-				continue
-			}
-			v = textproto.TrimString(v)
-			if len(v) > 1 && v[0] == '"' && v[len(v)-1] == '"' {
-				v = v[1 : len(v)-1]
-			}
-			if found && v != value {
-				return "", false
-			}
-			found, value = true, v
+	for v := range c.values(r) {
+		if found && v != value {
+			return "", false
 		}
+		found, value = true, v
 	}
 	return value, value != ""
+}
+
+// values returns the values of all cookies of the name.
+func (c Cookie) values(r *http.Request) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		name := c.name()
+		for _, line := range r.Header["Cookie"] {
+			for line != "" {
+				var part string
+				part, line, _ = strings.Cut(line, ";")
+				n, v, ok := strings.Cut(textproto.TrimString(part), "=")
+				if !ok || textproto.TrimString(n) != name {
+					continue
+				}
+				v = textproto.TrimString(v)
+				if len(v) > 1 && v[0] == '"' && v[len(v)-1] == '"' {
+					v = v[1 : len(v)-1]
+				}
+				if !yield(v) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Inject implements Propagator.

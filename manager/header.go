@@ -104,6 +104,13 @@ func (c Chain) of(r *http.Request) Propagator {
 		}
 		return p
 	}
+	for _, p := range c { // a cookie that was sent with several values carries none, and may have to be removed
+		if v, ok := p.(valuer); ok {
+			for range v.values(r) {
+				return p
+			}
+		}
+	}
 	return c[0]
 }
 

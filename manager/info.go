@@ -27,6 +27,15 @@ type Info struct {
 type client struct {
 	UserAgent  string `json:"ua,omitempty"`
 	RemoteAddr string `json:"ip,omitempty"`
+	Sent       int64  `json:"sent,omitempty"` // when the cookie was last renewed, in Unix seconds
+}
+
+// parseClient reads what is stored, and takes what cannot be read for nothing.
+func parseClient(text string) (c client) {
+	if json.Unmarshal([]byte(text), &c) != nil {
+		return client{}
+	}
+	return c
 }
 
 const maxUserAgent = 256
@@ -51,10 +60,8 @@ func infoOf(r *store.Record, seen time.Time) Info {
 		ID: r.ID, User: r.User, Created: r.Created.Time(), Rotated: r.Rotated.Time(), LastSeen: seen,
 		Deadline: r.Deadline.Time(), Version: r.Version,
 	}
-	var c client
-	if json.Unmarshal([]byte(r.Client), &c) == nil {
-		i.UserAgent, i.RemoteAddr = c.UserAgent, c.RemoteAddr
-	}
+	c := parseClient(r.Client)
+	i.UserAgent, i.RemoteAddr = c.UserAgent, c.RemoteAddr
 	return i
 }
 

@@ -56,12 +56,13 @@ type request struct {
 	unheard    bool  // Redis does not know yet that base is used
 	away       error // why Redis could not be asked, if the session is empty by Config.OnUnavailable
 
-	changes  map[string]change
-	reads    map[string]string // optimistic: stamp of each key that was read or written, empty if absent
-	readKeys bool              // optimistic: the set of keys was read
-	meta     metaChange
-	doomed   *store.Record // the session that Destroy ends
-	wiped    bool          // Destroy was called and nothing was stored since
+	changes   map[string]change
+	reads     map[string]string // optimistic: stamp of each key that was read or written, empty if absent
+	readKeys  bool              // optimistic: the set of keys was read
+	meta      metaChange
+	doomed    *store.Record // the session that Destroy ends
+	wiped     bool          // Destroy was called and nothing was stored since
+	destroyed bool          // Destroy was called
 
 	discarded bool // Discard was called: nothing of this request is stored
 

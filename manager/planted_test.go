@@ -1,0 +1,150 @@
+package manager_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+// Logging out works although a second cookie of the name was planted: the cookie goes, and with it every session whose
+// token the client sent. Where that cannot be done, the response is no success.
+func TestLogoutWithAPlantedCookie(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		for what, carrier := range map[string]manager.Propagator{
+			"a cookie": nil, "a chain": manager.Chain{manager.Header{}, manager.Cookie{}},
+		} {
+			for how, wrap := range map[string]func(*manager.Manager) func(http.Handler) http.Handler{
+				"exclusive":  func(m *manager.Manager) func(http.Handler) http.Handler { return m.Handler },
+				"optimistic": func(m *manager.Manager) func(http.Handler) http.Handler { return m.Optimistic },
+				"lazy":       func(m *manager.Manager) func(http.Handler) http.Handler { return m.Lazy },
+			} {
+				m := v.manager(func(c *manager.Config) { c.Propagator = carrier })
+				begin := func() string {
+					ctx, err := m.Load(t.Context(), "")
+					if err != nil {
+						t.Fatal(err)
+					}
+					add(m.Session(ctx))
+					token, _, err := m.Commit(ctx)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return token
+				}
+				for _, c := range []struct {
+					planted []string
+					status  int
+				}{
+					{[]string{"x"}, 200},
+					{[]string{""}, 200},
+					{[]string{begin()}, 200},
+					{[]string{begin(), "junk", begin()}, 200},
+					{strings.Split(strings.Repeat("junk ", 50)+"x", " "), 200},
+					{[]string{begin(), begin(), begin(), begin(), begin(), begin(), begin(), begin()}, 500},
+				} {
+					own := begin()
+					r := httptest.NewRequest(http.MethodPost, "/logout", nil)
+					for _, value := range append(c.planted, own) {
+						r.AddCookie(&http.Cookie{Name: "session", Value: value})
+					}
+					rec := httptest.NewRecorder()
+					wrap(m)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+						m.Session(r.Context()).Destroy()
+						w.WriteHeader(http.StatusOK)
+					})).ServeHTTP(rec, r)
+					res := rec.Result()
+					if res.StatusCode != c.status {
+						t.Errorf("%s, %s, with %.40q planted: %d", what, how, c.planted, res.StatusCode)
+					}
+					if c.status != http.StatusOK {
+						continue
+					}
+					if got := res.Cookies(); len(got) != 1 || got[0].MaxAge >= 0 {
+						t.Errorf("%s, %s, with %.40q planted: the cookie stays: %v", what, how, c.planted, got)
+					}
+					for _, token := range append(c.planted, own) {
+						ctx, err := m.Load(t.Context(), token)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if !m.Session(ctx).IsNew() {
+							t.Errorf("%s, %s: a session outlived the logout", what, how)
+						}
+						m.Discard(ctx)
+					}
+				}
+			}
+		}
+	})
+}
+
+// A session without an end of its own outlives its cookie, which browsers keep for 400 days: the cookie is renewed when
+// a tenth of its life is over, by whatever request may write, and then not again for as long.
+func TestCookieIsRenewedForASessionWithoutEnd(t *testing.T) {
+	const day = 24 * time.Hour
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager(func(c *manager.Config) {
+			c.Lifetime, c.IdleTimeout = -1, 100*day
+			c.CacheBytes = -1 // copies would not know what the test does in Redis
+		})
+		rdb := v.srv.NewClient()
+		older := func(token string, by time.Duration) { // the time at which its secret was issued
+			for _, key := range keysOf(t, rdb, "holdfast") {
+				if strings.HasSuffix(key, "{"+idOf(token)+"}") {
+					if err := rdb.HIncrBy(t.Context(), key, "s", -by.Milliseconds()).Err(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+		}
+		read := func(s *manager.Session) { count.Get(s) }
+		ends := func(after time.Duration) func(*manager.Session) {
+			return func(s *manager.Session) { add(s); s.SetDeadline(time.Now().Add(after)) }
+		}
+		type client struct {
+			what, token string
+			begin, do   func(*manager.Session)
+			wrap        func(http.Handler) http.Handler
+			renewed     bool
+		}
+		clients := []*client{
+			{"reads", "", add, read, m.Handler, true},
+			{"writes", "", add, add, m.Handler, true},
+			{"optimistic", "", add, read, m.Optimistic, true},
+			{"read-only", "", add, read, m.ReadOnly, false},
+			{"ends far away", "", ends(2000 * day), read, m.Handler, true},
+			{"ends before it", "", ends(300 * day), read, m.Handler, false},
+			{"of the browser", "", func(s *manager.Session) { add(s); s.Remember(false) }, read, m.Handler, false},
+		}
+		for _, c := range clients {
+			_, c.token = visit(m, m.Handler, "", c.begin)
+		}
+		check := func(c *client, when string, want bool) {
+			t.Helper()
+			res, token := visit(m, c.wrap, c.token, c.do)
+			if got := res.Cookies(); (len(got) == 1 && got[0].MaxAge == int(400*day/time.Second)) != want || token != c.token {
+				t.Errorf("%s, %s: %v, want renewed %v", c.what, when, got, want)
+			}
+		}
+		for _, c := range clients {
+			older(c.token, 39*day)
+			check(c, "after 39 days", false)
+			older(c.token, day)
+			check(c, "after 40 days", c.renewed)
+			if c.renewed {
+				check(c, "at once after that", false)
+				time.Sleep(time.Hour)
+				check(c, "an hour later", false)
+			}
+			visit(m, m.ReadOnly, c.token, func(s *manager.Session) {
+				if s.IsNew() || s.Info().RemoteAddr != "192.0.2.1" {
+					t.Errorf("%s: what is known of the client is lost: %+v", c.what, s.Info())
+				}
+			})
+		}
+	})
+}
