@@ -36,6 +36,11 @@
 // A session exists in Redis, and its client gets a token, from the first commit that stores something. A visitor who
 // stores nothing costs nothing.
 //
+// Requests that a new browser sends in parallel, before it has a token, begin a session each. The browser keeps the one
+// whose response came last, and what the others stored is lost to it. The server cannot join them, since nothing in the
+// requests says that they come from one browser. An application whose pages send several requests at once stores something
+// with the page itself, so that they all carry the token.
+//
 // # Its life
 //
 // At login call [Session.Rotate], which makes the old token worthless, and [Session.BindUser]; at logout

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast/manager"
 )
@@ -182,7 +183,7 @@ func TestNestedPanic(t *testing.T) {
 // A read-only handler's children are read-only too, and the lock that an inner handler has taken ends with its reason.
 func TestNestedChildrenAndLostLocks(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
-		m := v.manager(func(c *manager.Config) { c.MaxHold = 1 })
+		m := v.manager(func(c *manager.Config) { c.MaxHold = 50 * time.Millisecond })
 		_, token := visit(m, m.Handler, "", add)
 		res, _ := layered(m, token, step{m.Lazy, nothing}, step{m.ReadOnly, func(s *manager.Session) {
 			c, err := s.Child("c")
