@@ -46,8 +46,10 @@ func (cs *copies) doubt(id string, pending int, until int64) {
 	cs.doubtful.Store(int64(len(cs.doubts)))
 }
 
-// tidy forgets the doubts that are over, now and then. It is called with the mutex.
+// tidy forgets the doubts that are over, now and then.
 func (cs *copies) tidy(now int64) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
 	for id, d := range cs.doubts {
 		if d.pending == 0 && now >= d.until {
 			delete(cs.doubts, id)
