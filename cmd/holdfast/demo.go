@@ -22,8 +22,7 @@ const demoHelp = `Usage: holdfast demo [flags]
 Serves a shop on several replicas, and a page that shows what goes on in them.
   -replicas N     replicas behind the balancer (3)
   -listen ADDR    of the balancer (localhost:8080; with -drive a free port)
-  -public         allow an ADDR that other machines can reach: their users can
-                  press the buttons, too
+  -public         let other machines reach ADDR, and press the buttons
   -redis ADDR     host:port or redis:// URL; without it, a Redis inside this
                   process. The demo's keys are removed at the end
   -tls            serve HTTPS, with a certificate that browsers warn of
@@ -36,8 +35,7 @@ stopped and started; then carts are compared with what was acknowledged.
   -users N        browsers, each with a user of its own (4)
   -actions N      clicks of each tab (400)
   -duration TIME  click no longer than this (45s)
-  -kill           stop the replica as a crash does; adds without an answer
-                  then widen what is expected to a range
+  -kill           stop it as a crash does: unanswered adds then make a range
   -seed N         what the tabs click is drawn from it (1)
 
 Exit status with -drive: 1 if an update was lost or an ended session came back,

@@ -131,6 +131,13 @@ func TestDoctorWithFewRights(t *testing.T) {
 	if status != succeeded || errs != "" || found["server"] != "warn" || found["buffers"] != "warn" || found["scripts"] != "ok" || found["pub/sub"] != "ok" {
 		t.Errorf("status %d, errors %q\n%s", status, errs, out)
 	}
+	if err := srv.Client(t).Do(t.Context(), "ACL", "SETUSER", "app", "-ping").Err(); err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs = env(password).holdfast(t.Context(), "doctor", "-redis", "redis://app@"+srv.Addr())
+	if found := findings(out); status != succeeded || errs != "" || found["ping"] != "warn" {
+		t.Errorf("without PING: status %d, errors %q\n%s", status, errs, out)
+	}
 	status, out, errs = env(password).holdfast(t.Context(), "doctor", "-redis", "redis://reader@"+srv.Addr())
 	found = findings(out)
 	if status != failed || errs != "" || found["scripts"] != "fail" || found["locks"] != "fail" || found["pub/sub"] != "fail" {

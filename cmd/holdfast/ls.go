@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/operate"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
@@ -20,6 +21,8 @@ so it may run on a busy Redis. SIZE is what a session occupies in Redis.
   -min-size SIZE  occupying at least this: 4096, 16k, 2M
   -limit N        stop after N sessions
   -json           one JSON object per session and line
+
+Exit status: 1 if the user of -user has no sessions.
 `
 
 func ls(ctx context.Context, args []string, p process) int {
@@ -46,5 +49,11 @@ func ls(ctx context.Context, args []string, p process) int {
 	if err != nil {
 		return o.misuse(err, p)
 	}
-	return o.run(ctx, p, func(t *target.Target, w *report.Writer) error { return operate.List(ctx, t, f, w) })
+	return o.run(ctx, p, func(t *target.Target, w *report.Writer) error {
+		err := operate.List(ctx, t, f, w)
+		if errors.Is(err, operate.ErrNoSessions) {
+			err = fmt.Errorf("user %s has no sessions under the prefix %s", report.Text(f.User), report.Text(t.Prefix))
+		}
+		return err
+	})
 }

@@ -43,7 +43,6 @@ func TestListFilters(t *testing.T) {
 		{"-newer 1h", all},
 		{"-older 1h", nil},
 		{"-user anna", []string{anna}},
-		{"-user nobody", nil},
 		{"-min-size 16k", []string{big}},
 		{"-user anna -min-size 16k", nil},
 		{"-limit 3", all},
@@ -52,6 +51,9 @@ func TestListFilters(t *testing.T) {
 		if got := listed(out); !slices.Equal(got, test.want) {
 			t.Errorf("ls %s: got %v, want %v", test.args, got, test.want)
 		}
+	}
+	if status, out, errs := a.run(t, "ls", "-user", "nobody"); status != failed || len(listed(out)) != 0 || !strings.Contains(errs, "user nobody has no sessions") {
+		t.Errorf("-user nobody: status %d, errors %q", status, errs)
 	}
 	if got := listed(a.must(t, "ls", "-limit", "1")); len(got) != 1 {
 		t.Errorf("-limit 1 listed %d", len(got))

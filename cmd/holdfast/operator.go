@@ -57,9 +57,11 @@ var errProblem = errors.New("a problem was found")
 // run connects and does the work.
 func (o *operator) run(ctx context.Context, p process, work func(*target.Target, *report.Writer) error) int {
 	t, err := target.Open(ctx, o.cfg)
+	diagnosis := func() []string { return []string{err.Error()} }
 	if err == nil {
 		defer func() { _ = t.Close() }() // only this process uses it, and its end is near
 		err = work(t, report.NewWriter(p.out, o.json))
+		diagnosis = func() []string { return t.Diagnose(ctx, err) }
 	}
 	switch {
 	case errors.Is(err, errProblem):
@@ -68,7 +70,9 @@ func (o *operator) run(ctx context.Context, p process, work func(*target.Target,
 		fmt.Fprintf(p.errs, "holdfast %s: interrupted\n", o.flags.Name())
 		return failed
 	case err != nil:
-		fmt.Fprintf(p.errs, "holdfast %s: %v\n", o.flags.Name(), err)
+		for _, line := range diagnosis() {
+			fmt.Fprintf(p.errs, "holdfast %s: %s\n", o.flags.Name(), line)
+		}
 		return failed
 	}
 	return succeeded

@@ -205,3 +205,6 @@ func refused(err error) bool {
 	}
 	return false
 }
+
+// IsOutage reports whether an error that was classified is no answer: Redis is unavailable, or did not reply.
+func IsOutage(err error) bool { return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) }

@@ -40,6 +40,10 @@ type Diagnosis struct {
 // its own that lives for seconds at most, and removes it. It reports whether nothing failed; the error is that of a
 // Redis that cannot be examined at all.
 func Examine(ctx context.Context, t *target.Target, w *report.Writer) (bool, error) {
+	var wounds []target.Wound
+	if t.Kind != target.Standalone {
+		wounds = t.Wounds(ctx)
+	}
 	nodes, err := gather(ctx, t)
 	if err != nil {
 		return false, t.Explain(err)
@@ -53,6 +57,9 @@ func Examine(ctx context.Context, t *target.Target, w *report.Writer) (bool, err
 			w.Line("%19s-> %s", "", c.Advice)
 		}
 	}
+	for _, wound := range wounds {
+		add(Check{Name: "master", Status: Fail, Found: wound.String(), Advice: wound.Advice()})
+	}
 	for _, configured := range []func(*target.Target, []node) Check{
 		server, topology, eviction, memory, buffers, persistence,
 	} {
@@ -64,7 +71,11 @@ func Examine(ctx context.Context, t *target.Target, w *report.Writer) (bool, err
 		if ctx.Err() != nil {
 			return false, t.Explain(ctx.Err())
 		}
-		add(tried(ctx, t))
+		if c := tried(ctx, t); len(wounds) == 0 || c.Status != Fail {
+			add(c)
+		} else { // the master that does not answer is named above, and is one problem
+			add(Check{Name: c.Name, Status: Warn, Found: "not known: a master does not answer", Advice: "run doctor again when all of them do"})
+		}
 	}
 	w.Object(d)
 	return d.OK, w.Err()

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -32,6 +33,7 @@ func gather(ctx context.Context, t *target.Target) ([]node, error) {
 		return nil, err
 	}
 	var nodes []node
+	var firstErr error
 	for _, c := range masters {
 		n := node{addr: t.Name}
 		if single, ok := c.(*redis.Client); ok && t.Kind != target.Sentinel {
@@ -39,7 +41,8 @@ func gather(ctx context.Context, t *target.Target) ([]node, error) {
 		}
 		text, err := c.Info(ctx).Result()
 		if err != nil && !redis.IsPermissionError(err) {
-			return nil, err
+			firstErr = cmp.Or(firstErr, err)
+			continue // a check of its own names it
 		}
 		n.info = admin.ReadInfo(text)
 		if t.Kind == target.Cluster {
@@ -51,6 +54,9 @@ func gather(ctx context.Context, t *target.Target) ([]node, error) {
 			n.save = &save
 		}
 		nodes = append(nodes, n)
+	}
+	if len(nodes) == 0 {
+		return nil, firstErr
 	}
 	return nodes, nil
 }

@@ -2,6 +2,7 @@ package operate
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
@@ -29,7 +30,11 @@ func (f *Filter) matches(r *admin.Row) bool {
 
 const listFormat = "%-22s  %-19s  %7s  %9s  %7s  %4s  %s"
 
-// List writes the sessions that match, each as soon as it is found.
+// ErrNoSessions: the user has none at all.
+var ErrNoSessions = errors.New("the user has no sessions")
+
+// List writes the sessions that match, each as soon as it is found. It returns ErrNoSessions if a user was given who has
+// none.
 func List(ctx context.Context, t *target.Target, f Filter, w *report.Writer) error {
 	w.Line(listFormat, "ID", "CREATED (UTC)", "AGE", "LAST SEEN", "SIZE", "KEYS", "USER")
 	n := 0
@@ -51,6 +56,9 @@ func List(ctx context.Context, t *target.Target, f Filter, w *report.Writer) err
 		if !each(r) {
 			break
 		}
+	}
+	if err == nil && len(rows) == 0 {
+		return ErrNoSessions
 	}
 	return finish(t, w, err)
 }

@@ -30,8 +30,8 @@ const locksFormat = "%-22s  %-11s  %11s  %8s  %7s  %7s"
 
 // Locks writes all locks that are held or waited for: the longest wait first, then the longest held.
 func Locks(ctx context.Context, t *target.Target, w *report.Writer) error {
-	locks, err := t.AllLocks(ctx)
-	if err != nil {
+	locks, err := t.AllLocks(ctx) // those of the masters that answer, whatever the others do
+	if err != nil && ctx.Err() != nil {
 		return t.Explain(err)
 	}
 	now := t.Now()
@@ -47,7 +47,7 @@ func Locks(ctx context.Context, t *target.Target, w *report.Writer) error {
 			w.Line("%21d. %-11s  %11s", i+1, report.Text(c.Node), ago(now, c.Asked()))
 		}
 	}
-	return w.Err()
+	return finish(t, w, err)
 }
 
 // WatchLocks writes the locks again and again, until ctx ends.

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/admin"
+	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 // Kind is what the Redis is.
@@ -52,7 +53,8 @@ func Open(ctx context.Context, cfg Config) (*Target, error) {
 	}
 	t.Client = cfg.client()
 	if err := t.prepare(ctx); err != nil {
-		return nil, errors.Join(t.Explain(err), t.Close())
+		text := strings.Join(t.Diagnose(ctx, t.Explain(err)), "; ")
+		return nil, errors.Join(errors.New(text), t.Close())
 	}
 	return t, nil
 }
@@ -62,10 +64,14 @@ func (t *Target) prepare(ctx context.Context) (err error) {
 	if t.Sessions, err = admin.New(t.Client, t.cfg.Prefix, t.cfg.Timeout); err != nil {
 		return err
 	}
-	if err := t.Client.Ping(ctx).Err(); err != nil && !redis.IsPermissionError(err) { // opens the connection, so that the clock is read quickly
-		return err
+	err = t.Client.Ping(ctx).Err() // opens the connection, so that the clock is read quickly
+	if err == nil || redis.IsPermissionError(err) {
+		err = t.ReadClock(ctx)
 	}
-	return t.ReadClock(ctx)
+	if t.Kind == Cluster && rdb.IsOutage(rdb.Sort(err)) {
+		return nil // the node that was asked is down; others may answer
+	}
+	return err
 }
 
 // Timeout is the bound of one call.

@@ -1,0 +1,149 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/report"
+)
+
+// Wound is a master that does not answer.
+type Wound struct {
+	Addr  string
+	Slots string        // that it serves in a cluster; empty elsewhere
+	For   time.Duration // since others heard of it last; 0 if unknown
+}
+
+func (w Wound) String() string {
+	text := "master " + w.Addr
+	if w.Slots != "" {
+		text += " of slots " + w.Slots
+	}
+	text += " does not answer"
+	if w.For > 0 {
+		text += ", last heard " + report.Age(w.For) + " ago"
+	}
+	return text
+}
+
+// Advice says what to do about it.
+func (w Wound) Advice() string {
+	if w.Slots == "" {
+		return "see SENTINEL MASTER and the server's log: until a replica is promoted, no session can be opened"
+	}
+	return "start it, or promote its replica (CLUSTER FAILOVER FORCE): until then the sessions in its slots cannot be opened"
+}
+
+// probeTime is how long a master may take to answer: a person waits.
+const probeTime = time.Second
+
+// Wounds returns the masters that do not answer. It asks all of them at once, and takes little more than a second.
+func (t *Target) Wounds(ctx context.Context) []Wound {
+	var known []Wound
+	switch t.Kind {
+	case Cluster:
+		known = t.clusterMasters(ctx)
+	case Sentinel:
+		known = t.sentinelMaster(ctx)
+	default:
+		known = []Wound{{Addr: t.cfg.seeds[0]}}
+	}
+	dead := make([]bool, len(known))
+	var all sync.WaitGroup
+	for i, m := range known {
+		all.Go(func() { dead[i] = !t.answers(ctx, m.Addr) })
+	}
+	all.Wait()
+	var wounds []Wound
+	for i, m := range known {
+		if dead[i] {
+			wounds = append(wounds, m)
+		}
+	}
+	return wounds
+}
+
+// brief are options for a question that must not take long.
+func (t *Target) brief(addr string) *redis.Options {
+	o := t.cfg.options(addr)
+	limit := min(probeTime, t.cfg.Timeout)
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = limit, limit, limit
+	return o
+}
+
+func (t *Target) answers(ctx context.Context, addr string) bool {
+	c := redis.NewClient(t.brief(addr))
+	defer c.Close()
+	err := c.Ping(ctx).Err()
+	_, answer := err.(redis.Error) //nolint:errorlint // an answer is never wrapped
+	return err == nil || answer
+}
+
+// clusterMasters reads the masters with slots, as the first node that answers sees them.
+func (t *Target) clusterMasters(ctx context.Context) (masters []Wound) {
+	for _, addr := range t.cfg.seeds {
+		c := redis.NewClient(t.brief(addr))
+		list, err := c.ClusterNodes(ctx).Result()
+		_ = c.Close()
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(list) {
+			f := strings.Fields(line) // ID ADDR FLAGS MASTER PING-SENT PONG-RECEIVED EPOCH LINK SLOTS…
+			if len(f) < 9 || !strings.Contains(f[2], "master") {
+				continue
+			}
+			at, _, _ := strings.Cut(f[1], "@")
+			m := Wound{Addr: at, Slots: strings.Join(f[8:], " ")}
+			if ms, err := strconv.ParseInt(f[5], 10, 64); err == nil && ms > 0 {
+				m.For = max(0, time.Since(time.UnixMilli(ms)))
+			}
+			masters = append(masters, m)
+		}
+		return masters
+	}
+	return nil
+}
+
+// sentinelMaster reads the primary as the first Sentinel that answers sees it.
+func (t *Target) sentinelMaster(ctx context.Context) []Wound {
+	for _, addr := range t.cfg.seeds {
+		o := t.cfg.sentinelOptions(addr)
+		o.DialTimeout, o.ReadTimeout = probeTime, probeTime
+		c := redis.NewSentinelClient(o)
+		m, err := c.Master(ctx, t.cfg.Sentinel).Result()
+		_ = c.Close()
+		if err != nil {
+			continue
+		}
+		w := Wound{Addr: m["ip"] + ":" + m["port"]}
+		if ms, err := strconv.ParseInt(m["last-ok-ping-reply"], 10, 64); err == nil {
+			w.For = time.Duration(ms) * time.Millisecond
+		}
+		return []Wound{w}
+	}
+	return nil
+}
+
+// Diagnose explains an error of the Redis: it names the masters that do not answer, one to a line, if there are any.
+func (t *Target) Diagnose(ctx context.Context, err error) []string {
+	if t.Kind == Standalone {
+		return []string{err.Error()}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*probeTime)
+	defer cancel()
+	var lines []string
+	for _, w := range t.Wounds(ctx) {
+		lines = append(lines, fmt.Sprintf("%s: %s", w, w.Advice()))
+	}
+	if len(lines) == 0 {
+		return []string{err.Error()}
+	}
+	return lines
+}
