@@ -39,6 +39,7 @@ var commands = []command{
 	{"locks", "who holds a session's lock, and who waits for it", locks},
 	{"watch", "the messages between replicas, as they come", watch},
 	{"console", "serve a web page that shows and revokes sessions", serveConsole},
+	{"failover", "replace a primary as planned, without losing a write", failOver},
 	{"doctor", "examine whether a Redis is fit to keep sessions", examine},
 }
 

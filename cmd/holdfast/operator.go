@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/failover"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/report"
@@ -66,7 +67,7 @@ func (o *operator) run(ctx context.Context, p process, work func(*target.Target,
 	switch {
 	case errors.Is(err, errProblem):
 		return failed
-	case err != nil && ctx.Err() != nil:
+	case err != nil && ctx.Err() != nil && !errors.Is(err, failover.ErrInterrupted): // whose text says what is left behind
 		fmt.Fprintf(p.errs, "holdfast %s: interrupted\n", o.flags.Name())
 		return failed
 	case err != nil:

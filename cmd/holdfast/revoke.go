@@ -47,7 +47,7 @@ func revoke(ctx context.Context, args []string, p process) int {
 	case *user != "" && len(ids) > 0:
 		err = errors.New("give session IDs or -user, not both")
 	case !*yes && !isTerminal(p.in):
-		err = errors.New("nobody can be asked, since the input is no terminal: add -yes")
+		err = errNoTerminal
 	}
 	if err != nil {
 		return o.misuse(err, p)
@@ -86,9 +86,17 @@ func confirm(ctx context.Context, t *target.Target, user string, ids []string, p
 		}
 		question = fmt.Sprintf("Revoke %s of user %s", report.Count(n, "session"), report.Text(user))
 	}
-	fmt.Fprintf(p.errs, "%s in the %s? [y/N] ", question, t.Name)
+	return ask(ctx, fmt.Sprintf("%s in the %s", question, t.Name), "nothing was revoked", p)
+}
+
+// errNoTerminal is the mistake of a command that would have to ask.
+var errNoTerminal = errors.New("stdin is not a terminal: add -yes to confirm")
+
+// ask asks a question, and returns an error that says what a no means.
+func ask(ctx context.Context, question, no string, p process) error {
+	fmt.Fprintf(p.errs, "%s? [y/N] ", question)
 	answer := make(chan string, 1)
-	go func() { // a read from a terminal cannot be called off; the process ends with it
+	go func() { // a read from a terminal cannot be canceled; the process ends with it
 		line, _ := bufio.NewReader(p.in).ReadString('\n')
 		answer <- strings.ToLower(strings.TrimSpace(line))
 	}()
@@ -99,7 +107,7 @@ func confirm(ctx context.Context, t *target.Target, user string, ids []string, p
 		if a == "y" || a == "yes" {
 			return nil
 		}
-		return errors.New("nothing was revoked")
+		return errors.New(no)
 	}
 }
 

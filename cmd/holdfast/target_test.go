@@ -56,6 +56,8 @@ func TestPasswords(t *testing.T) {
 			args = append(args, strings.Repeat("A", 22))
 		case "revoke":
 			args = append(args, "-yes", "-user", "bob")
+		case "failover":
+			args = append(args, "-dry-run")
 		}
 		problem(t, with{}, args, "asks for a password", "HOLDFAST_REDIS_PASSWORD")
 		problem(t, env("wrong-password"), args, "refuses the user or password")

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+var clicks = manager.Key[int]("clicks")
+
+// busy is an application whose users click all the time. It counts what was acknowledged.
+type busy struct {
+	t     *testing.T
+	m     *manager.Manager
+	ids   []string
+	acked []atomic.Int64
+	fails atomic.Int64
+	stop  context.CancelFunc
+	all   sync.WaitGroup
+}
+
+func startBusy(t *testing.T, client redis.UniversalClient, users int) *busy {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	b := &busy{t: t, m: newReplica(t, client, "", func(cfg *manager.Config) { cfg.LockWait = 10 * time.Second }), acked: make([]atomic.Int64, users), stop: stop}
+	for range users {
+		id, _ := login(t, b.m, "", "x")
+		b.ids = append(b.ids, id)
+	}
+	for i, id := range b.ids {
+		b.all.Go(func() {
+			for ctx.Err() == nil {
+				err := b.m.Update(context.Background(), id, func(s *manager.Session) error {
+					clicks.Set(s, clicks.Get(s)+1)
+					return nil
+				})
+				if err == nil {
+					b.acked[i].Add(1)
+				} else {
+					b.fails.Add(1)
+				}
+			}
+		})
+	}
+	t.Cleanup(b.end)
+	return b
+}
+
+func (b *busy) total() (n int64) {
+	for i := range b.acked {
+		n += b.acked[i].Load()
+	}
+	return n
+}
+
+func (b *busy) end() { b.stop(); b.all.Wait() }
+
+// check compares what is stored with what was acknowledged.
+func (b *busy) check() {
+	b.t.Helper()
+	b.end()
+	for i, id := range b.ids {
+		stored := 0
+		eventually(b.t, "the session can be read", func() bool {
+			return b.m.View(context.Background(), id, func(s *manager.Session) error { stored = clicks.Get(s); return nil }) == nil
+		})
+		if acked := b.acked[i].Load(); int64(stored) < acked {
+			b.t.Errorf("session %d lost %d of %d updates", i, acked-int64(stored), acked)
+		}
+	}
+	b.t.Logf("%d updates were acknowledged, %d were not", b.total(), b.fails.Load())
+}
+
+// failsOver runs a failover while users click, and checks that the old primary is one no more.
+func (b *busy) failsOver(old *redistest.Server, args ...string) {
+	b.t.Helper()
+	eventually(b.t, "users click", func() bool { return b.total() > 100 })
+	status, out, errs := holdfast(b.t.Context(), append(append([]string{"failover"}, args...), "-dry-run")...)
+	if status != succeeded || errs != "" || !strings.Contains(out, "nothing was changed") {
+		b.t.Fatalf("-dry-run: status %d, errors %q\n%s", status, errs, out)
+	}
+	if role := roleOf(b.t, old); role != "master" {
+		b.t.Fatalf("-dry-run made it a %s", role)
+	}
+	status, out, errs = holdfast(b.t.Context(), append(append([]string{"failover"}, args...), "-yes", "-pause", "20s")...)
+	b.t.Logf("failover:\n%s", out)
+	if status != succeeded || errs != "" {
+		b.t.Fatalf("status %d, errors %q", status, errs)
+	}
+	for _, text := range []string{"writes are paused at " + old.Addr(), " everything (offset ", "was promoted", old.Addr() + " follows it", "is the primary; writes were paused for"} {
+		if !strings.Contains(out, text) {
+			b.t.Errorf("%q is missing", text)
+		}
+	}
+	if role := roleOf(b.t, old); role != "slave" {
+		b.t.Errorf("the old primary is a %s", role)
+	}
+	before := b.total()
+	eventually(b.t, "users click again", func() bool { return b.total() > before+100 })
+	b.check()
+}
+
+func roleOf(t *testing.T, srv *redistest.Server) string {
+	t.Helper()
+	role, err := srv.Client(t).Do(t.Context(), "ROLE").Slice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name, _ := role[0].(string)
+	return name
+}
+
+func TestFailoverOfASet(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t)
+	b := startBusy(t, set.Client(t), 20)
+	b.failsOver(set.Primary(t), "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name())
+}
+
+func TestFailoverOfAShard(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	b := startBusy(t, c.Client(t), 20)
+	master := c.MasterOf(t, keys.In("").Of(b.ids[0]).Record)
+	b.failsOver(master, "-redis", c.Nodes[0].Addr()+","+c.Nodes[1].Addr(), "-master", master.Addr())
+}
+
+// paused reports whether writes at a server wait.
+func paused(t *testing.T, srv *redistest.Server) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	rdb := srv.NewClient(t, func(o *redis.Options) { o.ContextTimeoutEnabled, o.MaxRetries = true, -1 })
+	return rdb.Set(ctx, "probe", "x", time.Second).Err() != nil
+}
+
+// trigger calls at when a text was written.
+type trigger struct {
+	text string
+	at   func()
+}
+
+func (w *trigger) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), w.text) {
+		w.at()
+	}
+	return len(b), nil
+}
+
+func TestFailoverRefuses(t *testing.T) {
+	t.Parallel()
+	alone := redistest.Start(t)
+	problem(t, with{}, []string{"failover", "-yes", "-redis", alone.Addr()}, "standalone Redis")
+	set := redistest.StartSentinel(t)
+	primary := set.Primary(t)
+	args := []string{"failover", "-yes", "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name()}
+	fails := func(why string, w with, extra ...string) {
+		t.Helper()
+		status, out, errs := w.holdfast(t.Context(), append(args, extra...)...)
+		if status != failed || !strings.Contains(errs, why) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("want %q: status %d, errors %q, output\n%s", why, status, errs, out)
+		}
+		if roleOf(t, primary) != "master" || paused(t, primary) {
+			t.Errorf("%s: something was changed", why)
+		}
+	}
+	for _, s := range set.Servers {
+		if err := s.Client(t).Do(t.Context(), "ACL", "SETUSER", "few", "on", ">"+password, "~*", "&*", "+@all", "-client|pause").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args[3] = "redis://few@" + strings.Join(set.Addrs(), ",redis://few@")
+	fails("lacks the permission to pause writes", env(password))
+	args[3] = strings.Join(set.Addrs(), ",")
+
+	interrupted, stop := context.WithCancel(t.Context())
+	out := &trigger{text: "writes are paused", at: stop}
+	var errs strings.Builder
+	if status := run(interrupted, args, process{out: out, errs: &errs, env: func(string) string { return "" }}); status != failed {
+		t.Errorf("interrupted: status %d, errors %q", status, errs.String())
+	}
+	if !strings.Contains(errs.String(), "interrupted; writes have resumed") {
+		t.Errorf("interrupted: errors %q", errs.String())
+	}
+	if roleOf(t, primary) != "master" || paused(t, primary) {
+		t.Error("interrupted: something was changed")
+	}
+
+	for _, s := range set.Servers {
+		if s != primary {
+			if err := s.Client(t).ConfigSet(t.Context(), "replica-priority", "0").Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	fails("no replica of "+primary.Addr()+" is fit", with{})
+}
+
+func TestFailoverFlags(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"-sentinel x": "add -yes", "-yes -pause 10ms": "-pause must be between", "-yes -sentinel x -master localhost:1": "-master is for a cluster",
+	} {
+		status, _, errs := holdfast(t.Context(), append([]string{"failover"}, strings.Fields(args)...)...)
+		if status != misused || !strings.Contains(errs, want) {
+			t.Errorf("%s: status %d, errors %q", args, status, errs)
+		}
+	}
+}
