@@ -21,6 +21,7 @@ const connectionHelp = `
   -cluster        one ADDR is a node of a cluster, too
   -prefix NAME    Config.Prefix of the application (holdfast)
   -timeout TIME   of one call to Redis (3s)
+  -cacert, -cert, -key FILE  for rediss://: authority, client certificate, key
 A password comes from the URL or, better, from HOLDFAST_REDIS_PASSWORD.
 `
 

@@ -2,11 +2,13 @@ package target
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -32,6 +34,8 @@ type Config struct {
 	Prefix   string
 	Timeout  time.Duration // of one call
 
+	CACert, Cert, Key string // files in PEM, for rediss://; empty: the system's authorities, no certificate
+
 	seeds            []string
 	tls              *tls.Config
 	db               int
@@ -46,6 +50,9 @@ func (c *Config) Register(flags *flag.FlagSet) {
 	flags.StringVar(&c.Sentinel, "sentinel", "", "")
 	flags.BoolVar(&c.Cluster, "cluster", false, "")
 	flags.StringVar(&c.Prefix, "prefix", keys.DefaultPrefix, "")
+	flags.StringVar(&c.CACert, "cacert", "", "")
+	flags.StringVar(&c.Cert, "cert", "", "")
+	flags.StringVar(&c.Key, "key", "", "")
 	flags.DurationVar(&c.Timeout, "timeout", 3*time.Second, "")
 }
 
@@ -69,8 +76,41 @@ func (c *Config) Read(env func(string) string) error {
 			return err
 		}
 	}
+	if err := c.readCertificates(); err != nil {
+		return err
+	}
 	if c.clustered() && c.db != 0 {
 		return errors.New("a Redis Cluster has database 0 only: leave the number out of the URL")
+	}
+	return nil
+}
+
+// readCertificates takes in the files that the flags name. No error repeats what is in them.
+func (c *Config) readCertificates() error {
+	switch {
+	case c.CACert == "" && c.Cert == "" && c.Key == "":
+		return nil
+	case c.tls == nil:
+		return errors.New("-cacert, -cert and -key are for TLS: give the addresses as rediss://HOST:PORT")
+	case (c.Cert == "") != (c.Key == ""):
+		return errors.New("-cert and -key belong together: give both")
+	}
+	if c.CACert != "" {
+		text, err := os.ReadFile(c.CACert)
+		if err != nil {
+			return fmt.Errorf("-cacert: %w", err)
+		}
+		c.tls.RootCAs = x509.NewCertPool()
+		if !c.tls.RootCAs.AppendCertsFromPEM(text) {
+			return fmt.Errorf("-cacert: %s holds no certificate in PEM", c.CACert)
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return fmt.Errorf("-cert and -key: %w", err)
+		}
+		c.tls.Certificates = []tls.Certificate{pair}
 	}
 	return nil
 }

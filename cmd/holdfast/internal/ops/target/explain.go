@@ -78,7 +78,7 @@ func diagnosis(where string, cfg Config, err error) string {
 	case errors.As(err, &record):
 		return where + " does not speak TLS: write redis:// instead of rediss://"
 	case errors.As(err, &certificate), errors.As(err, &authority):
-		return where + " shows a certificate that this machine does not trust: " + oneLine(err)
+		return where + " shows a certificate that this machine does not trust: " + oneLine(err) + ": for a private authority give -cacert"
 	case isTimeout(err) && cfg.tls != nil:
 		return fmt.Sprintf("%s does not answer within %v: it may not speak TLS (then write redis://), be overloaded, or behind a firewall", where, cfg.Timeout)
 	case isTimeout(err):
@@ -90,6 +90,9 @@ func diagnosis(where string, cfg Config, err error) string {
 			return where + " closed the connection: it may have stopped, or want TLS (rediss://)"
 		}
 		return where + " closed the connection"
+	}
+	if strings.Contains(err.Error(), "tls: certificate required") || strings.Contains(err.Error(), "tls: bad certificate") {
+		return where + " asks for a client certificate: give -cert and -key"
 	}
 	if strings.Contains(err.Error(), "redis: can't parse") {
 		return where + " does not answer as a Redis does: correct -redis"

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+)
+
+// authority writes an authority of its own and a certificate of 127.0.0.1 by it, and returns the files.
+func authority(t *testing.T) (ca, cert, key string) {
+	t.Helper()
+	dir := t.TempDir()
+	write := func(name, kind string, der []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	newKey := func() *ecdsa.PrivateKey {
+		k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	rootKey, leafKey := newKey(), newKey()
+	root := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a private authority"}, NotBefore: time.Now().Add(-time.Hour),
+		NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "redis"}, NotBefore: root.NotBefore, NotAfter: root.NotAfter,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, &rootKey.PublicKey, rootKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, root, &leafKey.PublicKey, rootKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(leafKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write("ca.pem", "CERTIFICATE", rootDER), write("cert.pem", "CERTIFICATE", leafDER), write("key.pem", "EC PRIVATE KEY", keyDER)
+}
+
+func TestPrivateAuthority(t *testing.T) {
+	t.Parallel()
+	ca, cert, key := authority(t)
+	srv := redistest.Start(t)
+	set := func(values ...string) {
+		t.Helper()
+		for i := 0; i < len(values); i += 2 {
+			if err := srv.Client(t).ConfigSet(t.Context(), values[i], values[i+1]).Err(); err != nil {
+				t.Fatalf("%s: %v", values[i], err)
+			}
+		}
+	}
+	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := free.Addr().(*net.TCPAddr).Port
+	_ = free.Close()
+	if err := srv.Client(t).Do(t.Context(), "CONFIG", "SET", "tls-cert-file", cert, "tls-key-file", key, "tls-ca-cert-file", ca,
+		"tls-auth-clients", "no", "tls-port", strconv.Itoa(port)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	addr := "rediss://127.0.0.1:" + strconv.Itoa(port)
+	problem(t, with{}, []string{"ls", "-redis", addr}, "does not trust", "-cacert")
+	must := func(args ...string) {
+		t.Helper()
+		if status, _, errs := holdfast(t.Context(), append([]string{"ls", "-redis", addr}, args...)...); status != succeeded || errs != "" {
+			t.Errorf("%v: status %d, errors %q", args, status, errs)
+		}
+	}
+	must("-cacert", ca)
+	set("tls-auth-clients", "yes")
+	status, _, errs := holdfast(t.Context(), "ls", "-redis", addr, "-cacert", ca)
+	if status != failed || !strings.Contains(errs, "certificate") && !strings.Contains(errs, "closed the connection") {
+		t.Errorf("without a certificate: status %d, errors %q", status, errs)
+	}
+	must("-cacert", ca, "-cert", cert, "-key", key)
+}
+
+func TestCertificateFlags(t *testing.T) {
+	t.Parallel()
+	ca, cert, key := authority(t)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"-cacert", ca}, "rediss://"},
+		{[]string{"-redis", "rediss://localhost:1", "-cert", cert}, "belong together"},
+		{[]string{"-redis", "rediss://localhost:1", "-cacert", key}, "holds no certificate"},
+		{[]string{"-redis", "rediss://localhost:1", "-cacert", "absent.pem"}, "no such file"},
+		{[]string{"-redis", "rediss://localhost:1", "-cert", key, "-key", cert}, "-cert and -key"},
+	} {
+		status, _, errs := holdfast(t.Context(), append([]string{"ls"}, c.args...)...)
+		if status != misused || !strings.Contains(errs, c.want) || strings.Count(errs, "\n") != 1 {
+			t.Errorf("%v: status %d, errors %q", c.args, status, errs)
+		}
+	}
+}
