@@ -160,10 +160,15 @@ func memory(cmd *redis.IntCmd) int64 {
 
 // Seen is when the session was last used, with the server's time and what Peek, Outlines or Inspect returned then. It is
 // zero where Redis does not tell: without an idle timeout nothing is written for a mere use, and once the deadline comes
-// before the idle timeout the expiry stands still.
+// before the idle timeout the expiry stands still. Time that passes between the answers makes it earlier, but never earlier
+// than the session was created.
 func (r *Record) Seen(now time.Time) time.Time {
 	if r.Idle <= 0 || r.Left < 0 || !r.Deadline.IsZero() && r.Deadline.Sub(now.Add(r.Left)) < time.Second {
 		return time.Time{}
 	}
-	return now.Add(r.Left - r.Idle)
+	seen := now.Add(r.Left - r.Idle)
+	if created := r.Created.Time(); seen.Before(created) {
+		return created
+	}
+	return seen
 }

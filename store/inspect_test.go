@@ -71,6 +71,16 @@ func TestSeenIsUnknownOnceTheDeadlineComesFirst(t *testing.T) {
 	}
 }
 
+// The server's time may have been read long before the time that a session has left.
+func TestSeenIsNotBeforeTheCreation(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	r := store.Record{Idle: time.Hour, Created: store.TimeOf(now), Left: time.Hour - 5*time.Millisecond}
+	if seen := r.Seen(now); !seen.Equal(r.Created.Time()) {
+		t.Errorf("seen %v before it was created", r.Created.Time().Sub(seen))
+	}
+}
+
 func TestInspectWhatIsNoSession(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
