@@ -33,6 +33,7 @@ type desk struct {
 	root   string // the console's URL
 	log    *journal
 	client *http.Client
+	cookie *http.Cookie // sent with every request if it is set
 }
 
 // journal is a log that tests read.
@@ -136,6 +137,9 @@ func (d *desk) do(method, path string, header ...string) reply {
 		d.t.Fatal(err)
 	}
 	r.Header.Set(operator, "olga")
+	if d.cookie != nil {
+		r.AddCookie(d.cookie)
+	}
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 		if header[i+1] == "" {

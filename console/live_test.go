@@ -28,6 +28,9 @@ func (d *desk) stream(part string, texts ...string) {
 		d.t.Fatal(err)
 	}
 	r.Header.Set(operator, "olga")
+	if d.cookie != nil {
+		r.AddCookie(d.cookie)
+	}
 	resp, err := d.client.Do(r)
 	if err != nil {
 		d.t.Fatal(err)
@@ -184,3 +187,25 @@ func TestManySessions(t *testing.T) {
 }
 
 var scans = regexp.MustCompile(`(?i)\r\ncount\r\n\$[0-9]+\r\n([0-9]+)\r\n`)
+
+// The console works inside the middleware of the sessions that it shows, also where it streams.
+func TestInsideTheMiddleware(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	id, token := d.login("root", "x")
+	page, err := console.New(d.rdb, &console.Config{Prefix: d.prefix, Authorize: func(r *http.Request) (who string, ok bool) {
+		who = d.app.Session(r.Context()).User()
+		return who, who == "root"
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.serve(d.app.ReadOnly(page))
+	if a := d.do(http.MethodGet, "sessions"); a.status != http.StatusForbidden {
+		t.Errorf("a stranger: status %d", a.status)
+	}
+	d.cookie = &http.Cookie{Name: "session", Value: token}
+	has(t, d.get("session?id="+id), "root")
+	has(t, d.get("sessions?order=newest"), id)
+	d.stream("overview", "<dd>1</dd>")
+}
