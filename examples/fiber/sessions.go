@@ -61,8 +61,10 @@ func refuse(err error) error {
 	switch {
 	case errors.Is(err, manager.ErrOutcomeUnknown):
 		return fiber.NewError(fiber.StatusServiceUnavailable, "It is not known whether your change was saved.")
-	case errors.Is(err, manager.ErrConflict), errors.Is(err, manager.ErrRemoved), errors.Is(err, manager.ErrLockLost):
-		return fiber.NewError(fiber.StatusConflict, "Another request was faster. Please try again.")
+	case errors.Is(err, manager.ErrRemoved):
+		return fiber.NewError(fiber.StatusConflict, "Your session has ended. Your change was not saved.")
+	case errors.Is(err, manager.ErrConflict), errors.Is(err, manager.ErrLockLost):
+		return fiber.NewError(fiber.StatusConflict, "This session changed in the meantime. Please try again.")
 	case errors.Is(err, manager.ErrLockTimeout), errors.Is(err, manager.ErrTooManyWaiters),
 		errors.Is(err, manager.ErrUnavailable), errors.Is(err, manager.ErrClosed):
 		return fiber.NewError(fiber.StatusServiceUnavailable, "Please try again in a moment.")
