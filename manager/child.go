@@ -2,6 +2,7 @@ package manager
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/holdfast-go/holdfast/internal/mark"
@@ -13,8 +14,8 @@ const childMark = mark.Child
 // Child returns the dependent session of that name, creating it with its first value: a set of values of its own under
 // this session's lock, token and lifetime. It is opened and committed with its parent, and it dies with it in the same
 // instant, also when the parent is revoked on another node: both are one record in Redis. What concerns a whole
-// session, such as Rotate, BindUser or SetDeadline, does the same on a child as on its parent; Destroy and Clear of a
-// child remove its own values only. Children may have children.
+// session, such as Rotate, BindUser, SetDeadline or Discard, does the same on a child as on its parent; Destroy and Clear
+// of a child remove its own values only, and ClearAll those of its children too. Children may have children.
 //
 // The error is about the name: it must not be empty or contain control characters. No round trip.
 func (s *Session) Child(name string) (*Session, error) {
@@ -22,6 +23,26 @@ func (s *Session) Child(name string) (*Session, error) {
 		return nil, fmt.Errorf("child session: the name %q is empty or has control characters", name)
 	}
 	return &Session{request: s.request, as: s.as, branch: s.branch + childMark + name + childMark}, nil
+}
+
+// Children returns the names of the children that have a value, or have a child that has one, sorted.
+func (s *Session) Children() []string {
+	s.enter()
+	defer s.mu.Unlock()
+	var out []string
+	for _, name := range s.names() {
+		if rest, ok := strings.CutPrefix(name[len(s.branch):], childMark); ok {
+			child, _, _ := strings.Cut(rest, childMark)
+			out = append(out, child)
+		}
+	}
+	slices.Sort(out) // the names were sorted with their marks
+	return slices.Compact(out)
+}
+
+// name returns what a value of this session is called in the record, and false for a key that would be a child's.
+func (s *Session) name(key string) (name string, ok bool) {
+	return s.branch + key, !strings.HasPrefix(key, childMark)
 }
 
 // ours returns the key of a value as this session calls it, and false if the value is another one's: the parent's or a

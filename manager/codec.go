@@ -1,13 +1,24 @@
 package manager
 
 import (
+	"bytes"
+	"encoding"
 	"encoding/json"
+	"reflect"
 	"strconv"
 )
 
-// Codec turns values into bytes and back. It is used by many goroutines at once. Unmarshal must neither change nor keep
-// data, which requests share; encoding/json does not. An error of Marshal fails the commit with ErrEncode; one of
-// Unmarshal is ErrDecode, see [Key.Lookup].
+// Codec turns values into bytes and back. It is used by many goroutines at once. An error of Marshal fails the commit with
+// ErrEncode; one of Unmarshal is ErrDecode, see [Key.Lookup].
+//
+// [JSON], [Gob] and [CBOR] keep what they accept. A value comes back equal, or Marshal returns an error that says where in
+// the value something would be lost. Equal means: in all exported fields. Fields that are unexported, or that a tag leaves
+// out, are not stored, as in encoding/json. An empty slice or map may come back as nil, and the other way round. A time
+// comes back as the same instant, without its monotonic clock and the name of its zone. A type that encodes itself is equal
+// by its method Equal or Cmp if it has one, and otherwise if it encodes to the same. What an interface holds comes back with
+// the same type, or is refused.
+//
+// A Codec of your own has to see to that itself.
 type Codec interface {
 	Marshal(v any) ([]byte, error)
 	Unmarshal(data []byte, v any) error
@@ -15,11 +26,24 @@ type Codec interface {
 
 // JSON is the default codec: encoding/json, so values stay readable with redis-cli and from other languages. Unknown
 // fields are ignored and missing ones stay zero, so releases with different fields can run side by side.
+//
+// It refuses strings that are not UTF-8, which encoding/json would change; []byte takes any. In an interface only
+// float64, string, bool, nil, []any and map[string]any come back as they are, so everything else is refused there.
 type JSON struct{}
 
 var _ Codec = JSON{}
 
-// Marshal implements Codec.
+var jsonFaith = &faith{
+	tags: []string{"json"},
+	methods: []reflect.Type{
+		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
+		reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextUnmarshaler](),
+	},
+	pointers: true,
+	marshal:  json.Marshal, unmarshal: json.Unmarshal, suspect: replaced,
+}
+
+// Marshal implements Codec. A pointer to a value gives what the value gives.
 func (JSON) Marshal(v any) ([]byte, error) {
 	switch v := v.(type) { // the same bytes as encoding/json gives, sooner
 	case int:
@@ -28,9 +52,25 @@ func (JSON) Marshal(v any) ([]byte, error) {
 		return strconv.AppendInt(nil, v, 10), nil
 	case bool:
 		return strconv.AppendBool(nil, v), nil
+	case *int:
+		if v != nil {
+			return strconv.AppendInt(nil, int64(*v), 10), nil
+		}
+	case *int64:
+		if v != nil {
+			return strconv.AppendInt(nil, *v, 10), nil
+		}
+	case *bool:
+		if v != nil {
+			return strconv.AppendBool(nil, *v), nil
+		}
 	}
-	return json.Marshal(v)
+	return jsonFaith.encode(v)
 }
+
+// replaced reports whether encoding/json may have replaced bytes that are no UTF-8. It writes them in a way in which it
+// writes no other character.
+func replaced(data []byte) bool { return bytes.Contains(data, []byte(`\ufffd`)) }
 
 // Unmarshal implements Codec.
 func (JSON) Unmarshal(data []byte, v any) error {
@@ -55,7 +95,7 @@ func (JSON) Unmarshal(data []byte, v any) error {
 			return nil
 		}
 	}
-	return json.Unmarshal(data, v)
+	return json.Unmarshal(jsonFaith.lend(data, v), v)
 }
 
 // parseInt reads an integer as Marshal writes it. Other spellings, of which strconv knows some that JSON does not, are

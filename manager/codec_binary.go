@@ -2,8 +2,12 @@ package manager
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/gob"
 	"errors"
+	"math"
+	"math/big"
+	"reflect"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -21,22 +25,55 @@ var errOtherCodec = errors.New("written with another codec")
 
 // Gob encodes with encoding/gob. Values that are stored as interfaces need gob.Register. Choose it for values that are
 // Go's alone; a type that is renamed or moved cannot read what it wrote before.
+//
+// It refuses pointers to zero inside of structs, which gob takes for nil, and fields of embedded structs whose type is
+// unexported. gob writes equal values in different ways; setting one that is there already modifies nothing nevertheless.
 type Gob struct{}
 
 var _ Codec = Gob{}
 
-// Marshal implements Codec.
-func (Gob) Marshal(v any) ([]byte, error) {
+var gobFaith = &faith{
+	methods: []reflect.Type{
+		reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[gob.GobDecoder](),
+		reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.BinaryUnmarshaler](),
+	},
+	zones:   true,
+	varies:  true,
+	marshal: gobMarshal, unmarshal: gobUnmarshal,
+}
+
+// Marshal implements Codec. A pointer to a value gives what the value gives, and nil one byte.
+func (Gob) Marshal(v any) ([]byte, error) { return gobFaith.encode(v) }
+
+// Unmarshal implements Codec.
+func (Gob) Unmarshal(data []byte, v any) error { return gobUnmarshal(data, v) }
+
+func gobMarshal(v any) ([]byte, error) {
+	value := reflect.ValueOf(v)
+	for value.Kind() == reflect.Pointer {
+		value = value.Elem()
+	}
+	if !value.IsValid() || value.Kind() == reflect.Interface && value.IsNil() {
+		return []byte{gobMark}, nil // gob has no nil
+	}
+	if value.CanAddr() {
+		v = value.Addr().Interface() // one pointer is what gob knows how to follow, for types that encode themselves
+	}
 	var buf bytes.Buffer
 	buf.WriteByte(gobMark)
 	err := gob.NewEncoder(&buf).Encode(v)
 	return buf.Bytes(), err
 }
 
-// Unmarshal implements Codec.
-func (Gob) Unmarshal(data []byte, v any) error {
-	if len(data) == 0 || data[0] != gobMark {
+func gobUnmarshal(data []byte, v any) error {
+	switch {
+	case len(data) == 0 || data[0] != gobMark:
 		return errOtherCodec
+	case len(data) == 1:
+		if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer && !p.IsNil() {
+			p.Elem().SetZero()
+			return nil
+		}
 	}
 	return gob.NewDecoder(bytes.NewReader(data[1:])).Decode(v)
 }
@@ -44,33 +81,64 @@ func (Gob) Unmarshal(data []byte, v any) error {
 // CBOR encodes as RFC 8949 says, in its core deterministic form: smaller than JSON, quicker with bytes and times, and
 // readable from other languages. Struct tags are those of encoding/json, or "cbor". The format allows hostile input to
 // ask for much memory; what Redis holds is limited by Config.MaxSessionBytes.
+//
+// Strings that are not UTF-8 come back as they are, but other languages may refuse to read them. In an interface maps come
+// back as map[string]any, lists as []any and numbers as uint64, int64 and float64, so all other types are refused there.
 type CBOR struct{}
 
 var _ Codec = CBOR{}
 
-var cborMode = func() cbor.EncMode {
-	opts := cbor.CoreDetEncOptions()
-	opts.Time = cbor.TimeRFC3339Nano
-	mode, err := opts.EncMode()
-	if err != nil {
-		panic(err) // constant options; a test runs this
+var (
+	cborEncode = must(func() (cbor.EncMode, error) {
+		opts := cbor.CoreDetEncOptions()
+		opts.Time = cbor.TimeRFC3339Nano
+		return opts.EncMode()
+	}())
+	cborDecode = must(cbor.DecOptions{
+		UTF8:           cbor.UTF8DecodeInvalid,
+		DefaultMapType: reflect.TypeFor[map[string]any](),
+		// What was encoded is decoded, however large it is.
+		MaxNestedLevels: 65535, MaxArrayElements: math.MaxInt32, MaxMapPairs: math.MaxInt32,
+	}.DecMode())
+	cborFaith = &faith{
+		tags: []string{"cbor", "json"},
+		methods: []reflect.Type{
+			reflect.TypeFor[cbor.Marshaler](), reflect.TypeFor[cbor.Unmarshaler](),
+			reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.BinaryUnmarshaler](),
+			reflect.TypeFor[big.Int](),
+		},
+		pointers: true,
+		marshal:  cborMarshal, unmarshal: cborUnmarshal,
 	}
-	return mode
-}()
+)
 
-// Marshal implements Codec.
-func (CBOR) Marshal(v any) ([]byte, error) {
-	data, err := cborMode.Marshal(v)
+// must is for constant options; a test runs it.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// Marshal implements Codec. A pointer to a value gives what the value gives.
+func (CBOR) Marshal(v any) ([]byte, error) { return cborFaith.encode(v) }
+
+// Unmarshal implements Codec.
+func (CBOR) Unmarshal(data []byte, v any) error {
+	return cborUnmarshal(cborFaith.lend(data, v), v)
+}
+
+func cborMarshal(v any) ([]byte, error) {
+	data, err := cborEncode.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
 	return append([]byte{cborMark}, data...), nil
 }
 
-// Unmarshal implements Codec.
-func (CBOR) Unmarshal(data []byte, v any) error {
+func cborUnmarshal(data []byte, v any) error {
 	if len(data) == 0 || data[0] != cborMark {
 		return errOtherCodec
 	}
-	return cbor.Unmarshal(data[1:], v)
+	return cborDecode.Unmarshal(data[1:], v)
 }

@@ -329,17 +329,21 @@ func (s *request) expired() (keys []string) {
 	return keys
 }
 
-// checkSize refuses a session that has grown too large, before anything is sent.
+// checkSize refuses a session that has grown too large, before anything is sent. What only shrinks is never too large.
 func (s *request) checkSize(c *store.Commit) error {
 	limit := s.m.cfg.MaxSessionBytes
-	if limit <= 0 || len(c.Set) == 0 && c.User == nil {
+	if limit <= 0 || len(c.Set) == 0 && len(userOf(c)) <= len(s.storedUser()) {
 		return nil
 	}
 	size := len(userOf(c))
 	for key, w := range c.Set {
 		size += len(key) + len(w.Data)
 	}
+	if c.Client != nil {
+		size += len(*c.Client)
+	}
 	if s.base != nil {
+		size += len(s.base.Client)
 		for key := range s.base.Values.All() {
 			if _, changed := s.changes[key]; changed {
 				continue

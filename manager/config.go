@@ -46,8 +46,12 @@ type DecodePolicy int
 
 // The policies.
 const (
+	// KeepValue takes the value for absent in this request and leaves it as it is until it is set or deleted, so a
+	// release that cannot read a value takes it from no other.
+	KeepValue DecodePolicy = iota
+
 	// DropValue takes the value for absent, and removes it with the commit if the session may be changed.
-	DropValue DecodePolicy = iota
+	DropValue
 
 	// DropSession destroys the session, so that the client begins anew.
 	DropSession
@@ -135,7 +139,7 @@ type Config struct {
 	// Undecodable says what becomes of values that cannot be decoded or decrypted: after a change of their type, of the
 	// Codec, or of keys.
 	//
-	// Defaults to DropValue.
+	// Defaults to KeepValue.
 	Undecodable DecodePolicy
 
 	// LockTTL is how long the lock of a process that died keeps others waiting. A living one renews it. From 30 ms to 24 h.
@@ -180,7 +184,8 @@ type Config struct {
 	// Defaults to 1 min.
 	MaxCopyAge time.Duration
 
-	// MaxSessionBytes bounds the encoded size of a session: its user, keys and values. Beyond it a commit fails with ErrTooLarge.
+	// MaxSessionBytes bounds the encoded size of a session: its keys, with the names of children, its values, its user and the
+	// metadata of its client. A commit that stores something beyond it fails with ErrTooLarge.
 	// Negative: no bound.
 	//
 	// Defaults to 1 MiB.
@@ -377,8 +382,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("Timeout is %v: half of it is for WaitReplicas, in whole milliseconds; set at least 2ms", c.Timeout)
 	case strings.ContainsAny(c.Prefix, "{}"):
 		return fmt.Errorf("Prefix is %q: leave the braces out, they would keep a Redis Cluster from spreading the sessions", c.Prefix)
-	case c.Undecodable < DropValue || c.Undecodable > FailRequest:
-		return fmt.Errorf("Undecodable is %d: use DropValue, DropSession or FailRequest", c.Undecodable)
+	case c.Undecodable < KeepValue || c.Undecodable > FailRequest:
+		return fmt.Errorf("Undecodable is %d: use KeepValue, DropValue, DropSession or FailRequest", c.Undecodable)
 	case c.RefuseUserSessions && c.MaxUserSessions <= 0:
 		return errors.New("RefuseUserSessions is set and MaxUserSessions is not: there is nothing to refuse; set both")
 	}

@@ -70,8 +70,9 @@ var (
 	// response or after Session.Commit.
 	ErrCommitted = errors.New("session was committed already")
 
-	// ErrEncode: a value could not be encoded. The text names the types of the value and of the codec's error, but not
-	// what that error says, since it may quote the value; errors.As finds it.
+	// ErrEncode: a value could not be encoded, or would not have come back equal: see [Codec]. The text names the type of
+	// the value, where in it the codec would lose something, and the type of the codec's error, but not what that error
+	// says, since it may quote the value; errors.As finds it.
 	ErrEncode = errors.New("session value cannot be encoded")
 
 	// ErrDecode: a stored value could not be decoded as what was asked for. Of its text holds what ErrEncode says.
@@ -89,18 +90,15 @@ type valueError struct {
 	cause error
 }
 
-func encodeError(v any, cause error) error {
-	return &valueError{ErrEncode, fmt.Sprintf("%T", v), cause}
-}
+// encodeError takes a pointer to the value, and decodeError one to what was asked for.
+func encodeError(v any, cause error) error { return &valueError{ErrEncode, pointedTo(v), cause} }
+func decodeError(v any, cause error) error { return &valueError{ErrDecode, pointedTo(v), cause} }
 
-// decodeError takes a pointer to what was asked for.
-func decodeError(v any, cause error) error {
-	return &valueError{ErrDecode, strings.TrimPrefix(fmt.Sprintf("%T", v), "*"), cause}
-}
+func pointedTo(v any) string { return strings.TrimPrefix(fmt.Sprintf("%T", v), "*") }
 
 func (e *valueError) Error() string {
 	why := fmt.Sprintf("%T", e.cause)
-	if errors.Is(e.cause, errSealed) || errors.Is(e.cause, errOtherCodec) {
+	if _, ok := e.cause.(*loss); ok || errors.Is(e.cause, errSealed) || errors.Is(e.cause, errOtherCodec) { //nolint:errorlint // its own
 		why = e.cause.Error()
 	}
 	return fmt.Sprintf("%v as %s: %s", e.kind, e.typ, why)

@@ -16,7 +16,7 @@ type Info struct {
 	User       string
 	Created    time.Time
 	Rotated    time.Time // the last Rotate or change of the user; Created if there was none
-	LastSeen   time.Time // zero without an idle timeout, or when the session ends before it: nothing tells of a use then
+	LastSeen   time.Time // the last use that is known; without an idle timeout the last login, rotation or new token
 	Deadline   time.Time // zero if only the idle timeout ends it
 	UserAgent  string    // of the client that began the session, at most 256 bytes
 	RemoteAddr string    // likewise, see Config.TrustedProxies
@@ -54,8 +54,13 @@ func (m *Manager) clientOf(r *http.Request) string {
 	return string(text)
 }
 
-// infoOf tells about a record that was last used at a time.
+// infoOf tells about a record that was last used at a time, or not before its last login if that is not known.
 func infoOf(r *store.Record, seen time.Time) Info {
+	for _, t := range [...]store.Time{r.Created, r.Rotated, r.Issued} {
+		if at := t.Time(); at.After(seen) {
+			seen = at
+		}
+	}
 	i := Info{
 		ID: r.ID, User: r.User, Created: r.Created.Time(), Rotated: r.Rotated.Time(), LastSeen: seen,
 		Deadline: r.Deadline.Time(), Version: r.Version,
@@ -65,19 +70,16 @@ func infoOf(r *store.Record, seen time.Time) Info {
 	return i
 }
 
-// Info tells about the session as it was opened. A new session has none but its ID and user.
+// Info tells about the session as it was opened. A new session has none but its ID, its user and LastSeen, which is now.
 func (s *Session) Info() Info {
 	user, id := s.User(), s.ID()
 	s.enter()
 	defer s.mu.Unlock()
+	now := s.clock.now()
 	if s.base == nil {
-		return Info{ID: id, User: user}
+		return Info{ID: id, User: user, LastSeen: now}
 	}
-	var seen time.Time
-	if s.base.Idle > 0 {
-		seen = s.clock.server
-	}
-	i := infoOf(s.base, seen)
+	i := infoOf(s.base, now)
 	i.User = user
 	return i
 }

@@ -1,8 +1,6 @@
 package manager
 
 import (
-	"fmt"
-	"strings"
 	"time"
 )
 
@@ -21,10 +19,11 @@ func (k Key[T]) Get(s *Session) T {
 }
 
 // Lookup returns the value, whether there is one, and an error that matches ErrDecode if it was stored as something
-// that is no T. It returns a copy: changing it changes nothing until it is Set.
+// that is no T. Such a value stays until it is set or deleted, unless Config.Undecodable says otherwise. Lookup returns a
+// copy: changing it changes nothing until it is Set.
 func (k Key[T]) Lookup(s *Session) (v T, ok bool, err error) {
 	s.enter()
-	e := s.entry(s.branch + string(k))
+	e := s.look(string(k))
 	s.mu.Unlock()
 	return k.read(s, e)
 }
@@ -65,7 +64,7 @@ func (k Key[T]) SetFor(s *Session, v T, d time.Duration) {
 func (k Key[T]) ExpiresIn(s *Session) (d time.Duration, ok bool) {
 	s.enter()
 	defer s.mu.Unlock()
-	d = s.left(s.entry(s.branch + string(k)))
+	d = s.left(s.look(string(k)))
 	ok = d > 0
 	if life := s.lifetime(); ok && life > 0 {
 		d = min(d, life)
@@ -74,40 +73,45 @@ func (k Key[T]) ExpiresIn(s *Session) (d time.Duration, ok bool) {
 }
 
 func (k Key[T]) put(s *Session, v T, ttl time.Duration) {
-	data, err := k.encode(s, v)
+	data, err := encode(s.m, &v)
+	if err == nil && s.m.faith != nil && s.m.faith.varies {
+		s.enter()
+		before := s.look(string(k))
+		s.mu.Unlock()
+		data = before.or(s.m, data, &v)
+	}
 	ok := s.change()
 	defer s.mu.Unlock()
 	if ok {
-		s.put(s.branch+string(k), data, err, ttl)
+		s.put(string(k), data, err, ttl)
 	}
-}
-
-func (k Key[T]) encode(s *Session, v T) (string, error) {
-	if strings.HasPrefix(string(k), childMark) {
-		return "", fmt.Errorf("%w: the key begins with a control character", ErrEncode)
-	}
-	data, err := s.m.cfg.Codec.Marshal(v)
-	if err != nil {
-		return "", encodeError(v, err)
-	}
-	return string(data), nil
 }
 
 // replace is put if the key still holds what it did, and reports whether that is settled.
 func (k Key[T]) replace(s *Session, before entry, v T) bool {
-	data, err := k.encode(s, v)
+	data, err := encode(s.m, &v)
+	if err == nil {
+		data = before.or(s.m, data, &v)
+	}
 	ok := s.change()
 	defer s.mu.Unlock()
-	name := s.branch + string(k)
 	switch {
 	case !ok:
 		return true
-	case s.entry(name) != before:
+	case s.look(string(k)) != before:
 		return false
 	case err != nil || !before.ok || before.err != nil || data != before.data:
-		s.put(name, data, err, s.left(before))
+		s.put(string(k), data, err, s.left(before))
 	}
 	return true
+}
+
+// or returns the encoding of the value that v points to: the one that the key has, if that is equal, or else data.
+func (e entry) or(m *Manager, data string, v any) string {
+	if e.ok && e.err == nil && e.data != data && m.faith != nil && m.faith.same(v, e.data) {
+		return e.data
+	}
+	return data
 }
 
 // keyUpdateTries bounds how often Update runs its function. Every try that fails is another goroutine's success, so only a
@@ -122,13 +126,12 @@ const keyUpdateTries = 10_000
 // run, and the error is that of Set. Other requests do not come in between in mode Exclusive and Lazy, and with Optimistic
 // they make the commit fail with ErrConflict. No round trip.
 func (k Key[T]) Update(s *Session, fn func(T) T) {
-	name := s.branch + string(k)
 	for range keyUpdateTries {
 		if ok := s.change(); !ok {
 			s.mu.Unlock()
 			return
 		}
-		before := s.entry(name)
+		before := s.look(string(k))
 		s.mu.Unlock()
 		v, _, _ := k.read(s, before)
 		if k.replace(s, before, fn(v)) {
@@ -143,19 +146,18 @@ func (k Key[T]) Update(s *Session, fn func(T) T) {
 // Pop returns the value and deletes it: a flash message. Of two tabs, or two goroutines of a handler, that pop at once
 // exactly one gets it. A value that cannot be decoded stays.
 func (k Key[T]) Pop(s *Session) T {
-	name := s.branch + string(k)
 	for {
 		s.enter()
-		before := s.entry(name)
+		before := s.look(string(k))
 		s.mu.Unlock()
 		v, ok, err := k.read(s, before)
 		if !ok || err != nil {
 			return v
 		}
 		ok = s.change()
-		popped := s.entry(name) == before
+		popped := s.look(string(k)) == before
 		if ok && popped {
-			s.set(name, change{deleted: true})
+			s.set(s.branch+string(k), change{deleted: true})
 		}
 		s.mu.Unlock()
 		if !ok || popped {
@@ -180,6 +182,7 @@ func (s *Session) undecodable(name string, err error) {
 	case policy == FailRequest:
 		s.fail(err)
 	case s.as == ReadOnly || s.state != open: // it was only read, and cannot be changed
+	case policy == KeepValue:
 	case policy == DropValue:
 		s.set(name, change{deleted: true})
 	case policy == DropSession:
@@ -187,8 +190,40 @@ func (s *Session) undecodable(name string, err error) {
 	}
 }
 
-// decode reads an encoded value. The codec gets the bytes of the snapshot themselves, which all requests share: a
-// Codec must not change or keep what it decodes.
+// encode encodes a value as the Manager's codec does. The codecs of this package get its address, so that they see an
+// interface as one, and methods of a pointer.
+func encode[T any](m *Manager, v *T) (string, error) {
+	var data []byte
+	var err error
+	if m.faith != nil {
+		data, err = m.cfg.Codec.Marshal(v)
+	} else {
+		data, err = m.cfg.Codec.Marshal(*v)
+	}
+	if err != nil {
+		return "", encodeError(v, err)
+	}
+	return string(data), nil
+}
+
+// decode reads an encoded value. The codecs of this package get the bytes of the snapshot themselves, which all requests
+// share; any other gets a copy.
 func (m *Manager) decode(data string, v any) error {
-	return m.cfg.Codec.Unmarshal(bytesOf(data), v)
+	if m.faith != nil {
+		return m.cfg.Codec.Unmarshal(bytesOf(data), v)
+	}
+	return m.cfg.Codec.Unmarshal([]byte(data), v)
+}
+
+// faithOf returns what is known about a codec, nil for those of applications.
+func faithOf(c Codec) *faith {
+	switch c.(type) {
+	case JSON:
+		return jsonFaith
+	case Gob:
+		return gobFaith
+	case CBOR:
+		return cborFaith
+	}
+	return nil
 }

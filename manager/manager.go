@@ -31,6 +31,7 @@ type Manager struct {
 	vault   *vault   // of values in Redis; nil: they are not encrypted
 	cookies *vault   // of Sealed values
 	varies  []string // request headers that the token may come in
+	faith   *faith   // of the codec, if it is one of this package
 	login   *url.URL // Config.LoginURL; nil if there is none
 
 	plain      sync.Once // the warning about plain HTTP
@@ -59,7 +60,8 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}
 	m := &Manager{
-		cfg: c, tokens: newTokens(c.TokenKeys), varies: varyOf(c.Propagator), underWay: newUnderWay(), stop: make(chan struct{}),
+		cfg: c, tokens: newTokens(c.TokenKeys), varies: varyOf(c.Propagator), faith: faithOf(c.Codec),
+		underWay: newUnderWay(), stop: make(chan struct{}),
 	}
 	if err := m.keys(); err != nil {
 		return nil, fmt.Errorf("manager: Config.%w", err)

@@ -39,9 +39,9 @@ func (k Sealed[T]) Set(m *Manager, w http.ResponseWriter, v T, d time.Duration) 
 		c.Remove(w)
 		return nil
 	}
-	data, err := m.cfg.Codec.Marshal(v)
+	data, err := encode(m, &v)
 	if err != nil {
-		return fmt.Errorf("seal cookie: %w", encodeError(v, err))
+		return fmt.Errorf("seal cookie: %w", err)
 	}
 	ends := time.Now().Add(maxCookieAge) // for the server
 	var expires time.Time                // for the client

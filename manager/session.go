@@ -3,6 +3,7 @@ package manager
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -284,20 +285,38 @@ func (s *request) left(e entry) time.Duration {
 	return max(1, e.expires.Sub(s.clock.now()))
 }
 
-// put sets a key to a value, or fails the commit if that could not be encoded. It is called with mu held.
-func (s *request) put(key, data string, err error, ttl time.Duration) {
-	if err != nil {
-		s.fail(err)
-		return
+// look is entry for a key of this session. What another one has is not there.
+func (s *Session) look(key string) entry {
+	if name, ok := s.name(key); ok {
+		return s.entry(name)
 	}
-	s.set(key, change{data: data, ttl: ttl})
+	return entry{}
+}
+
+// put sets a key to a value, or fails the commit if that could not be encoded. It is called with mu held.
+func (s *Session) put(key, data string, err error, ttl time.Duration) {
+	name, ok := s.name(key)
+	switch {
+	case !ok:
+		s.fail(fmt.Errorf("%w: the key begins with a control character", ErrEncode))
+	case err != nil:
+		s.fail(err)
+	default:
+		s.set(name, change{data: data, ttl: ttl})
+	}
 }
 
 // set changes a key. It is called with mu held.
 func (s *request) set(key string, c change) {
-	v, there, err := s.stored(key)
-	same := there && err == nil && !c.deleted && c.ttl == 0 && v.Expires.IsZero() && v.Data == c.data
-	if same || c.deleted && !there {
+	same := false
+	if c.deleted {
+		_, there := s.peek(key)
+		s.saw(key, s.stamp(key))
+		same = !there
+	} else if v, there, err := s.stored(key); there && err == nil {
+		same = c.ttl == 0 && v.Expires.IsZero() && v.Data == c.data
+	}
+	if same {
 		delete(s.changes, key) // back to what it was
 		return
 	}
@@ -315,11 +334,15 @@ func (s *request) set(key string, c change) {
 func (s *Session) Has(key string) bool {
 	s.enter()
 	defer s.mu.Unlock()
-	s.saw(s.branch+key, s.stamp(s.branch+key))
-	return s.present(s.branch + key)
+	name, ok := s.name(key)
+	if !ok {
+		return false
+	}
+	s.saw(name, s.stamp(name))
+	return s.present(name)
 }
 
-// Keys returns the keys that have a value, sorted.
+// Keys returns the keys that have a value, sorted. Those of children are not among them.
 func (s *Session) Keys() []string {
 	s.enter()
 	defer s.mu.Unlock()
@@ -327,11 +350,22 @@ func (s *Session) Keys() []string {
 }
 
 func (s *Session) keys() []string {
-	s.readKeys = true
 	var out []string
-	add := func(name string) {
-		if key, ours := s.ours(name); ours && s.present(name) {
+	for _, name := range s.names() {
+		if key, ours := s.ours(name); ours {
 			out = append(out, key)
+		}
+	}
+	return out
+}
+
+// names returns the names of all values of the request below the session's branch, its children's among them, sorted. It
+// is called with mu held, and counts as a read of which there are.
+func (s *Session) names() (out []string) {
+	s.readKeys = true
+	add := func(name string) {
+		if strings.HasPrefix(name, s.branch) && s.present(name) {
+			out = append(out, name)
 		}
 	}
 	if s.base != nil {
@@ -350,12 +384,13 @@ func (s *Session) keys() []string {
 func (s *Session) Delete(key string) {
 	ok := s.change()
 	defer s.mu.Unlock()
-	if ok {
-		s.set(s.branch+key, change{deleted: true})
+	if name, ours := s.name(key); ok && ours {
+		s.set(name, change{deleted: true})
 	}
 }
 
-// Clear removes all values. The session itself, its user, its lifetime and its children stay.
+// Clear removes all values. The session itself, its user, its lifetime and its children stay; ClearAll removes the
+// children too.
 func (s *Session) Clear() {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -367,6 +402,19 @@ func (s *Session) Clear() {
 func (s *Session) clear() {
 	for _, key := range s.keys() {
 		s.set(s.branch+key, change{deleted: true})
+	}
+}
+
+// ClearAll removes all values, and its children with theirs. The session itself, its user and its lifetime stay. Call it
+// with Rotate and BindUser when another user logs in: nothing that was stored before is left then.
+func (s *Session) ClearAll() {
+	ok := s.change()
+	defer s.mu.Unlock()
+	if !ok {
+		return
+	}
+	for _, name := range s.names() {
+		s.set(name, change{deleted: true})
 	}
 }
 

@@ -33,6 +33,7 @@ func TestV6UndecodableValue(t *testing.T) {
 			gone     bool // the value
 			ended    bool // the session
 		}{
+			{manager.KeepValue, http.StatusOK, http.StatusOK, false, false},
 			{manager.DropValue, http.StatusOK, http.StatusOK, true, false},
 			{manager.DropSession, http.StatusOK, http.StatusOK, true, true},
 			{manager.FailRequest, http.StatusInternalServerError, http.StatusInternalServerError, false, false},
@@ -117,7 +118,7 @@ func TestV6AfterTheCommit(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		for _, p := range []manager.DecodePolicy{manager.DropValue, manager.DropSession} {
+		for _, p := range []manager.DecodePolicy{manager.KeepValue, manager.DropValue, manager.DropSession} {
 			m := on(t, b, policy(p))
 			token := do(m, "", func(s *manager.Session) { name.Set(s, "text") })
 			do(m, token, func(s *manager.Session) {

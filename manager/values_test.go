@@ -414,7 +414,7 @@ func TestV8SizeLimit(t *testing.T) {
 		t.Parallel()
 		var got error
 		m := on(t, b, func(c *manager.Config) {
-			c.MaxSessionBytes = 1000
+			c.MaxSessionBytes, c.NoClientInfo = 1000, true
 			c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
 				got = err
 				manager.DefaultErrorHandler(w, r, err)

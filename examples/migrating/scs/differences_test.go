@@ -207,7 +207,7 @@ func TestSessionThatCannotBeDecoded(t *testing.T) {
 	before := pair.Manager(t, srv, manager.Config{Codec: manager.Gob{}})
 	after := pair.Manager(t, srv, manager.Config{
 		Codec:       manager.JSON{},
-		Undecodable: manager.DropValue, // the default; DropSession and FailRequest are the others
+		Undecodable: manager.KeepValue, // the default; DropValue, DropSession and FailRequest are the others
 		Hooks:       manager.Hooks{Undecodable: func(context.Context, string, error) { lost++ }},
 	})
 	page := func(m *manager.Manager) http.Handler {

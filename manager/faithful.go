@@ -1,0 +1,297 @@
+package manager
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A codec may lose what it is given without an error: encoding/json replaces bytes that are no UTF-8, gob forgets
+// pointers to zero. So that every value comes back equal, or is refused, each type is examined once. Values of most types
+// cannot lose anything. Those of doubtful types are decoded again and compared.
+
+// faith is what a codec of this package does with types.
+type faith struct {
+	tags     []string       // of struct fields; the first that is there counts
+	methods  []reflect.Type // by which types encode themselves
+	pointers bool           // a pointer to zero is no nil
+	zones    bool           // times with any offset come back
+	varies   bool           // equal values may differ in their bytes
+
+	marshal   func(v any) ([]byte, error)
+	unmarshal func(data []byte, v any) error
+	suspect   func(data []byte) bool // something was lost, whatever the type; may be nil
+
+	types sync.Map // reflect.Type to facts
+}
+
+// facts are about the values of a type.
+type facts uint8
+
+const (
+	doubtful facts = 1 << iota // they may not come back equal
+	dated                      // they have times
+	deep                       // they may contain themselves
+	varied                     // equal ones may differ in their bytes, if any of the codec do
+)
+
+// maxDepth is how deeply values may be nested. It is encoding/json's own bound for what it decodes.
+const maxDepth = 10_000
+
+var (
+	timeType   = reflect.TypeFor[time.Time]()
+	numberType = reflect.TypeFor[json.Number]()
+)
+
+// encode encodes a value, to which v may point, and refuses what would not come back.
+func (f *faith) encode(v any) ([]byte, error) {
+	value := reflect.ValueOf(v)
+	if value.Kind() == reflect.Pointer && !value.IsNil() {
+		value = value.Elem()
+	}
+	if !value.IsValid() {
+		return f.marshal(v)
+	}
+	about := f.about(value.Type())
+	if about&(dated|deep) != 0 {
+		if l := f.survey(value, 0); l != nil {
+			return nil, l
+		}
+	}
+	data, err := f.marshal(v)
+	if err != nil || about&doubtful == 0 && (f.suspect == nil || !f.suspect(data)) {
+		return data, err
+	}
+	got := reflect.New(value.Type())
+	if err := f.unmarshal(data, got.Interface()); err != nil {
+		return nil, &loss{why: fmt.Sprintf("it cannot be decoded again (%T)", err), cause: err}
+	}
+	if l := f.compare(value, got.Elem()); l != nil {
+		return nil, l
+	}
+	return data, nil
+}
+
+// same reports whether data is the encoding of a value that equals v, a pointer, although its bytes are others.
+func (f *faith) same(v any, data string) bool {
+	value := reflect.ValueOf(v).Elem()
+	if !f.varies || f.about(value.Type())&varied == 0 {
+		return false
+	}
+	got := reflect.New(value.Type())
+	return f.unmarshal([]byte(data), got.Interface()) == nil && f.compare(value, got.Elem()) == nil
+}
+
+// lend returns the bytes that a value is decoded from: a copy if an Unmarshal method of the type may keep them.
+func (f *faith) lend(data []byte, v any) []byte {
+	if t := reflect.TypeOf(v); t != nil && t.Kind() == reflect.Pointer && f.about(t.Elem())&doubtful != 0 {
+		return append([]byte(nil), data...)
+	}
+	return data
+}
+
+// about returns what is known about a type.
+func (f *faith) about(t reflect.Type) facts {
+	if known, ok := f.types.Load(t); ok {
+		return known.(facts) //nolint:forcetypeassert // nothing else is stored
+	}
+	found := f.examine(t, map[reflect.Type]bool{})
+	f.types.Store(t, found)
+	return found
+}
+
+// examine is about for a type inside of others.
+func (f *faith) examine(t reflect.Type, within map[reflect.Type]bool) facts {
+	switch {
+	case t == timeType:
+		if f.zones {
+			return 0
+		}
+		return dated
+	case within[t]:
+		return doubtful | deep
+	case t == numberType || f.marshals(t):
+		return doubtful | varied
+	}
+	within[t] = true
+	defer delete(within, t)
+	switch t.Kind() {
+	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64,
+		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return 0
+	case reflect.Slice, reflect.Array:
+		return f.examine(t.Elem(), within)
+	case reflect.Map:
+		found := varied | f.examine(t.Key(), within) | f.examine(t.Elem(), within)
+		if k := t.Key().Kind(); k != reflect.String && (k < reflect.Int || k > reflect.Uint64) {
+			found |= doubtful
+		}
+		return found
+	case reflect.Pointer:
+		found := f.examine(t.Elem(), within)
+		switch t.Elem().Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Interface:
+			found |= doubtful // two kinds of nil
+		default:
+		}
+		if !f.pointers {
+			found |= doubtful
+		}
+		return found
+	case reflect.Struct:
+		return varied | f.examineFields(t, within)
+	default: // among them interfaces, which may hold anything
+		return doubtful | deep | varied
+	}
+}
+
+// examineFields is examine for a struct: doubtful if it is not plain to see that every exported field is stored.
+func (f *faith) examineFields(t reflect.Type, within map[reflect.Type]bool) (found facts) {
+	names := map[string]bool{}
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if !f.stores(field) {
+			continue
+		}
+		name, options, _ := strings.Cut(f.tag(field), ",")
+		if name == "" {
+			name = field.Name
+		}
+		name = strings.ToLower(name) // decoders take any case
+		if names[name] || field.Anonymous || !isBase64(name) || options != "" && options != "omitempty" {
+			found |= doubtful
+		}
+		names[name] = true
+		found |= f.examine(field.Type, within)
+	}
+	if len(names) == 0 && t.NumField() > 0 {
+		found |= doubtful
+	}
+	return found
+}
+
+// tag returns what a field says about how it is encoded.
+func (f *faith) tag(field reflect.StructField) string {
+	for _, key := range f.tags {
+		if text, ok := field.Tag.Lookup(key); ok {
+			return text
+		}
+	}
+	return ""
+}
+
+// stores reports whether a field is meant to be stored: it is exported, and no tag leaves it out. An embedded struct counts
+// as the fields that it has.
+func (f *faith) stores(field reflect.StructField) bool {
+	t := field.Type
+	switch {
+	case f.tag(field) == "-":
+		return false
+	case !field.Anonymous || t.Kind() != reflect.Struct || f.marshals(t):
+		return field.IsExported() || field.Anonymous && t.Kind() == reflect.Pointer
+	}
+	return f.storesAny(t)
+}
+
+func (f *faith) storesAny(t reflect.Type) bool {
+	for i := range t.NumField() {
+		if f.stores(t.Field(i)) {
+			return true
+		}
+	}
+	return false
+}
+
+// marshals reports whether a type, or a pointer to it, encodes or decodes itself.
+func (f *faith) marshals(t reflect.Type) bool {
+	if t.Kind() == reflect.Interface {
+		return false
+	}
+	for _, m := range f.methods {
+		if t == m || m.Kind() == reflect.Interface && (t.Implements(m) || reflect.PointerTo(t).Implements(m)) {
+			return true
+		}
+	}
+	return false
+}
+
+// survey looks, before a value is encoded, for what encoders lose without a trace or never come back from.
+func (f *faith) survey(v reflect.Value, depth int) *loss {
+	t := v.Type()
+	switch {
+	case depth > maxDepth:
+		return &loss{why: "it contains itself, or is nested too deeply"}
+	case t == timeType:
+		return surveyTime(v)
+	case f.about(t)&(dated|deep) == 0 || f.marshals(t):
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			return f.survey(v.Elem(), depth+1)
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			if l := f.survey(v.Index(i), depth+1); l != nil {
+				return l.at(fmt.Sprintf("[%d]", i))
+			}
+		}
+	case reflect.Map:
+		for it := v.MapRange(); it.Next(); {
+			if l := f.survey(it.Value(), depth+1); l != nil {
+				return l.at("[...]")
+			}
+		}
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if field := t.Field(i); f.stores(field) {
+				if l := f.survey(v.Field(i), depth+1); l != nil {
+					return l.at("." + field.Name)
+				}
+			}
+		}
+	default:
+	}
+	return nil
+}
+
+// surveyTime refuses times that RFC 3339 cannot tell.
+func surveyTime(v reflect.Value) *loss {
+	if !v.CanInterface() {
+		return nil
+	}
+	t := v.Interface().(time.Time) //nolint:forcetypeassert // by its type
+	if _, offset := t.Zone(); offset%60 != 0 || max(offset, -offset) >= 24*60*60 || t.Year() < 0 || t.Year() > 9999 {
+		return &loss{why: "a time that RFC 3339 cannot tell, by its year or the seconds in its zone's offset; use UTC, or Unix seconds"}
+	}
+	return nil
+}
+
+// loss says what a codec would not keep, and where in the value. It quotes nothing of it.
+type loss struct {
+	path  string
+	why   string
+	cause error
+}
+
+func (l *loss) Error() string {
+	if l.path == "" {
+		return l.why
+	}
+	return l.path + ": " + l.why
+}
+
+func (l *loss) Unwrap() error { return l.cause }
+
+// at puts a step in front of the path. A chain that contains itself is not told to its end.
+func (l *loss) at(step string) *loss {
+	if len(l.path) < 200 {
+		l.path = step + l.path
+	}
+	return l
+}
