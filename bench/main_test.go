@@ -69,6 +69,26 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// The same tables on the Redis inside the process, which no figure of Holdfast is judged by but its safety.
+func TestRunOnEmbedded(t *testing.T) {
+	opts, err := parse([]string{"-embedded", "-quick", "-rounds", "1", "-scenario", "read", "-subject", "holdfast,scs,rueidislock,limit"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	results, err := bench(t.Context(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if results.Real || !strings.Contains(results.Backend, "not Redis") || len(results.Rows) == 0 {
+		t.Errorf("%d rows of %q", len(results.Rows), results.Backend)
+	}
+	for _, row := range results.Rows {
+		if row.Errors > 0 || row.Ops == 0 || row.Subject != "scs" && row.VsSCS == 0 {
+			t.Errorf("%s: %s: %+v", row.Title, row.Subject, row)
+		}
+	}
+}
+
 func TestInterrupted(t *testing.T) {
 	opts, err := parse([]string{"-scenario", "rmw", "-subject", "limit"})
 	if err != nil {
@@ -95,7 +115,7 @@ func TestParse(t *testing.T) {
 	if opts.rounds != quickRounds || len(opts.choice.Scenarios) != 2 || opts.choice.Scenarios[1] != "read" {
 		t.Errorf("%+v", opts)
 	}
-	for _, args := range [][]string{{"quick"}, {"-rounds", "-1"}, {"-rtt", "-1ms"}, {"-pool", "-1"}, {"-aof", "-redis", "localhost:6379"}} {
+	for _, args := range [][]string{{"quick"}, {"-rounds", "-1"}, {"-rtt", "-1ms"}, {"-pool", "-1"}, {"-aof", "-redis", "localhost:6379"}, {"-embedded", "-aof"}, {"-embedded", "-redis", "localhost:6379"}} {
 		if _, err := parse(args); err == nil {
 			t.Errorf("%q was taken", args)
 		}

@@ -19,6 +19,7 @@ import (
 type options struct {
 	choice  scenario.Choice
 	redis   string
+	own     bool // the embedded Redis
 	aof     bool
 	rtt     time.Duration
 	rounds  int
@@ -44,6 +45,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&scenarios, "scenario", "", "run only these, separated by commas: "+strings.Join(scenario.Names, ", "))
 	flags.StringVar(&subjects, "subject", "", "run only these, separated by commas: "+subjectNames())
 	flags.StringVar(&o.redis, "redis", "", "use the Redis at this `address` instead of starting one")
+	flags.BoolVar(&o.own, "embedded", false, "use the Redis inside this process, as also where no redis-server is on PATH")
 	flags.BoolVar(&o.aof, "aof", false, "let the private Redis write an append-only file, synced every second")
 	flags.DurationVar(&o.rtt, "rtt", 0, "add this much to every round trip, with a proxy before Redis")
 	flags.IntVar(&o.rounds, "rounds", 0, "rounds of each configuration (default 5, with -quick 3)")
@@ -73,6 +75,8 @@ func parse(args []string) (options, error) {
 		return o, errors.New("-pool must not be negative")
 	case o.aof && o.redis != "":
 		return o, errors.New("-aof is for the private Redis; the one at -redis is configured elsewhere")
+	case o.own && (o.aof || o.redis != ""):
+		return o, errors.New("-embedded chooses the Redis inside this process; leave out -redis and -aof")
 	}
 	return o, nil
 }

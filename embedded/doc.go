@@ -21,7 +21,7 @@
 //   - It never evicts, never replicates and never fails over; WAIT returns at once.
 //   - Its speed is not that of Redis. Compare programs on it with each other, never with figures from a real server.
 //   - Its Lua is a different implementation. Scripts that work here still have to be tested on a real server.
-//   - Its clock moves in steps of a millisecond, or of 3 microseconds for each key if that is more: 30 ms with 10,000
+//   - Its clock moves in steps of a millisecond, or of 5 microseconds for each key if that is more: 50 ms with 10,000
 //     keys. A key can expire too early or too late by one step. In a synctest bubble it expires exactly.
 //   - It has no password, no TLS and no limit on memory. On a shared machine, every local user who finds the port of
 //     Start can read and write all sessions.

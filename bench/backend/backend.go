@@ -14,8 +14,9 @@ import (
 
 // Config chooses the backend.
 type Config struct {
-	Addr string // a Redis that runs already; empty starts a private one
-	AOF  bool   // let the private one write an append-only file, synced every second
+	Addr     string // a Redis that runs already; empty starts a private one
+	Embedded bool   // the one inside the process
+	AOF      bool   // let the private one write an append-only file, synced every second
 }
 
 // Backend is a running Redis. The benchmark itself talks to it over a
@@ -30,15 +31,16 @@ type Backend struct {
 }
 
 // Start finds or starts a Redis: the one at cfg.Addr, else a private
-// redis-server, else, where none is on PATH, the one inside the process, which
-// is good for a look at the benchmark and useless for its figures.
+// redis-server, else, where none is on PATH or cfg.Embedded is set, the one
+// inside the process. On that one subjects can be compared, but their times are
+// not those of Redis.
 func Start(ctx context.Context, cfg Config) (*Backend, error) {
 	var b *Backend
 	var err error
 	switch {
 	case cfg.Addr != "":
 		b, err = useServer(ctx, cfg.Addr)
-	case haveServer():
+	case !cfg.Embedded && haveServer():
 		b, err = startServer(ctx, cfg.AOF)
 	default:
 		b, err = startEmbedded()
@@ -101,7 +103,7 @@ func (b *Backend) Close() error {
 
 func (b *Backend) describe(ctx context.Context, cfg Config) error {
 	if !b.Real {
-		b.Label = "embedded (a Redis inside the process; its times mean nothing)"
+		b.Label = "embedded: miniredis inside this process, not Redis; compare subjects, not times"
 		return nil
 	}
 	info, err := b.info(ctx, "server")

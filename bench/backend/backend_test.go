@@ -68,8 +68,16 @@ func TestPrivateServer(t *testing.T) {
 }
 
 func TestEmbedded(t *testing.T) {
-	t.Setenv("PATH", t.TempDir())
-	b, err := backend.Start(t.Context(), backend.Config{})
+	t.Run("asked for", func(t *testing.T) { testEmbedded(t, backend.Config{Embedded: true}) })
+	t.Run("for want of another", func(t *testing.T) {
+		t.Setenv("PATH", t.TempDir())
+		testEmbedded(t, backend.Config{})
+	})
+}
+
+func testEmbedded(t *testing.T, cfg backend.Config) {
+	t.Helper()
+	b, err := backend.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +86,7 @@ func TestEmbedded(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	if b.Real || !strings.HasPrefix(b.Label, "embedded") {
+	if b.Real || !strings.HasPrefix(b.Label, "embedded: miniredis") {
 		t.Errorf("label %q", b.Label)
 	}
 	if _, ok, err := b.CPU(t.Context()); ok || err != nil {

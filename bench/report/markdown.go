@@ -29,7 +29,11 @@ func Markdown(w io.Writer, run *Run) error {
 			p.line(a.Subject, rounded(float64(a.Acknowledged)), share(a.Lost, a.Acknowledged), rounded(float64(a.Removed)), share(a.Resurrected, a.Removed))
 		}
 	}
-	for _, d := range digests {
+	list := digests
+	if !run.Real {
+		list = digestsEmbedded
+	}
+	for _, d := range list {
 		p.digest(run, d)
 	}
 	return p.err
@@ -48,6 +52,16 @@ var digests = []digest{
 	{"http", "operations per second, × scs", func(r Row) string { return figure(r.VsSCS, 2) }},
 	{"contended", "p99", func(r Row) string { return span(r.P99Micro) }},
 	{"replicas", "Redis CPU per operation, µs", func(r Row) string { return figure(r.RedisMicro, 1) }},
+}
+
+// digestsEmbedded are those of a run on the Redis inside the process. It shares its CPUs with the load, so rates tell
+// less about a subject than what the process spends on an operation.
+var digestsEmbedded = []digest{
+	{"rmw", "CPU per operation, load and Redis together, µs", func(r Row) string { return figure(r.ClientMicro, 0) }},
+	{"read", "CPU per operation, load and Redis together, µs", func(r Row) string { return figure(r.ClientMicro, 0) }},
+	{"mixed", "CPU per operation, load and Redis together, µs", func(r Row) string { return figure(r.ClientMicro, 0) }},
+	{"http", "CPU per operation, load and Redis together, µs", func(r Row) string { return figure(r.ClientMicro, 0) }},
+	{"contended", "p99", func(r Row) string { return span(r.P99Micro) }},
 }
 
 // digest writes a table of one scenario: its workloads down, the subjects across.

@@ -1,7 +1,9 @@
 package report_test
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -173,12 +175,23 @@ func TestMarkdown(t *testing.T) {
 			t.Errorf("document lacks %q:\n%s", want, out.String())
 		}
 	}
+
+	own := sample()
+	own.Real = false
+	out.Reset()
+	if err := report.Markdown(&out, own); err != nil {
+		t.Fatal(err)
+	}
+	if text := out.String(); !strings.Contains(text, "\n| rmw: CPU per operation, load and Redis together, µs | holdfast | scs |\n") ||
+		strings.Contains(text, "per second") {
+		t.Errorf("document of a run on the embedded Redis:\n%s", text)
+	}
 }
 
 func TestSplice(t *testing.T) {
 	t.Parallel()
 	const document = "a\n<!-- results -->\nold\n<!-- end of results -->\nb\n<!-- results, +500 µs -->\n<!-- end of results, +500 µs -->\nc\n"
-	loopback, distant := &report.Run{}, &report.Run{RTTMicro: 500}
+	loopback, distant := &report.Run{Real: true}, &report.Run{Real: true, RTTMicro: 500}
 	text, ok := report.Splice([]byte(document), []byte("new\n"), loopback)
 	if want := strings.Replace(document, "old", "new", 1); !ok || string(text) != want {
 		t.Errorf("spliced: %v\n%s", ok, text)
@@ -189,6 +202,15 @@ func TestSplice(t *testing.T) {
 	}
 	if _, ok := report.Splice([]byte("nothing"), nil, loopback); ok {
 		t.Error("spliced into a document that has no place for it")
+	}
+	for name, run := range map[string]*report.Run{"results, embedded": {}, "results, embedded, +500 µs": {RTTMicro: 500}} {
+		if _, ok := report.Splice([]byte(document), nil, run); ok {
+			t.Error("results of the embedded Redis took the place of those of a server")
+		}
+		place := fmt.Sprintf("<!-- %s -->\n<!-- end of %[1]s -->\n", name)
+		if text, ok := report.Splice([]byte(document+place), []byte("own\n"), run); !ok || !bytes.HasPrefix(text, []byte(document)) {
+			t.Errorf("spliced: %v\n%s", ok, text)
+		}
 	}
 }
 

@@ -8,6 +8,5 @@
 // of its own, so the same seed leads to similar runs, not to equal ones. Therefore a run that fails keeps its history, which
 // can be checked again (History.Keep), and its log lists every operation on the sessions that are concerned.
 //
-// Time is virtual, so leases of seconds pass in microseconds. What costs real time is miniredis, about a millisecond
-// for each call of a script. Nothing here says anything about speed.
+// Time is virtual, so leases of seconds pass in microseconds. Nothing here says anything about speed.
 package sim
