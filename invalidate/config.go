@@ -49,6 +49,11 @@ type Config struct {
 	// done.
 	OnGrant func(token string)
 
+	// OnRecall is called when somebody waits for a lock that this node holds.
+	// One may arrive repeatedly, late, and for a lock that was released
+	// meanwhile. Default: nothing is done.
+	OnRecall func(token string)
+
 	// OnForget is called when everything known locally is void, including what
 	// is being fetched: at a loss, once a new subscription is confirmed (the
 	// first one too), and for an invalidation that cannot be read.
@@ -75,6 +80,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.OnGrant == nil {
 		c.OnGrant = func(string) {}
+	}
+	if c.OnRecall == nil {
+		c.OnRecall = func(string) {}
 	}
 	if c.OnForget == nil {
 		c.OnForget = func() {}

@@ -13,6 +13,7 @@ type Kind byte
 const (
 	KindInvalidation Kind = 'i' // a version of ID was committed or removed elsewhere
 	KindGrant        Kind = 'g' // the lock is now held by Token
+	KindRecall       Kind = 'r' // somebody waits for the lock that Token holds
 	KindProbe        Kind = 'p' // one of a feed's own probes
 )
 
@@ -40,7 +41,7 @@ type Message struct {
 	ID      string // of an invalidation
 	Counter uint64 // of an invalidation: the version that was committed
 
-	Token string // of a grant
+	Token string // of a grant or a recall
 
 	Instance string // of a probe: the feed that sent it
 	Round    uint64 // of a probe
@@ -52,6 +53,7 @@ type Message struct {
 //
 //	i<id> <counter>                    an invalidation
 //	g<token>                           a grant
+//	r<token>                           a recall
 //	p<instance> <round>.<master>       a probe
 //
 // An id is 1 to [MaxIDLen] bytes and a token 1 to [MaxTokenLen], each byte a
@@ -75,7 +77,7 @@ func Parse(payload string) (Message, error) {
 		if m.Counter, ok = decimal(counter); ok {
 			m.ID, ok = id, visible(id, MaxIDLen)
 		}
-	case KindGrant:
+	case KindGrant, KindRecall:
 		m.Token, ok = body, visible(body, MaxTokenLen)
 	case KindProbe:
 		instance, place, _ := strings.Cut(body, " ")
@@ -105,6 +107,12 @@ func EncodeInvalidation(id string, counter uint64) string {
 // check its argument; [Parse] does.
 func EncodeGrant(token string) string {
 	return string(KindGrant) + token
+}
+
+// EncodeRecall returns the payload that asks the holder of a lock to give it
+// back. It does not check its argument; [Parse] does.
+func EncodeRecall(token string) string {
+	return string(KindRecall) + token
 }
 
 // EncodeProbe returns the payload of a probe. It does not check its arguments;

@@ -194,6 +194,9 @@ func (f *Feed) handle(ctx context.Context, payload string) {
 	case m.Kind == KindGrant:
 		f.counters.grants.Add(1)
 		f.cfg.OnGrant(m.Token)
+	case m.Kind == KindRecall:
+		f.counters.recalls.Add(1)
+		f.cfg.OnRecall(m.Token)
 	case m.Kind == KindProbe && m.Instance == f.instance:
 		f.counters.probesReturned.Add(1)
 		if f.proof.heard(m.Round, m.Master, time.Now()) {

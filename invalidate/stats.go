@@ -15,6 +15,7 @@ type Stats struct {
 	Messages      uint64 // everything heard, of whatever kind
 	Invalidations uint64
 	Grants        uint64
+	Recalls       uint64
 	Unknown       uint64 // messages of a kind that this release does not know
 	Malformed     uint64
 
@@ -27,9 +28,9 @@ type Stats struct {
 }
 
 type counters struct {
-	subscriptions, losses                               atomic.Uint64
-	messages, invalidations, grants, unknown, malformed atomic.Uint64
-	probesSent, probesReturned                          atomic.Uint64
+	subscriptions, losses                                        atomic.Uint64
+	messages, invalidations, grants, recalls, unknown, malformed atomic.Uint64
+	probesSent, probesReturned                                   atomic.Uint64
 }
 
 // Stats returns the figures. They are read one by one, so under load they are
@@ -43,6 +44,7 @@ func (f *Feed) Stats() Stats {
 		Messages:       f.counters.messages.Load(),
 		Invalidations:  f.counters.invalidations.Load(),
 		Grants:         f.counters.grants.Load(),
+		Recalls:        f.counters.recalls.Load(),
 		Unknown:        f.counters.unknown.Load(),
 		Malformed:      f.counters.malformed.Load(),
 		ProbesSent:     f.counters.probesSent.Load(),

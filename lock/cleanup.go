@@ -83,6 +83,11 @@ func (o leftover) once(ttl time.Duration) leftover {
 func (l *Locker) leaveToSweep(token string, o leftover) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.toSweep(token, o)
+}
+
+// toSweep is called with mu held, while there are users or clean-ups.
+func (l *Locker) toSweep(token string, o leftover) {
 	l.leftovers[token] = o
 	if !l.sweeping {
 		l.sweeping = true

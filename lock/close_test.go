@@ -85,7 +85,7 @@ func TestCloseTakesLeasesAway(t *testing.T) {
 		mustMatch(t, held.Release(t.Context()), lock.ErrClosed)
 		held.ReleaseSoon()
 		held.Abandon()
-		held.Done(true, time.Now(), nil)
+		held.Done(ttl, time.Now(), nil)
 		if !next.lease.Trusted() || s.admin.Get(t.Context(), s.keys.Lock).Val() != next.lease.Token() {
 			t.Error("the lease that was taken away took the lock from its next holder")
 		}

@@ -44,6 +44,19 @@ type Config struct {
 	// Defaults to 128.
 	MaxWaiters int
 
+	// Retain is how long this process keeps the lock of a key that its last holder has just ended, for a next request of
+	// this process, in case nobody else wants it. Somebody who does gets it as soon as Redis' message has arrived here.
+	// Only scripts of this module retain locks: see [Locker.AcquireWith]. At most TTL. 0 or negative: off.
+	//
+	// Defaults to 0.
+	Retain time.Duration
+
+	// OnRecall is called when somebody else waits for a lock that this process holds or retains, with its key. It must
+	// not block.
+	//
+	// Defaults to nil.
+	OnRecall func(key string)
+
 	// Timeout bounds each call to Redis.
 	//
 	// Defaults to 5 s, or TTL if that is shorter.
@@ -87,6 +100,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("MaxHold is %v: it cannot be kept so exactly; set at least 30ms, or a negative one for no bound", c.MaxHold)
 	case c.GrantTTL < time.Millisecond || c.GrantTTL > c.TTL:
 		return fmt.Errorf("GrantTTL is %v: it must lie between 1ms and TTL (%v)", c.GrantTTL, c.TTL)
+	case c.Retain > c.TTL:
+		return fmt.Errorf("Retain is %v: it must not be longer than TTL (%v)", c.Retain, c.TTL)
 	case c.MaxWaiters < 1:
 		return fmt.Errorf("MaxWaiters is %d: it must be at least 1", c.MaxWaiters)
 	case c.Timeout < time.Millisecond:
@@ -101,12 +116,17 @@ func (c *Config) margin() time.Duration { return c.TTL / 10 }
 // maxTTL bounds Config.TTL.
 const maxTTL = 24 * time.Hour
 
-// tick is how often leases are looked at: often enough to end one at MaxHold, within a twentieth of it.
+// tick is how often leases are looked at: often enough to end one at MaxHold, within a twentieth of it, and to renew one
+// that was retained, which is shorter than others, once it is in use.
 func (c *Config) tick() time.Duration {
+	tick := c.TTL / 10
 	if c.MaxHold > 0 {
-		return min(c.TTL/10, c.MaxHold/20)
+		tick = min(tick, c.MaxHold/20)
 	}
-	return c.TTL / 10
+	if c.Retain > 0 {
+		tick = min(tick, max(c.Retain/8, time.Millisecond))
+	}
+	return tick
 }
 
 // queueLife is how long a queue outlives the last question of a waiter in it: much longer than a living waiter lets pass

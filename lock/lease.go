@@ -17,13 +17,18 @@ type Lease struct {
 	token  string
 	state  any
 	waited time.Duration
+	queued bool            // in Redis
 	ctx    context.Context //nolint:containedctx // ends with the lease; Context returns it
 	cancel context.CancelCauseFunc
 
 	// What follows is guarded by locker.mu.
-	trust leaseTrust
-	lost  error // why it ended before the holder ended it
-	ended bool
+	trust    leaseTrust
+	short    bool  // Redis has it for Config.Retain only, since it was not renewed yet
+	recalled bool  // somebody else waits for it
+	lost     error // why it ended before the holder ended it
+	ended    bool
+
+	reused bool // it was retained, and Redis was not asked for it
 
 	outlived bool // its context goes on after the lease
 }
@@ -37,7 +42,12 @@ type leaseTrust struct {
 
 // trust is the trust in a lease that Redis has confirmed in answer to a request sent at that time.
 func (l *Locker) trust(sent time.Time) leaseTrust {
-	return leaseTrust{since: sent, renewed: sent, until: sent.Add(l.cfg.TTL - l.cfg.margin())}
+	return l.trustFor(sent, l.cfg.TTL)
+}
+
+// trustFor is trust for a lease of another length.
+func (l *Locker) trustFor(sent time.Time, ttl time.Duration) leaseTrust {
+	return leaseTrust{since: sent, renewed: sent, until: sent.Add(ttl - min(l.cfg.margin(), ttl/10))}
 }
 
 // lease gives out a lease, unless Close has begun: it must find every lease there is.
@@ -49,7 +59,7 @@ func (l *Locker) lease(ctx context.Context, key, token string, trust leaseTrust,
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	le := &Lease{locker: l, key: key, token: token, state: state, ctx: ctx, cancel: cancel, trust: trust, outlived: outlived}
-	l.leases[le] = struct{}{}
+	l.leases[token] = le
 	l.stats.acquired.Add(1)
 	return le, nil
 }
@@ -70,6 +80,9 @@ func (le *Lease) State() any { return le.state }
 
 // Waited is how long its holder waited because somebody else had the lock, from the call of Acquire on; 0 if it was free.
 func (le *Lease) Waited() time.Duration { return le.waited }
+
+// Queued reports whether its request had to wait in Redis' queue.
+func (le *Lease) Queued() bool { return le.queued }
 
 // Trusted reports whether the lease was neither ended nor lost so far.
 func (le *Lease) Trusted() bool {
@@ -131,31 +144,26 @@ func (le *Lease) hand() bool {
 // giveBack releases the lock in Redis. The line stays as it is meanwhile: a request that arrives now waits until the
 // lock is free, instead of finding it taken. If Redis does not answer they go on, and learn that for themselves.
 func (le *Lease) giveBack(ctx context.Context) error {
-	l := le.locker
-	held, err := l.leave(context.WithoutCancel(ctx), le.key, le.token)
+	return le.locker.giveBack(context.WithoutCancel(ctx), le.key, le.token)
+}
+
+func (l *Locker) giveBack(ctx context.Context, key, token string) error {
+	held, err := l.leave(ctx, key, token)
 	if err != nil {
-		l.abandon(le.key, le.token)
+		l.abandon(key, token)
 	}
-	l.pass(le.key, turn{})
+	l.pass(key, turn{})
 	if err == nil && !held {
 		return ErrLost
 	}
 	return err
 }
 
-// Keep reports whether a script that ends the lease should keep the lock, if nobody waits for it in Redis, because a
-// request of this process is next.
-func (le *Lease) Keep() bool {
-	l := le.locker
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.lines.anyone(le.key)
-}
-
-// Done ends a lease whose lock a script of the caller's has dealt with. If it kept the lock, in a run whose request
-// was sent at that time, the next request of this process gets it together with the state: what the script has just
-// checked. Otherwise the lock is taken to be released, and the next one asks for itself.
-func (le *Lease) Done(kept bool, sent time.Time, state any) {
+// Done ends a lease whose lock a script of the caller's has dealt with. If it kept the lock for some time, in a run whose
+// request was sent at that moment, the next request of this process gets it together with the state: what the script has
+// just checked. With no such request the lock is retained, without the state. Otherwise, with a time of 0, the lock is
+// taken to be released, and the next one asks for itself.
+func (le *Lease) Done(kept time.Duration, sent time.Time, state any) {
 	first, lost := le.end()
 	if !first {
 		return
@@ -164,16 +172,15 @@ func (le *Lease) Done(kept bool, sent time.Time, state any) {
 	defer l.left()
 	switch {
 	case lost != nil: // the next one has its turn already
-		if kept {
+		if kept > 0 {
 			l.abandon(le.key, le.token)
 		}
 		return
-	case !kept:
+	case kept <= 0:
 		l.pass(le.key, turn{})
 		return
 	}
-	l.stats.handed.Add(1)
-	l.pass(le.key, turn{token: le.token, state: state, lease: l.trust(sent)})
+	l.pass(le.key, turn{token: le.token, state: state, lease: l.trustFor(sent, kept)})
 }
 
 // Abandon ends a lease of which nobody knows whether Redis still has the lock. It is released in the background.
@@ -197,7 +204,9 @@ func (le *Lease) end() (first bool, lost error) {
 	l.mu.Lock()
 	first, lost = !le.ended, le.lost
 	le.ended = true
-	delete(l.leases, le)
+	if l.leases[le.token] == le {
+		delete(l.leases, le.token)
+	}
 	l.mu.Unlock()
 	if !le.outlived {
 		le.cancel(nil)

@@ -8,6 +8,10 @@ import "container/list"
 // A line has no lock of its own: Locker.mu guards all lines.
 type line struct {
 	waiting list.List // of *waiter
+
+	// retained is a lock that nobody has: it waits for the next request of this process. Nobody has the turn then, and
+	// nobody waits.
+	retained *retained
 }
 
 // waiter is a request that waits for its turn.
@@ -21,24 +25,31 @@ type turn struct {
 	token string
 	state any
 	lease leaseTrust
+
+	retained bool // nobody had the lock until now
 }
 
 // lines are the queues of this process by key.
 type lines map[string]*line
 
-// join takes the turn at a key if nobody has it, or stands in line. It reports false when the line is full.
-func (ls lines) join(key string, limit int) (w *waiter, ok bool) {
+// join takes the turn at a key if nobody has it, with the lock if that is retained, or stands in line. It reports false
+// when the line is full.
+func (ls lines) join(key string, limit int) (t turn, w *waiter, ok bool) {
 	ln, busy := ls[key]
 	if !busy {
 		ls[key] = &line{}
-		return nil, true
+		return turn{}, nil, true
+	}
+	if r := ln.retained; r != nil {
+		ln.retained = nil
+		return turn{token: r.token, lease: r.trust, retained: true}, nil, true
 	}
 	if ln.waiting.Len() >= limit {
-		return nil, false
+		return turn{}, nil, false
 	}
 	w = &waiter{turn: make(chan turn, 1)}
 	ln.waiting.PushBack(w)
-	return w, true
+	return turn{}, w, true
 }
 
 // next passes the turn to the first in line and reports whether there was one.

@@ -29,7 +29,8 @@ type Locker struct {
 	mu        sync.Mutex // guards what follows, and is never held over a call, a send that may block or a wait
 	lines     lines
 	asking    map[string]chan struct{} // the lock tokens that wait in Redis, with the signal to ask again
-	leases    map[*Lease]struct{}      // those that have not ended
+	leases    map[string]*Lease        // those that have not ended, by lock token
+	retained  map[string]*retained     // by lock token; see retain.go
 	leftovers map[string]leftover      // lock tokens to take out, see sweep
 	sweeping  bool
 	users     int // requests in AcquireWith, and leases that were not ended yet
@@ -43,7 +44,7 @@ type Locker struct {
 	background sync.WaitGroup // the renewer and the listener
 	leftBehind atomic.Int64   // clean-ups that did not succeed
 
-	stats struct{ acquired, queued, handed, timeouts, refusals, lost atomic.Int64 }
+	stats struct{ acquired, queued, handed, reused, recalled, timeouts, refusals, lost atomic.Int64 }
 }
 
 // Stats counts what a Locker has done since New.
@@ -51,10 +52,13 @@ type Stats struct {
 	Acquired int64 // leases given out
 	Queued   int64 // times that a request of this process had to wait in Redis' queue
 	Handed   int64 // leases that went from one request of this process to the next in memory
+	Reused   int64 // leases that were retained and given out without asking Redis
+	Recalled int64 // times that somebody else asked for a lock that this process held or retained
 	Timeouts int64 // requests that gave up waiting
 	Refused  int64 // requests turned away because too many were waiting
 	Lost     int64 // leases that ended before they were released
 	Held     int   // leases held now
+	Retained int   // locks retained now for a next request
 	Waiting  int   // requests that wait now, in this process
 }
 
@@ -90,7 +94,8 @@ func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 		},
 		lines:     make(lines),
 		asking:    make(map[string]chan struct{}),
-		leases:    make(map[*Lease]struct{}),
+		leases:    make(map[string]*Lease),
+		retained:  make(map[string]*retained),
 		leftovers: make(map[string]leftover),
 		idle:      make(chan struct{}),
 		closed:    make(chan struct{}),
@@ -129,13 +134,13 @@ func (l *Locker) AcquireWith(ctx context.Context, key string, rider Rider) (*Lea
 	if rider == nil {
 		rider = plain{keys: l.space.Of(key), outlived: true}
 	}
-	patience := patience{ctx: ctx, closed: l.closed, limit: l.cfg.Wait, start: time.Now()}
-	defer patience.end()
-	if err := patience.over(); err != nil {
+	budget := waitBudget{ctx: ctx, closed: l.closed, limit: l.cfg.Wait, start: time.Now()}
+	defer budget.end()
+	if err := budget.over(); err != nil {
 		return nil, l.count(err)
 	}
 
-	t, err := l.turn(key, &patience)
+	t, err := l.turn(key, &budget)
 	if err != nil {
 		l.left()
 		return nil, l.count(err)
@@ -147,10 +152,10 @@ func (l *Locker) AcquireWith(ctx context.Context, key string, rider Rider) (*Lea
 			l.left()
 		}
 	}()
-	if lease, err = l.contend(ctx, key, t, rider, &patience); err != nil {
+	if lease, err = l.contend(ctx, key, t, rider, &budget); err != nil {
 		return nil, l.count(err)
 	}
-	lease.waited = patience.spent()
+	lease.waited, lease.queued = budget.spent(), budget.queued
 	return lease, nil
 }
 
@@ -162,20 +167,21 @@ func (l *Locker) Busy(key string) bool {
 }
 
 // turn waits until this request is the one of its process that may talk to Redis about the key.
-func (l *Locker) turn(key string, p *patience) (turn, error) {
+func (l *Locker) turn(key string, p *waitBudget) (turn, error) {
 	l.mu.Lock()
 	l.users++
 	if l.closing {
 		l.mu.Unlock()
 		return turn{}, ErrClosed
 	}
-	w, ok := l.lines.join(key, l.cfg.MaxWaiters)
+	t, w, ok := l.lines.join(key, l.cfg.MaxWaiters)
+	delete(l.retained, t.token)
 	l.mu.Unlock()
 	switch {
 	case !ok:
 		return turn{}, ErrTooManyWaiters
 	case w == nil:
-		return turn{}, nil
+		return t, nil
 	}
 	err := p.wait(w.turn)
 	if err == nil {
@@ -191,10 +197,16 @@ func (l *Locker) turn(key string, p *patience) (turn, error) {
 }
 
 // pass gives the turn to the next request of this process. If there is none and a lock comes with the turn, the lock
-// is released.
+// is retained if Redis has just confirmed it for that, and released otherwise.
 func (l *Locker) pass(key string, t turn) {
 	l.mu.Lock()
 	taken := l.lines.next(key, t)
+	if taken && t.token != "" {
+		l.stats.handed.Add(1)
+	}
+	if !taken {
+		taken = l.retain(key, t)
+	}
 	l.mu.Unlock()
 	if !taken && t.token != "" {
 		l.abandon(key, t.token)
@@ -204,12 +216,15 @@ func (l *Locker) pass(key string, t turn) {
 // contend asks Redis until the lock is ours. A token that comes with the turn is asked for first. With a state as well
 // there is nothing to ask, unless the turn comes too late for that, or this request began only after the state was
 // checked: something may have happened in between that it must see.
-func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p *patience) (*Lease, error) {
+func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p *waitBudget) (*Lease, error) {
 	if t.state != nil && time.Now().Before(t.lease.until) && p.start.Before(t.lease.since) {
 		lease, err := l.lease(ctx, key, t.token, t.lease, t.state, outlived(rider))
 		if err != nil {
 			l.abandon(key, t.token)
 		}
+		return lease, err
+	}
+	if lease, err := l.reuse(ctx, key, t, rider); lease != nil || err != nil {
 		return lease, err
 	}
 	a := l.asker(key, t.token)
@@ -222,11 +237,7 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p
 		}
 		switch at.Place {
 		case queue.Held:
-			lease, err := l.lease(ctx, key, a.token, l.trust(sent), nil, outlived(rider))
-			if err != nil {
-				l.abandon(key, a.token)
-			}
-			return lease, err
+			return l.held(ctx, key, a.token, sent, at, rider)
 		case queue.Out:
 			return nil, ErrRefused
 		case queue.Full:
@@ -235,8 +246,8 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p
 			if !a.waited {
 				l.stats.queued.Add(1)
 			}
-			a.waited, a.fresh = true, false
-			err = p.pause(a.wake, at.Expiry+jitter(l.cfg.GrantTTL))
+			a.waited, a.fresh, p.queued = true, false, true
+			err = a.await(p, at)
 		}
 		if err != nil {
 			l.abandonQueued(key, a.token)
@@ -279,7 +290,7 @@ func (a *asker) ask(ctx context.Context, rider Rider) (at queue.Standing, sent t
 	}()
 	for tries := 0; ; tries++ {
 		sent = time.Now()
-		at, err = l.try(ctx, a.key, queue.Ask{Token: a.token, Waited: a.waited, Settings: &l.settings}, a.fresh, rider)
+		at, err = l.try(ctx, a.key, queue.Ask{Token: a.token, Waited: a.waited, Settings: &l.settings}, !a.waited, rider)
 		if !l.db.Again(ctx, tries, err) {
 			returned = true
 			return at, sent, err
@@ -356,7 +367,7 @@ func (l *Locker) count(err error) error {
 // Stats returns the counts.
 func (l *Locker) Stats() Stats {
 	l.mu.Lock()
-	held, waiting := len(l.leases), len(l.asking)
+	held, kept, waiting := len(l.leases), len(l.retained), len(l.asking)
 	for _, ln := range l.lines {
 		waiting += ln.waiting.Len()
 	}
@@ -365,6 +376,9 @@ func (l *Locker) Stats() Stats {
 		Acquired: l.stats.acquired.Load(),
 		Queued:   l.stats.queued.Load(),
 		Handed:   l.stats.handed.Load(),
+		Reused:   l.stats.reused.Load(),
+		Recalled: l.stats.recalled.Load(),
+		Retained: kept,
 		Timeouts: l.stats.timeouts.Load(),
 		Refused:  l.stats.refusals.Load(),
 		Lost:     l.stats.lost.Load(),
@@ -401,7 +415,8 @@ func (l *Locker) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.closing {
 		l.closing = true
-		close(l.closed) // 1. nobody new, and the waiters leave
+		close(l.closed) // 1. nobody new, the waiters leave, and what nobody has is released
+		l.releaseRetained()
 		l.checkIdle()
 	}
 	l.mu.Unlock()
@@ -429,7 +444,7 @@ func (l *Locker) Close(ctx context.Context) error {
 // evict takes the leases from their holders.
 func (l *Locker) evict() {
 	l.mu.Lock()
-	held := slices.Collect(maps.Keys(l.leases))
+	held := slices.Collect(maps.Values(l.leases))
 	clear(l.leases)
 	for _, le := range held {
 		le.ended = true

@@ -54,14 +54,15 @@ func (l *Locker) renew() {
 func (l *Locker) due(now time.Time) []*Lease {
 	var due, lost []*Lease
 	l.mu.Lock()
-	for le := range l.leases {
+	l.forgetRetained(now)
+	for _, le := range l.leases {
 		switch {
 		case le.lost != nil:
-		case now.Add(l.cfg.tick()).After(le.trust.until):
+		case now.Add(l.cfg.tick()).After(le.trust.until) && !(le.short && now.Before(le.trust.until)):
 			lost = append(lost, le)
 		case l.cfg.heldTooLong(now.Sub(le.trust.since)):
 			lost = append(lost, le)
-		case now.Sub(le.trust.renewed) >= l.cfg.TTL/3:
+		case le.short, now.Sub(le.trust.renewed) >= l.cfg.TTL/3:
 			due = append(due, le)
 		}
 	}
@@ -112,6 +113,7 @@ func (l *Locker) settle(due []*Lease, answers []*bool, sent time.Time) {
 			l.mu.Lock()
 			le.trust.renewed = sent
 			le.trust.until = l.trust(sent).until
+			le.short = false
 			l.mu.Unlock()
 		default:
 			le.lose(fmt.Errorf("%w: it is not ours in Redis any more", ErrLost))

@@ -124,7 +124,7 @@ func (g *guesser) Shortcut(ask queue.Ask) (queue.Step, bool) {
 }
 
 func (g *guesser) Answer(reply any, err error) (queue.Standing, error) {
-	if queue.Taken(reply) {
+	if n, _ := reply.(int64); n > 0 {
 		g.value = g.expects
 		return queue.Standing{Place: queue.Held}, err
 	}
@@ -240,18 +240,18 @@ func TestDoneHandsTheStateOver(t *testing.T) {
 		s.stored()
 		l, p := tapped(t, s, b, lock.Config{})
 		lease := mustAcquire(t, l)
-		if lease.Keep() {
+		if lease.Keep(false) > 0 {
 			t.Error("nobody is next, and yet the lock is to be kept")
 		}
 		out := make(chan acquired)
 		r := s.reader()
 		s.readInBackground(t.Context(), l, r, out)
 		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
-		if !lease.Keep() {
+		if lease.Keep(false) == 0 {
 			t.Error("somebody is next, and yet the lock is not to be kept")
 		}
 		p.Reset()
-		lease.Done(true, time.Now(), "state")
+		lease.Done(ttl, time.Now(), "state")
 		next := mustGet(t, out).lease
 		mustTake(t, p, 0, "handing a state over")
 		if next.State() != "state" || next.Token() != lease.Token() || !next.Trusted() || r.asked != 0 {
@@ -278,7 +278,7 @@ func TestDoneWithoutTheLock(t *testing.T) {
 		s.readInBackground(t.Context(), l, r, out)
 		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
 		s.admin.Del(t.Context(), s.keys.Lock) // as the script did
-		lease.Done(false, time.Now(), "state")
+		lease.Done(0, time.Now(), "state")
 		next := mustGet(t, out).lease
 		if next.State() != nil || r.asked == 0 {
 			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.asked)
@@ -291,7 +291,7 @@ func TestDoneWithoutTheLock(t *testing.T) {
 func TestDoneKeepsForNobody(t *testing.T) {
 	each(t, func(t *testing.T, s *site, b redistest.Backend) {
 		l := s.locker(b.Client(t), lock.Config{TTL: time.Minute, Timeout: 3 * time.Second})
-		mustAcquire(t, l).Done(true, time.Now(), "state")
+		mustAcquire(t, l).Done(ttl, time.Now(), "state")
 		mustRelease(t, mustAcquire(t, s.locker(b.Client(t), lock.Config{})))
 	})
 }
@@ -306,7 +306,7 @@ func TestStaleStateIsAskedForAgain(t *testing.T) {
 		r := s.reader()
 		s.readInBackground(t.Context(), l, r, out)
 		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
-		lease.Done(true, time.Now().Add(-ttl), "state")
+		lease.Done(ttl, time.Now().Add(-ttl), "state")
 		next := mustGet(t, out).lease
 		if next.State() != nil || r.asked != 1 || !next.Trusted() {
 			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.asked)
@@ -328,7 +328,7 @@ func TestStateIsNotForLatecomers(t *testing.T) {
 		r := s.reader()
 		s.readInBackground(t.Context(), l, r, out)
 		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
-		lease.Done(true, checked, "state")
+		lease.Done(ttl, checked, "state")
 		next := mustGet(t, out).lease
 		if next.State() != nil || r.asked != 1 {
 			t.Errorf("the latecomer has the state %v; Redis was asked %d times", next.State(), r.asked)
@@ -346,7 +346,7 @@ func TestLeaseWithAStateIsRenewed(t *testing.T) {
 		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
 		time.Sleep(50 * time.Second)
 		start := time.Now()
-		lease.Done(true, start, "state")
+		lease.Done(ttl, start, "state")
 		next := mustGet(t, out).lease
 		time.Sleep(50 * time.Second)
 		if !next.Trusted() {

@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 		expect("enter, free", enter("n.1"), []any{"held", int64(0)})
 		expect("enter, ours", enter("n.1"), []any{"held", int64(0)})
 		client.Persist(ctx, k.Lock)
-		expect("enter, another's", enter("n.2"), []any{"queued", int64(-1)})
+		expect("enter, another's", enter("n.2"), []any{"first", int64(-1)})
 		expect("enter, full", enter("n.3"), []any{"full", int64(0)})
 		expect("renew, another's", renew("n.2"), int64(0))
 		if left := client.PTTL(ctx, k.Lock).Val(); left > 0 {

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// patience is what one request is ready to wait for, all its waits together: its context, Config.Wait, and the end of
+// waitBudget is what one request is ready to wait for, all its waits together: its context, Config.Wait, and the end of
 // the Locker.
-type patience struct {
+type waitBudget struct {
 	ctx    context.Context //nolint:containedctx // lives for one Acquire, which has the context as an argument
 	closed <-chan struct{}
 	limit  time.Duration // 0 or less: none
@@ -18,10 +18,11 @@ type patience struct {
 	timer  *time.Timer // made at the first wait, since most requests never wait
 	got    turn        // what wait received
 	waited bool        // wait or pause was called
+	queued bool        // in Redis
 }
 
 // spent is how long the request has waited by now; 0 if it did not have to.
-func (p *patience) spent() time.Duration {
+func (p *waitBudget) spent() time.Duration {
 	if !p.waited {
 		return 0
 	}
@@ -29,7 +30,7 @@ func (p *patience) spent() time.Duration {
 }
 
 // until is the channel that tells the end of the limit; nil without one.
-func (p *patience) until() <-chan time.Time {
+func (p *waitBudget) until() <-chan time.Time {
 	if p.limit <= 0 {
 		return nil
 	}
@@ -39,14 +40,14 @@ func (p *patience) until() <-chan time.Time {
 	return p.timer.C
 }
 
-func (p *patience) end() {
+func (p *waitBudget) end() {
 	if p.timer != nil {
 		p.timer.Stop()
 	}
 }
 
 // over tells of a context that has ended; nil if it goes on.
-func (p *patience) over() error {
+func (p *waitBudget) over() error {
 	if p.ctx.Err() == nil {
 		return nil
 	}
@@ -54,7 +55,7 @@ func (p *patience) over() error {
 }
 
 // wait waits for a turn.
-func (p *patience) wait(c <-chan turn) error {
+func (p *waitBudget) wait(c <-chan turn) error {
 	p.waited = true
 	select {
 	case p.got = <-c:
@@ -68,22 +69,22 @@ func (p *patience) wait(c <-chan turn) error {
 	}
 }
 
-// pause waits for a signal, or for as long as it makes sense to wait without one.
-func (p *patience) pause(wake <-chan struct{}, d time.Duration) error {
+// pause waits for a signal, or for as long as it makes sense to wait without one, and reports which it was.
+func (p *waitBudget) pause(wake <-chan struct{}, d time.Duration) (signaled bool, err error) {
 	p.waited = true
 	fallback := time.NewTimer(d)
 	defer fallback.Stop()
 	select {
 	case <-wake:
-		return nil
+		return true, nil
 	case <-fallback.C:
-		return nil
+		return false, nil
 	case <-p.ctx.Done():
-		return p.over()
+		return false, p.over()
 	case <-p.until():
-		return ErrTimeout
+		return false, ErrTimeout
 	case <-p.closed:
-		return ErrClosed
+		return false, ErrClosed
 	}
 }
 

@@ -123,7 +123,7 @@ func (s *request) revoked(ended []string) {
 	case s.m.redis == nil:
 		s.m.release(lease)
 	default: // the removal has freed the lock
-		lease.Done(false, time.Time{}, nil)
+		lease.Done(0, time.Time{}, nil)
 	}
 }
 

@@ -12,16 +12,19 @@ import (
 
 // plan is what a commit has to do, taken from a session whose changes are closed.
 type plan struct {
-	remove    *store.Commit
-	write     *store.Commit
-	token     token // the new one, if write brings one
-	lease     *lock.Lease
-	clock     clock         // of the session
-	confirmed bool          // the session's secret is, by Redis
-	unheard   *store.Record // of which Redis does not know that it is used, unless something is committed
-	merged    []merged
-	inject    bool     // the client is told the token and its time
-	offered   []string // Destroy: tokens of other sessions that the client has sent
+	remove     *store.Commit
+	write      *store.Commit
+	token      token // the new one, if write brings one
+	lease      *lock.Lease
+	clock      clock         // of the session
+	confirmed  bool          // the session's secret is, by Redis
+	base       *store.Record // as opened
+	registered bool          // this node has a registered copy
+	streak     int
+	retain     bool // it pays to keep the lock, and to be registered
+	merged     []merged
+	inject     bool     // the client is told the token and its time
+	offered    []string // Destroy: tokens of other sessions that the client has sent
 
 	repeated bool // the session was committed or discarded before
 }
@@ -49,20 +52,22 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 	}()
 	nothing := err == nil && p.remove == nil && p.write == nil && len(p.merged) == 0 && len(p.offered) == 0
 	switch {
-	case nothing || err != nil:
+	case nothing && p.lease != nil && p.lease.Reused():
+		err = m.confirm(ctx, p)
+	case nothing:
+		m.drop(p)
+	case err != nil:
+		p.retain = false
 		m.drop(p)
 	default:
 		err = m.perform(ctx, s, p)
-		if err != nil {
-			m.used(p.unheard)
-		}
 	}
 	if err != nil {
 		err = fmt.Errorf("commit session: %w", err)
 	}
 	s.settled(err)
 	settled = true // the hooks may ask for the outcome
-	if nothing {
+	if nothing && err == nil {
 		return nil
 	}
 	if err == nil && p.write != nil {
@@ -77,8 +82,7 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 
 // drop gives back what a plan holds, without doing what it says.
 func (m *Manager) drop(p plan) {
-	m.release(p.lease)
-	m.used(p.unheard)
+	m.rest(p.lease, p.retain)
 	m.letBe(p.merged)
 }
 
@@ -197,7 +201,10 @@ func (s *request) close() (plan, error) {
 	}
 	s.state = committing
 	s.alive.end()
-	p := plan{lease: s.lease, clock: s.clock, merged: s.merged, unheard: s.use()}
+	p := plan{
+		lease: s.lease, clock: s.clock, merged: s.merged, base: s.base, registered: s.registered, streak: max(s.streak, 1),
+	}
+	p.retain = s.m.cfg.Retain > 0 && s.m.copies != nil && s.id != "" && s.m.habits.pays(s.id, p.streak)
 	s.lease, s.merged = nil, nil
 	if s.err != nil || s.discarded {
 		return p, s.err
@@ -307,8 +314,8 @@ func (s *request) writes(rotate store.Rule) *store.Commit {
 		}
 		c.Set[key] = store.Write{Data: s.m.sealValue(s.id, key, ch.data), For: ch.ttl}
 	}
-	if s.alone {
-		c.Reckoned = s.clock.now()
+	if s.sole {
+		c.EstimatedNow = s.clock.now()
 	}
 	if c.Mode == store.Whole { // nobody else can have set an expired value anew
 		c.Delete = append(c.Delete, s.expired()...)
@@ -368,17 +375,22 @@ func (m *Manager) send(ctx context.Context, c *store.Commit, p plan) (*store.Com
 			return nil, ErrLockLost
 		}
 		if m.redis != nil {
-			c.Token, c.Keep = lease.Token(), c.Mode != store.Remove && lease.Keep()
+			c.Token = lease.Token()
+			if c.Mode != store.Remove {
+				c.Keep = lease.Keep(p.retain)
+			}
 		}
 	}
+	c.Register = p.retain
 	answered := m.copies.pending(c.ID)
 	fill := m.copies.begin(c.ID)
 	out, err := m.store.Commit(ctx, c)
 	if out != nil && out.Record != nil {
-		if !out.Reckoned {
+		if !out.Fast {
 			p.clock = clock{out.Now, out.Sent}
 		}
-		m.copies.keep(fill, seen{out.Record, out.Now, out.Expiry, out.Sent, p.clock, p.confirmed})
+		registered := c.Register || out.Fast && p.registered
+		m.copies.keep(fill, seen{out.Record, out.Now, out.Expiry, out.Sent, p.clock, p.confirmed, registered, p.streak})
 	} else {
 		m.copies.drop(c.ID)
 	}
@@ -425,7 +437,7 @@ func (m *Manager) expiry(c *store.Commit, out *store.Committed) time.Time {
 // discard ends a session without writing anything.
 func (m *Manager) discard(s *request) {
 	s.mu.Lock()
-	lease, merged, unheard := s.lease, s.merged, s.use()
+	lease, merged := s.lease, s.merged
 	s.lease, s.merged = nil, nil
 	if s.state != committing { // else its commit says what comes of it
 		s.state = done
@@ -433,22 +445,5 @@ func (m *Manager) discard(s *request) {
 	s.alive.end()
 	s.mu.Unlock()
 	m.release(lease)
-	m.used(unheard)
 	m.letBe(merged)
-}
-
-// use returns the record whose use Redis has not heard of, once. It is called with mu held.
-func (s *request) use() *store.Record {
-	if !s.unheard {
-		return nil
-	}
-	s.unheard = false
-	return s.base
-}
-
-// used notes a use of which Redis has not heard and will not by a commit.
-func (m *Manager) used(rec *store.Record) {
-	if rec != nil {
-		m.copies.used(rec, time.Now())
-	}
 }

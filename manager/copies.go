@@ -29,23 +29,30 @@ type copies struct {
 
 // localCopy is a record and what this node knows of its time: nanoseconds since copies.start.
 type localCopy struct {
-	rec       *store.Record
-	confirmed atomic.Bool  // Redis has seen that the client has the record's secret, and ended those that it replaced
-	read      atomic.Int64 // the server's clock was
-	ahead     atomic.Int64 // the server's clock is, in Unix nanoseconds
-	ends      atomic.Int64 // the session does, without further use
-	use       *use         // nil without an idle timeout
+	rec        *store.Record
+	confirmed  atomic.Bool  // Redis has seen that the client has the record's secret, and ended those that it replaced
+	read       atomic.Int64 // the server's clock was
+	ahead      atomic.Int64 // the server's clock is, in Unix nanoseconds
+	ends       atomic.Int64 // the session does, without further use
+	registered atomic.Bool  // this node is told of changes
+	streak     atomic.Int32 // how many requests in a row this node has served
+	use        *use         // nil without an idle timeout
 }
 
 // seen is a record as Redis has it, and what it told of the time.
 type seen struct {
-	rec       *store.Record
-	now       time.Time // by the server's clock, as expiry
-	expiry    time.Time // zero for never
-	sent      time.Time // the request
-	clock     clock     // now may be by its reckoning
-	confirmed bool
+	rec        *store.Record
+	now        time.Time // by the server's clock, as expiry
+	expiry     time.Time // zero for never
+	sent       time.Time // the request
+	clock      clock     // now may be by its reckoning
+	confirmed  bool
+	registered bool
+	streak     int
 }
+
+// maxStreak is as far as requests in a row are counted.
+const maxStreak = 1 << 10
 
 func newCopies(cfg *Config) (*copies, error) {
 	c, err := cache.New(cache.Config[*localCopy]{
@@ -128,6 +135,8 @@ func (lc *localCopy) refresh(cs *copies, o seen) {
 	if o.confirmed {
 		lc.confirmed.Store(true)
 	}
+	lc.registered.Store(o.registered)
+	lc.streak.Store(int32(min(o.streak, maxStreak))) //nolint:gosec // it is small
 }
 
 // clock returns the server's clock as it was when it was read last.
@@ -157,15 +166,15 @@ func (cs *copies) alive(id string, at time.Time) *localCopy {
 	return lc
 }
 
-// used notes a use of a session that Redis has not heard of.
-func (cs *copies) used(rec *store.Record, at time.Time) {
-	if cs == nil || rec.Idle <= 0 {
-		return
+// refreshed notes that Redis has found a copy to be current, and that its idle timeout began again then.
+func (cs *copies) refreshed(lc *localCopy, o *store.Opened, streak int) {
+	sent := cs.since(o.Sent)
+	if idle := lc.rec.Idle; idle > 0 {
+		lc.ends.Store(sent + int64(idle))
+		lc.use.slid.Store(sent)
 	}
-	lc, _ := cs.cache.Get(rec.ID)
-	if u := lc.useFor(rec); u != nil {
-		cs.uses.add(u, cs.since(at))
-	}
+	lc.registered.Store(o.Registered)
+	lc.streak.Store(int32(min(streak, maxStreak))) //nolint:gosec // it is small
 }
 
 // drop forgets a session and voids the fills under way.

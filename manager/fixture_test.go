@@ -1,6 +1,7 @@
 package manager_test
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -31,8 +32,14 @@ func configured(prefix string, change ...func(*manager.Config)) *manager.Config 
 	for _, f := range change {
 		f(cfg)
 	}
+	if cfg.Retain == 0 { // short, since many tests wait until no lock is left
+		cfg.Retain = min(300*time.Millisecond, cmp.Or(cfg.LockTTL, time.Second))
+	}
 	return cfg
 }
+
+// unretained releases each lock with its request.
+func unretained(c *manager.Config) { c.Retain = -1 }
 
 // open returns a Manager that is closed with the test, which must leave no lock behind.
 func open(t *testing.T, client redis.UniversalClient, cfg *manager.Config) *manager.Manager {

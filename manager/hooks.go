@@ -61,13 +61,14 @@ func bothWith[E, F any](a, b func(context.Context, E, F)) func(context.Context, 
 
 // OpenEvent tells about an open.
 type OpenEvent struct {
-	ID      string // empty for a new session
-	Mode    Mode
-	Outcome Outcome
-	Local   bool          // from the copy in this process
-	Took    time.Duration // waiting for the lock included
-	Waited  time.Duration // of it, because another request had the lock; 0 if it was free
-	Err     error         // with OpenFailed; Reason gives it in a word
+	ID       string // empty for a new session
+	Mode     Mode
+	Outcome  Outcome
+	Local    bool          // from the copy in this process
+	Retained bool          // with a retained lock and the copy in this process; Redis checks both before the response
+	Took     time.Duration // waiting for the lock included
+	Waited   time.Duration // of it, because another request had the lock; 0 if it was free
+	Err      error         // with OpenFailed; Reason gives it in a word
 }
 
 // Outcome is what opening a session came to.

@@ -27,7 +27,8 @@ type Manager struct {
 	store   store.Sessions
 	redis   *store.Store // the same, if the sessions are in Redis beside their locks; nil with Config.Store
 	feed    *invalidate.Feed
-	copies  *copies  // nil: none are kept
+	copies  *copies // nil: none are kept
+	habits  *habits
 	vault   *vault   // of values in Redis; nil: they are not encrypted
 	cookies *vault   // of Sealed values
 	varies  []string // request headers that the token may come in
@@ -60,7 +61,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}
 	m := &Manager{
-		cfg: c, tokens: newTokens(c.TokenKeys), varies: varyOf(c.Propagator), faith: faithOf(c.Codec),
+		cfg: c, habits: newHabits(), tokens: newTokens(c.TokenKeys), varies: varyOf(c.Propagator), faith: faithOf(c.Codec),
 		underWay: newUnderWay(), stop: make(chan struct{}),
 	}
 	if err := m.keys(); err != nil {
@@ -124,7 +125,7 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 	}
 	m.locker, err = lock.New(client, &lock.Config{
 		Prefix: c.Prefix, Node: node, TTL: c.LockTTL, GrantTTL: grant, Wait: c.LockWait,
-		MaxHold: c.MaxHold, MaxWaiters: c.MaxWaiters, Timeout: c.Timeout, Logger: c.Logger,
+		MaxHold: c.MaxHold, Retain: max(c.Retain, 0), OnRecall: m.habits.recalled, MaxWaiters: c.MaxWaiters, Timeout: c.Timeout, Logger: c.Logger,
 	})
 	if err != nil {
 		return err
@@ -133,7 +134,7 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 	m.feed, err = invalidate.Start(client, invalidate.Config{
 		Node: space.Node(node), Broadcast: space.Nodes(),
 		ProbeInterval: c.MaxStaleness / 4, Timeout: 3 * (c.MaxStaleness / 4),
-		OnInvalidate: m.invalidated, OnGrant: m.locker.Granted,
+		OnInvalidate: m.invalidated, OnGrant: m.locker.Granted, OnRecall: m.locker.Recalled,
 		OnForget: m.forget, OnRecover: m.locker.Recheck, Logger: c.Logger,
 	})
 	if err != nil {

@@ -118,7 +118,7 @@ func (m *Manager) findOther(ctx context.Context, t token, locked []string) (foun
 		ctx, cancel = context.WithTimeoutCause(ctx, wait, fmt.Errorf("%w: the other session may be waiting for this one", ErrConflict))
 		defer cancel()
 	}
-	return m.findLocked(ctx, t)
+	return m.findLocked(ctx, t, false)
 }
 
 // letBe releases the sessions that were taken in and stay as they are.

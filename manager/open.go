@@ -54,7 +54,7 @@ func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 		}
 	}()
 	start := time.Now()
-	found, err := m.find(ctx, s.token, mode)
+	found, err := m.find(ctx, s.token, mode, s.http == nil || !safe(s.http.Method))
 	event := found.event(mode, time.Since(start), err)
 	err = m.begin(s, mode, found, err)
 	if f := m.cfg.Hooks.Opened; f != nil {
@@ -72,9 +72,6 @@ func (m *Manager) begin(s *request, mode Mode, f found, err error) error {
 	defer s.wake()
 	if s.state != opening {
 		m.release(f.lease)
-		if f.unheard {
-			m.used(f.rec)
-		}
 		s.fail(fmt.Errorf("open session: %w", ErrCommitted))
 		return s.err
 	}
@@ -129,15 +126,16 @@ type found struct {
 	superseded bool
 	local      bool // the copy of this process was used without asking
 	confirmed  bool // Redis has seen the session's secret
-	alone      bool // the copy of this process is the only one
-	unheard    bool // Redis does not know of this use
+	sole       bool // no other node has a registered copy
+	registered bool // this one has
+	streak     int  // how many requests in a row this node has served
 }
 
 // event tells a hook about the open.
 func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
 	e := OpenEvent{Mode: mode, Took: took, Local: f.local}
 	if f.lease != nil {
-		e.Waited = f.lease.Waited()
+		e.Waited, e.Retained = f.lease.Waited(), f.lease.Reused()
 	}
 	switch {
 	case err != nil:
@@ -158,7 +156,7 @@ func (s *request) take(f found) {
 		s.id = "" // it may be gone by now, and its ID with it
 	}
 	s.lease, s.base, s.clock = f.lease, f.rec, f.clock
-	s.superseded, s.confirmed, s.alone, s.unheard = f.superseded, f.confirmed, f.alone, f.unheard
+	s.superseded, s.confirmed, s.sole, s.registered, s.streak = f.superseded, f.confirmed, f.sole, f.registered, f.streak
 	if f.rec != nil {
 		s.id = f.rec.ID
 	}
@@ -169,8 +167,8 @@ func (s *request) take(f found) {
 	}
 }
 
-// find looks for the session of the token.
-func (m *Manager) find(ctx context.Context, t token, mode Mode) (found, error) {
+// find looks for the session of the token. With assume, a locked request may begin with what this process knows.
+func (m *Manager) find(ctx context.Context, t token, mode Mode, assume bool) (found, error) {
 	if m.closed.Load() {
 		return found{}, ErrClosed
 	}
@@ -185,9 +183,9 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode) (found, error) {
 	case ReadOnly:
 		f, err = m.findCopy(ctx, t, start)
 	case Optimistic:
-		f, err = m.ask(ctx, t)
+		f, err = m.ask(ctx, t, false)
 	default:
-		f, err = m.findLocked(ctx, t)
+		f, err = m.findLocked(ctx, t, assume)
 		m.counts.waited(time.Since(start))
 	}
 	switch {
@@ -209,7 +207,7 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode) (found, error) {
 // findCopy uses the copy in this process if that is as good as asking.
 func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, error) {
 	if fresh := m.feed.FreshAsOf(); !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness {
-		if lc := m.copyFor(t, at); lc != nil {
+		if lc := m.copyFor(t, at); lc != nil && lc.registered.Load() {
 			m.counts.localHits.Add(1)
 			if lc.use != nil {
 				m.copies.uses.add(lc.use, m.copies.since(at))
@@ -217,7 +215,7 @@ func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, e
 			return found{rec: lc.rec, clock: lc.clock(m.copies), local: true}, nil
 		}
 	}
-	return m.ask(ctx, t)
+	return m.ask(ctx, t, true)
 }
 
 // copyFor returns the copy in this process that the token opens. Secrets that periodic rotation has replaced are for Redis
@@ -246,30 +244,41 @@ func (m *Manager) dropProven(t token) {
 	}
 }
 
-// ask opens without a lock, in one round trip.
-func (m *Manager) ask(ctx context.Context, t token) (found, error) {
-	q, fill := m.query(t)
-	o, err := m.store.Open(ctx, q)
+// ask opens without a lock, in one round trip. A copy that is used without asking needs to be registered.
+func (m *Manager) ask(ctx context.Context, t token, register bool) (found, error) {
+	q, streak := m.query(t, time.Now())
+	q.Register = register && m.copies != nil
+	fill := m.copies.begin(t.id)
+	o, err := m.store.Open(ctx, q.Query)
 	if err != nil {
 		if !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrOutcomeUnknown) {
 			m.dropProven(t)
 		}
 		return found{}, err
 	}
-	return m.opened(*fill, t, o, nil), nil
+	return m.opened(fill, t, o, nil, q, streak), nil
 }
 
-// query shows Redis the version of the copy in this process. Each time that happens a fill of the copy begins.
-func (m *Manager) query(t token) (store.Query, *cache.Fill) {
-	fill := new(cache.Fill)
-	return store.Query{ID: t.id, Secret: t.hash, Known: func() *store.Record {
-		*fill = m.copies.begin(t.id)
-		return m.known(t)
-	}}, fill
+// query is what Redis is asked, and the copy that it is compared with.
+type query struct {
+	store.Query
+
+	copy *localCopy // nil unless the token opens it
 }
 
-// findLocked takes the lock and reads in the same round trip.
-func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
+// query shows Redis the version of the copy in this process. streak is how many requests in a row this node has served
+// with this one, if the copy is current.
+func (m *Manager) query(t token, at time.Time) (q query, streak int) {
+	q.Query = store.Query{ID: t.id, Secret: t.hash, Known: m.known(t)}
+	if q.copy = m.copyFor(t, at); q.copy != nil {
+		q.Known, q.Current, q.Now = q.copy.rec, true, q.copy.clock(m.copies).now()
+		streak = int(q.copy.streak.Load())
+	}
+	return q, streak + 1
+}
+
+// findLocked takes the lock and reads in the same round trip. With assume it may do without one: see assumes.
+func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, error) {
 	if m.holds(ctx, t.id) {
 		return found{}, ErrHeld
 	}
@@ -279,15 +288,14 @@ func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
 	if err := m.admit(ctx, t); err != nil {
 		return found{}, err
 	}
-	q, fill := m.query(t)
-	var expected *localCopy
-	q.Expect = func() *store.Record {
-		if expected = m.copyFor(t, time.Now()); expected == nil {
-			return nil
-		}
-		return expected.rec
+	now := time.Now()
+	q, streak := m.query(t, now)
+	q.Long = m.habits.crowded(t.id)
+	if m.copies != nil && m.habits.pays(t.id, streak) {
+		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy, now)
 	}
-	ride := m.redis.Ride(q)
+	fill := m.copies.begin(t.id)
+	ride := m.redis.Ride(q.Query)
 	lease, err := m.locker.AcquireWith(ctx, t.id, ride)
 	if errors.Is(err, lock.ErrRefused) {
 		_, err = ride.Result()
@@ -297,13 +305,22 @@ func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
+	if lease.Queued() {
+		m.habits.waited(t.id)
+	}
+	if lease.Reused() {
+		m.habits.reused(t.id)
+		return found{
+			lease: lease, rec: q.Known, clock: q.copy.clock(m.copies), confirmed: true, sole: true, registered: true, streak: streak,
+		}, nil
+	}
 	if c, ok := lease.State().(*store.Committed); ok {
 		// The request before, in this process, has just committed this, and the lock was not free in between. This
 		// request was waiting already then, so it sees nothing older than what it would have been told by Redis.
 		if sameHash(c.Record.Hash, t.hash) {
-			return found{lease: lease, rec: c.Record, clock: clock{c.Now, c.Sent}}, nil
+			return found{lease: lease, rec: c.Record, clock: clock{c.Now, c.Sent}, streak: streak}, nil
 		}
-		f, err := m.ask(ctx, t)
+		f, err := m.ask(ctx, t, false)
 		if err != nil {
 			m.release(lease)
 			return found{}, err
@@ -312,23 +329,20 @@ func (m *Manager) findLocked(ctx context.Context, t token) (found, error) {
 		return f, nil
 	}
 	o, _ := ride.Result()
-	if o.Expected {
-		return found{lease: lease, rec: o.Record, clock: expected.clock(m.copies), confirmed: true, alone: o.Alone, unheard: true}, nil
-	}
-	return m.opened(*fill, t, o, lease), nil
+	return m.opened(fill, t, o, lease, q, streak), nil
 }
 
 // findApart is findLocked for a store that knows nothing of the lock, in three round trips. The store is asked before as
 // well, so that nobody queues with a wrong secret.
 func (m *Manager) findApart(ctx context.Context, t token) (found, error) {
-	if _, err := m.ask(ctx, t); err != nil {
+	if _, err := m.ask(ctx, t, false); err != nil {
 		return found{}, err
 	}
 	lease, err := m.locker.AcquireWith(ctx, t.id, nil)
 	if err != nil {
 		return found{}, err
 	}
-	f, err := m.ask(ctx, t)
+	f, err := m.ask(ctx, t, false)
 	if err != nil {
 		m.release(lease)
 		return found{}, err
@@ -373,18 +387,23 @@ func (m *Manager) admit(ctx context.Context, t token) error {
 	if t.hash == "" || !m.locker.Busy(t.id) || m.known(t) != nil {
 		return nil
 	}
-	_, err := m.ask(ctx, t)
+	_, err := m.ask(ctx, t, false)
 	return err
 }
 
 // opened keeps what Redis has answered.
-func (m *Manager) opened(fill cache.Fill, t token, o *store.Opened, lease *lock.Lease) found {
-	f := found{lease: lease, rec: o.Record, clock: clock{o.Now, o.Sent}, confirmed: t.hash != "" && !o.Replaced}
-	if o.Copy {
-		m.copies.keep(fill, seen{o.Record, o.Now, o.Expiry, o.Sent, f.clock, f.confirmed})
-	} else {
-		m.copies.drop(o.Record.ID)
+func (m *Manager) opened(fill cache.Fill, t token, o *store.Opened, lease *lock.Lease, q query, streak int) found {
+	if o.Record != q.Known {
+		streak = 1 // another node has changed it meanwhile
 	}
+	f := found{lease: lease, rec: o.Record, sole: o.Sole, registered: o.Registered, streak: streak}
+	if o.Current {
+		f.clock, f.confirmed = q.copy.clock(m.copies), true
+		m.copies.refreshed(q.copy, o, streak)
+		return f
+	}
+	f.clock, f.confirmed = clock{o.Now, o.Sent}, t.hash != "" && !o.Replaced
+	m.copies.keep(fill, seen{o.Record, o.Now, o.Expiry, o.Sent, f.clock, f.confirmed, o.Registered, streak})
 	return f
 }
 

@@ -374,7 +374,7 @@ func TestR7EarlyUnlock(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		nodes := replicas(t, b, 2)
+		nodes := replicas(t, b, 2, unretained)
 		browser := newBrowser(t)
 		browser.get(nodes[0], "/add")
 		nodes[0].handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {

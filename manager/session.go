@@ -53,8 +53,9 @@ type request struct {
 	clock      clock
 	superseded bool
 	confirmed  bool  // Redis has seen that the client has the secret of base
-	alone      bool  // base is the copy of this process, and no other has one
-	unheard    bool  // Redis does not know yet that base is used
+	sole       bool  // no other node has a registered copy
+	registered bool  // this one has
+	streak     int   // how many requests of the session in a row this node has served
 	away       error // why Redis could not be asked, if the session is empty by Config.OnUnavailable
 
 	changes   map[string]change

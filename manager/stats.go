@@ -14,7 +14,8 @@ import (
 // Stats is what a Manager has counted since New, for dashboards and alerts. Counts only grow, unless said otherwise.
 type Stats struct {
 	Opens         int64         // sessions opened, in any mode
-	LocalHits     int64         // of these, without asking Redis
+	LocalHits     int64         // of these, from a local copy without asking Redis
+	Unconfirmed   int64         // requests refused at their end: they began with a retained lock and the session had changed
 	WaitTotal     time.Duration // spent opening sessions with their lock, waiting included
 	Malformed     int64         // tokens that were none, or badly signed
 	Unknown       int64         // tokens of no session: expired, removed, or made up
@@ -41,7 +42,7 @@ type Stats struct {
 }
 
 type counts struct {
-	opens, localHits, waits                   atomic.Int64
+	opens, localHits, unconfirmed, waits      atomic.Int64
 	malformed, unknown, superseded, corrupt   atomic.Int64
 	commits, conflicts, unavailable, outcome  atomic.Int64
 	created, rotated, destroyed, revoked      atomic.Int64
@@ -88,6 +89,7 @@ func (m *Manager) Stats() Stats {
 	s := Stats{
 		Opens:         c.opens.Load(),
 		LocalHits:     c.localHits.Load(),
+		Unconfirmed:   c.unconfirmed.Load(),
 		WaitTotal:     time.Duration(c.waits.Load()),
 		Malformed:     c.malformed.Load(),
 		Unknown:       c.unknown.Load(),

@@ -11,17 +11,16 @@ import (
 // is a session, a standing, or an error.
 func FuzzAnswer(f *testing.F) {
 	s := &Store{}
-	f.Add("held", int64(0), int64(1700000000000), "1.abcdefghijk", int64(0), "", int64(1), "v|1.abcdefghijk|h|hash", 8)
-	f.Add("held", int64(0), int64(-1), "1.a", int64(-1), "P", int64(0), "", 8)
+	f.Add("held", int64(0), int64(1700000000000), "1.abcdefghijk", int64(0), "", int64(1), "v|1.abcdefghijk|h|hash", 9)
+	f.Add("held", int64(0), int64(-1), "1.a", int64(-1), "P", int64(0), "", 9)
 	f.Add("queued", int64(-1), int64(0), "", int64(0), "", int64(0), "", 3)
 	f.Add("denied", int64(0), int64(0), "", int64(0), "", int64(0), "", 3)
 	f.Add("", int64(0), int64(0), "", int64(0), "", int64(0), "", 0)
 	f.Fuzz(func(t *testing.T, word string, ms, now int64, version string, expiry int64, via string, registered int64, fields string, n int) {
-		words := []any{word, ms, now, version, expiry, via, registered, fieldsOf(fields)}
+		words := []any{word, ms, now, version, expiry, via, registered, fieldsOf(fields), int64(1)}
 		words = words[:max(0, min(n, len(words)))]
 		for _, known := range []*Record{nil, {ID: "id", Version: version, Hash: "h"}} {
-			r := s.Ride(Query{ID: "id", Known: func() *Record { return known }})
-			r.known = known
+			r := s.Ride(Query{ID: "id", Known: known})
 			at, err := r.Answer(words, nil)
 			opened, refused := r.Result()
 			switch {

@@ -17,16 +17,16 @@ import (
 //go:embed commit.lua
 var commitBody string
 
-//go:embed update.lua
-var updateBody string
+//go:embed fastcommit.lua
+var fastCommitBody string
 
 //go:embed destroy.lua
 var destroyBody string
 
 var (
-	commitScript  = newScript(commitBody)
-	updateScript  = rdb.NewScript(tagsFunction + "\n" + updateBody)
-	destroyScript = newScript(destroyBody)
+	commitScript     = newScript(commitBody)
+	fastCommitScript = rdb.NewScript(tagsFunction + "\n" + fastCommitBody)
+	destroyScript    = newScript(destroyBody)
 )
 
 // Mode is what a commit compares.
@@ -53,15 +53,16 @@ const (
 
 // Commit is a change of one session.
 type Commit struct {
-	ID    string
-	Mode  Mode
-	Base  *Record // as it was opened; nil to create
-	Token string  // lock token; empty without a lock
-	Keep  bool    // keep the lock for a request of this process, if no other process waits for it
+	ID       string
+	Mode     Mode
+	Base     *Record       // as it was opened; nil to create
+	Token    string        // lock token; empty without a lock
+	Keep     time.Duration // keep the lock for so long, if no other process waits for it; 0 frees it
+	Register bool          // this node keeps a copy, and is to be told of changes
 
-	// The server's time by the caller's reckoning, if no other node had a copy when the session was opened: a shorter
-	// script may do then.
-	Reckoned time.Time
+	// EstimatedNow is the server's time as the caller estimates it. Set it if no other node had a registered copy when the
+	// session was opened: then fastcommit.lua may do.
+	EstimatedNow time.Time
 
 	// What changes. A nil pointer and an empty Rotate mean no change.
 	Hash     string // of the new secret, with Rotate or to create
@@ -93,17 +94,17 @@ type Write struct {
 type Committed struct {
 	Record *Record // as written; nil if it was removed, or others have written too and the outcome is mixed
 	Now    time.Time
-	Expiry time.Time // zero for never
-	Sent   time.Time // the request, on this process' clock
-	Kept   bool      // the lock is kept
+	Expiry time.Time     // zero for never
+	Sent   time.Time     // the request, on this process' clock
+	Kept   time.Duration // the lock is kept for so long; 0 if it is not
 
-	Reckoned bool // Now is the caller's reckoning
+	Fast bool // fastcommit.lua wrote it; Now is Commit.EstimatedNow
 }
 
 // tries bounds how often a commit is sent again when no answer came.
 const tries = 3
 
-// Commit writes the change in one round trip, two if Commit.Reckoned was in vain. The lock is released, passed on or kept by the same script, whether the
+// Commit writes the change in one round trip, two if Commit.EstimatedNow was in vain. The lock is released, passed on or kept by the same script, whether the
 // change was written or not, unless the error is ErrUnavailable or ErrOutcomeUnknown. A commit whose answer was lost
 // is sent again and recognised by its tag, so a lost answer neither doubles nor fails it. One that removes a session of
 // a user takes the entry out of their index as well, in one more round trip.
@@ -183,15 +184,15 @@ func (s *Store) keys(c *Commit) []string {
 	return []string{k.Record, k.Lock, k.Queue}
 }
 
-// updated is the answer of update.lua when it has done its work.
+// updated is the answer of fastcommit.lua when it has done its work.
 const updated = int64(1)
 
-// fewSets bounds what update.lua is given, since Lua's unpack has a limit.
+// fewSets bounds what fastcommit.lua is given, since Lua's unpack has a limit.
 const fewSets = 100
 
-// usual reports whether update.lua may do.
+// usual reports whether fastcommit.lua may do.
 func (c *Commit) usual() bool {
-	if c.Reckoned.IsZero() || c.Token == "" || c.Keep || !c.plain() || len(c.Set) > fewSets {
+	if c.EstimatedNow.IsZero() || c.Token == "" || !c.plain() || len(c.Set) > fewSets {
 		return false
 	}
 	for _, w := range c.Set {
@@ -201,7 +202,7 @@ func (c *Commit) usual() bool {
 	}
 	// Close to the deadline the server's own clock has to decide.
 	b := c.Base
-	return b.Idle == 0 || b.Deadline.IsZero() || b.Deadline.Sub(c.Reckoned.Add(b.Idle)) > time.Minute
+	return b.Idle == 0 || b.Deadline.IsZero() || b.Deadline.Sub(c.EstimatedNow.Add(b.Idle)) > time.Minute
 }
 
 // update returns the short script of a commit with its arguments.
@@ -213,12 +214,15 @@ func (s *Store) update(c *Commit, tag string) queue.Step {
 	if c.Base.Idle > 0 {
 		idle = strconv.FormatInt(c.Base.Idle.Milliseconds(), 10)
 	}
-	args := make([]any, 0, 7+2*len(c.Set))
-	args = append(args, c.Token, c.Base.Version, replaces, s.cfg.Node, idle, "v", version)
+	args := make([]any, 0, 10+2*len(c.Set))
+	args = append(args, c.Token, c.Base.Version, replaces, s.cfg.Node, idle, c.keepMS(), "v", version)
+	if c.Register {
+		args = append(args, "n", s.cfg.Node)
+	}
 	for key, w := range c.Set {
 		args = append(args, "."+key, stamp+":0:"+w.Data)
 	}
-	return queue.Step{Script: updateScript, Keys: s.keys(c), Args: args}
+	return queue.Step{Script: fastCommitScript, Keys: s.keys(c), Args: args}
 }
 
 // removalArgs lists ARGV of destroy.lua.
@@ -244,8 +248,8 @@ func (s *Store) args(c *Commit, tag string, again bool) []any {
 	}
 	args := make([]any, 0, 32+3*len(c.Set)+len(c.Delete)+2*len(c.Checks))
 	args = append(args,
-		s.space.NodePrefix(), s.space.Nodes(), s.cfg.GrantTTL.Milliseconds(), s.cfg.LockTTL.Milliseconds(),
-		c.Token, flag(c.Keep), c.ID, string(c.Mode), version, tag, s.cfg.Node, flag(again), len(c.Set))
+		s.space.NodePrefix(), s.space.Nodes(), s.cfg.GrantTTL.Milliseconds(), flag(c.Register),
+		c.Token, c.keepMS(), c.ID, string(c.Mode), version, tag, s.cfg.Node, flag(again), len(c.Set))
 	for key, w := range c.Set {
 		ms := ""
 		if w.For > 0 {
@@ -257,6 +261,14 @@ func (s *Store) args(c *Commit, tag string, again bool) []any {
 		return args
 	}
 	return c.rare(args)
+}
+
+// keepMS is Keep as the scripts want it.
+func (c *Commit) keepMS() string {
+	if c.Keep < time.Millisecond {
+		return ""
+	}
+	return strconv.FormatInt(c.Keep.Milliseconds(), 10)
 }
 
 // plain reports whether the commit does nothing but set keys that are there: most do.
@@ -343,8 +355,8 @@ func (c *Commit) value(key string) (v Value, there bool) {
 // committed reads the answer of a script.
 func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Committed, error) {
 	if reply == updated {
-		r := c.apply(versionAfter(c.Base, tag), c.Reckoned)
-		return &Committed{Record: r, Now: c.Reckoned, Expiry: r.Expiry(c.Reckoned), Sent: sent, Reckoned: true}, nil
+		r := c.apply(versionAfter(c.Base, tag), c.EstimatedNow)
+		return &Committed{Record: r, Now: c.EstimatedNow, Expiry: r.Expiry(c.EstimatedNow), Sent: sent, Kept: c.Keep, Fast: true}, nil
 	}
 	words, _ := reply.([]any)
 	if len(words) < 2 {
@@ -352,7 +364,10 @@ func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Co
 	}
 	word, _ := words[0].(string)
 	kept, _ := words[1].(int64)
-	out := &Committed{Sent: sent, Kept: kept == 1}
+	out := &Committed{Sent: sent}
+	if kept == 1 {
+		out.Kept = c.Keep
+	}
 	switch word {
 	case "done":
 		return out, nil

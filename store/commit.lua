@@ -1,9 +1,10 @@
 -- commit.lua: compare, write one session, tell the copies, release the lock. All of it or nothing.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
--- ARGV[1] node_prefix   ARGV[2] channel of all nodes   ARGV[3] grant ms   ARGV[4] lock TTL ms
--- ARGV[5] lock token ('' = none)   ARGV[6] keep ('1' = a request of this process is next)   ARGV[7] id
+-- ARGV[1] node_prefix   ARGV[2] channel of all nodes   ARGV[3] grant ms   ARGV[4] '1' to register the node in the
+--   directory of copies
+-- ARGV[5] lock token ('' = none)   ARGV[6] ms to keep the lock for if nobody waits ('' = free it)   ARGV[7] id
 -- ARGV[8] 'create' | 'whole' (nothing may have changed) | 'keys' (only what is listed)
--- ARGV[9] version at the open   ARGV[10] tag of this commit   ARGV[11] node that keeps a copy ('' = none)
+-- ARGV[9] version at the open   ARGV[10] tag of this commit   ARGV[11] node of the caller ('' = it keeps no copies)
 -- ARGV[12] again ('1' = this commit was sent before and not answered)
 -- ARGV[13] how many values to set, and then for each: key, ms to live or '', data
 -- then, unless that is all: rule for the replaced secret ('' = not rotated), ms until it ends, lifetime in ms from now
@@ -40,7 +41,7 @@ local function finish(word, ...)
   local kept = 0
   if holder and holder == token then
     if ARGV[6] ~= '' and redis.pcall('LLEN', queue) == 0 then
-      kept = redis.call('PEXPIRE', lock, ARGV[4])
+      kept = redis.call('PEXPIRE', lock, ARGV[6])
     else
       pass(lock, queue, node_prefix, ARGV[3])
     end
@@ -57,7 +58,7 @@ local function deny(word)
 end
 
 if again and newest == tag then -- the record tells what was written, and when
-  local registered = node == '' and 1 or register(record, copies, node)
+  local registered = ARGV[4] == '' and 1 or register(record, copies, node)
   local expiry = slide(record, now, idle, deadline)
   return finish('ok', version, now, expiry, registered, redis.call('HGETALL', record))
 end
@@ -83,7 +84,7 @@ local stamp = count .. '.' .. string.sub(tag, 1, 4)
 local whole = (mode ~= 'keys' or version == expected) and 1 or 0
 local fields = {'v', count .. '.' .. tag, 't', recent(newest, tags)}
 local function put(name, value) fields[#fields + 1] = name; fields[#fields + 1] = value end
-local keeper = whole == 1 and node or ''
+local keeper = whole == 1 and ARGV[4] ~= '' and node or ''
 if keeper ~= copies then put('n', keeper) end
 for i = 14, rest - 1, 3 do
   local ends = ARGV[i + 1] ~= '' and string.format('%.0f', now + ARGV[i + 1]) or '0'

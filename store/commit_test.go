@@ -38,7 +38,7 @@ func TestCreateThenOpen(t *testing.T) {
 		if lives, ends := o.Lives(); lives != 10*time.Minute || !ends {
 			t.Errorf("it lives %v, %v", lives, ends)
 		}
-		if o.Replaced || !o.Copy {
+		if o.Replaced || !o.Registered {
 			t.Errorf("opened %+v, by the current secret and with a copy", o)
 		}
 	})
@@ -346,7 +346,7 @@ func TestVersionAfterTheCounterWentBack(t *testing.T) {
 		if won.Counter() != lost.Counter() {
 			t.Fatalf("counters %d and %d, want the same", won.Counter(), lost.Counter())
 		}
-		o, err := e.Open(ctx, store.Query{ID: first.ID, Known: func() *store.Record { return lost }})
+		o, err := e.Open(ctx, store.Query{ID: first.ID, Known: lost})
 		if err != nil {
 			t.Fatal(err)
 		}

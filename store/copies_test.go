@@ -19,7 +19,7 @@ func TestCopiesAreTold(t *testing.T) {
 		for range 2 { // once each, however often they read
 			for _, reader := range []*env{b, c, without} {
 				o, err := reader.Open(ctx, store.Query{ID: rec.ID})
-				if err != nil || o.Copy != (reader != without) {
+				if err != nil || o.Registered != (reader != without) {
 					t.Fatalf("opened %+v, %v", o, err)
 				}
 			}
@@ -41,7 +41,7 @@ func TestCopiesAreTold(t *testing.T) {
 		if _, err := b.Commit(ctx, optimistic(rec, []string{"x"}, "a", "4")); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Open(ctx, store.Query{ID: rec.ID, Known: func() *store.Record { return nil }}); err != nil {
+		if _, err := c.Open(ctx, store.Query{ID: rec.ID, Known: nil}); err != nil {
 			t.Fatal(err)
 		}
 		_, err := b.Commit(ctx, change(rec, "a", "5"))
@@ -62,9 +62,9 @@ func TestNotModified(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		rec := e.create(t, "a", "1")
 		reader := e.other(t)
-		known := store.Query{ID: rec.ID, Known: func() *store.Record { return rec }}
+		known := store.Query{ID: rec.ID, Known: rec}
 		o, err := reader.Open(t.Context(), known)
-		if err != nil || o.Record != rec || !o.Copy {
+		if err != nil || o.Record != rec || !o.Registered {
 			t.Fatalf("opened %+v, %v; want the very record", o, err)
 		}
 		if n := e.field(t, rec.ID, "n"); !strings.Contains(n, reader.node) {

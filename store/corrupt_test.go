@@ -153,10 +153,10 @@ func TestOutOfMemory(t *testing.T) {
 	wantErr(t, err, store.ErrUnavailable)
 
 	o, err := e.Open(ctx, store.Query{ID: rec.ID})
-	if err != nil || !o.Copy {
+	if err != nil || !o.Registered {
 		t.Errorf("opened %+v, %v by a node that is in the directory", o, err)
 	}
-	if o, err = e.other(t).Open(ctx, store.Query{ID: rec.ID}); err != nil || o.Copy {
+	if o, err = e.other(t).Open(ctx, store.Query{ID: rec.ID}); err != nil || o.Registered {
 		t.Errorf("opened %+v, %v by a node that there was no room for", o, err)
 	}
 	if n := e.field(t, rec.ID, "n"); n != e.node {

@@ -3,7 +3,7 @@
 //
 // A Record is an immutable snapshot. [Store.Open] reads one, or learns that a copy is still current; [Store.Commit]
 // compares the version and writes what changed; [Store.Remove] ends a session for good; [Store.Touch] prolongs it.
-// Each is one round trip; a second one where what the caller took for sure, by Query.Expect or Commit.Reckoned, was not.
+// Each is one round trip; a second one where the short script for the usual case does not apply.
 //
 // The layout of the hash stands in record.lua, the names of the keys in internal/keys. A session is readable with
 // redis-cli: HGETALL 'holdfast:{ID}'.

@@ -39,7 +39,7 @@ func TestForeignQueueAtTheCommit(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		ctx := t.Context()
-		for _, keep := range []bool{false, true} {
+		for _, keep := range []time.Duration{0, lockTTL} {
 			rec := e.create(t, "a", "1")
 			e.hold(t, rec.ID, "me.1", lockTTL)
 			if err := e.rdb.Set(ctx, e.space.Of(rec.ID).Queue, "no queue", 0).Err(); err != nil {

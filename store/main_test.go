@@ -43,6 +43,18 @@ type env struct {
 	real   bool // a redis-server, on the real clock
 }
 
+// Open is Store.Open of a node that keeps a copy, and is told of changes.
+func (e *env) Open(ctx context.Context, q store.Query) (*store.Opened, error) {
+	q.Register = e.node != ""
+	return e.Store.Open(ctx, q)
+}
+
+// Commit is Store.Commit of a node that keeps a copy, and is told of changes.
+func (e *env) Commit(ctx context.Context, c *store.Commit) (*store.Committed, error) {
+	c.Register = e.node != ""
+	return e.Store.Commit(ctx, c)
+}
+
 func newEnv(tb testing.TB, rdb redis.UniversalClient, prefix string) *env {
 	tb.Helper()
 	e := &env{rdb: rdb, prefix: prefix, node: keys.NewNode(), space: keys.In(prefix)}

@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
@@ -13,39 +15,46 @@ import (
 //go:embed open.lua
 var openBody string
 
-//go:embed take.lua
-var takeBody string
+//go:embed fastopen.lua
+var fastOpenBody string
 
 var (
-	openScript = queue.NewRiderScript(recordFunctions + "\n" + openBody)
-	takeScript = rdb.NewScript(takeBody)
+	openScript     = queue.NewRiderScript(recordFunctions + "\n" + openBody)
+	fastOpenScript = rdb.NewScript(recordFunctions + "\n" + fastOpenBody)
 )
 
 // Query says which session to open.
 type Query struct {
 	ID     string
-	Secret string // hash of the secret that the client showed; empty opens by ID
+	Secret string  // hash of the secret that the client showed; empty opens by ID
+	Known  *Record // what the caller has of the session, current or not; nil for nothing
 
-	// Known returns what the caller has of the session, or nil. It is called before each time that Redis is asked,
-	// which may be more than once when the lock is waited for. A nil Known knows nothing.
-	Known func() *Record
+	// Current says that the secret opens Known, and that Redis has seen it. If Known is the current version then, its
+	// fields need not be read. Now is the server's time by the caller's estimate.
+	Current bool
+	Now     time.Time
 
-	// Expect returns what the session surely is if its version is still that one, or nil: a record of which this node is
-	// in the directory, and whose secret the client has shown. It is called before Redis is asked for the lock of a Ride
-	// for the first time; if it is right, a shorter script does. A nil Expect expects nothing.
-	Expect func() *Record
+	Register bool // this node keeps a copy that is to be told of changes
+	Long     bool // the lock is most likely taken: the short script would be in vain
+
+	// Retain is how long a lock that the short script takes is ours without renewal; 0 means Config.LockTTL.
+	Retain time.Duration
+
+	// Assume says that a lock which this process retains will do without asking, since Known most likely is the current
+	// version. It needs Current.
+	Assume bool
 }
 
 // Opened is a session that was opened.
 type Opened struct {
-	Record   *Record // the cached one if it is current
-	Now      time.Time
-	Expiry   time.Time // when it ends without further use, by the server's clock like Now; zero for never
-	Sent     time.Time // the request for it, on this process' clock: not after the moment that Now tells
-	Copy     bool      // this node is in the directory and may keep the record
-	Replaced bool      // the secret is one that periodic rotation has replaced
-	Expected bool      // the session is as Query.Expect has told; Now, Expiry and Copy are not known
-	Alone    bool      // Expected, and no other node has a copy
+	Record     *Record   // Query.Known if that is the current version
+	Now        time.Time // by the server's clock; zero if it was not asked
+	Expiry     time.Time // when it ends without further use, by the server's clock like Now; zero for never
+	Sent       time.Time // the request for it, on this process' clock: not after the moment that Now tells
+	Registered bool      // this node is in the directory of copies
+	Sole       bool      // no other node is in it
+	Replaced   bool      // the secret is one that periodic rotation has replaced
+	Current    bool      // Query.Known is the current version; Now and Expiry are not known
 }
 
 // Lives is how long the session lives after Sent without further use.
@@ -53,67 +62,126 @@ func (o *Opened) Lives() (d time.Duration, ends bool) {
 	return o.Expiry.Sub(o.Now), !o.Expiry.IsZero()
 }
 
-// Open reads the session without its lock, in one round trip, and counts as a use of it. It returns ErrNotFound,
-// ErrSuperseded, ErrCorrupt, or an outcome of Redis.
+// Open reads the session without its lock, in one round trip, two in unusual cases, and counts as a use of it. It returns
+// ErrNotFound, ErrSuperseded, ErrCorrupt, or an outcome of Redis.
 func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
 	r := s.Ride(q)
-	step := r.Step(queue.Ask{Settings: &queue.Settings{}})
-	reply, err := s.db.Repeat(ctx, step)
-	at, err := r.Answer(reply, err)
-	if err != nil {
-		return nil, err
+	if step, ok := r.Shortcut(queue.Ask{Settings: &queue.Settings{}}); ok {
+		reply, err := s.db.Repeat(ctx, step)
+		if queue.Taken(reply) || isOutcome(err) {
+			return r.outcome(r.Answer(reply, err))
+		}
 	}
-	if at.Place != queue.Held {
+	reply, err := s.db.Repeat(ctx, r.Step(queue.Ask{Settings: &queue.Settings{}}))
+	return r.outcome(r.Answer(reply, err))
+}
+
+// isOutcome reports whether Redis has not answered.
+func isOutcome(err error) bool {
+	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrOutcomeUnknown)
+}
+
+// Confirm checks that the record is the current version still, and that the lock token holds its lock or can have it
+// again, for as long as Retain says. It counts as a use. One round trip; a second one where Redis finds something else:
+// then it reports that the lock is not held. It returns ErrConflict or ErrRemoved if there is another version or none.
+func (s *Store) Confirm(ctx context.Context, rec *Record, now time.Time, token string, retain time.Duration) (held bool, sent time.Time, err error) {
+	r := s.Ride(Query{ID: rec.ID, Secret: rec.Hash, Known: rec, Current: true, Now: now, Retain: retain})
+	if step, ok := r.Shortcut(queue.Ask{Token: token, Settings: &queue.Settings{TTL: s.cfg.LockTTL}}); ok {
+		reply, err := s.db.Repeat(ctx, step)
+		if isOutcome(err) {
+			return false, r.sent, err
+		}
+		if n, hit := reply.(int64); hit && n > 0 {
+			return true, r.sent, nil
+		}
+	}
+	o, err := s.Open(ctx, Query{ID: rec.ID, Known: rec, Long: true})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		err = ErrRemoved
+	case err == nil && o.Record.Version != rec.Version:
+		err = ErrConflict
+	}
+	return false, r.sent, err
+}
+
+// Ride is an Open that takes the lock as well: one round trip for both, two in unusual cases.
+type Ride struct {
+	store  *Store
+	query  Query
+	sent   time.Time
+	short  bool // the script sent last was the short one
+	opened *Opened
+	err    error
+}
+
+var _ queue.Assumer = (*Ride)(nil)
+
+// Ride prepares an Open for a lock's Acquire, which serves one Acquire at a time.
+func (s *Store) Ride(q Query) *Ride { return &Ride{store: s, query: q} }
+
+// Result is what the last answer said: the session if the lock is held, and why not if the lock was refused. It is nil
+// if Redis was not asked.
+func (r *Ride) Result() (*Opened, error) { return r.opened, r.err }
+
+func (r *Ride) outcome(at queue.Standing, err error) (*Opened, error) {
+	switch {
+	case err != nil:
+		return nil, err
+	case at.Place != queue.Held:
 		return nil, r.err
 	}
 	return r.opened, nil
 }
 
-// Ride is an Open that takes the lock as well: one round trip for both, two if Query.Expect was wrong.
-type Ride struct {
-	store  *Store
-	query  Query
-	known  *Record // what Query.Known returned, or Expect
-	sent   time.Time
-	opened *Opened
-	err    error
-}
-
-var _ queue.Shortcut = (*Ride)(nil)
-
-// Ride prepares an Open for a lock's Acquire, which serves one Acquire at a time.
-func (s *Store) Ride(q Query) *Ride { return &Ride{store: s, query: q} }
-
-// Result is what the last answer said: the session if the lock is held, and why not if the lock was refused.
-func (r *Ride) Result() (*Opened, error) { return r.opened, r.err }
+// Assume implements the lock's Assumer.
+func (r *Ride) Assume() bool { return r.query.Assume && r.query.Current }
 
 // Step implements the lock's Rider.
 func (r *Ride) Step(ask queue.Ask) queue.Step {
-	r.sent = time.Now()
-	k := r.store.space.Of(r.query.ID)
+	r.sent, r.short = time.Now(), false
 	known := ""
 	if r.query.Known != nil {
-		if r.known = r.query.Known(); r.known != nil {
-			known = r.known.Version
-		}
+		known = r.query.Known.Version
 	}
-	args := append(ask.Args(), r.query.Secret, known, r.store.cfg.Node, r.store.cfg.Grace.Milliseconds())
-	return queue.Step{Script: openScript, Keys: []string{k.Record, k.Lock, k.Queue}, Args: args}
+	cfg := &r.store.cfg
+	args := append(ask.Args(), r.query.Secret, known, cfg.Node, cfg.Grace.Milliseconds(), flag(r.query.Register))
+	return queue.Step{Script: openScript, Keys: r.keys(), Args: args}
 }
+
+func (r *Ride) keys() []string {
+	k := r.store.space.Of(r.query.ID)
+	return []string{k.Record, k.Lock, k.Queue}
+}
+
+// nearDeadline is how far from its deadline a session must be for a caller to know that its idle timeout ends it first.
+const nearDeadline = time.Minute
 
 // Shortcut implements the lock's Shortcut.
 func (r *Ride) Shortcut(ask queue.Ask) (queue.Step, bool) {
-	if r.query.Expect == nil {
+	q := &r.query
+	if q.Long {
 		return queue.Step{}, false
 	}
-	if r.known = r.query.Expect(); r.known == nil {
-		return queue.Step{}, false
+	version, idle := "", ""
+	if q.Known != nil {
+		version = q.Known.Version
 	}
-	r.sent = time.Now()
-	k := r.store.space.Of(r.query.ID)
+	if q.Current && q.Known.Idle > 0 {
+		// Close to the deadline the server's own clock has to decide.
+		if end := q.Known.Deadline; !end.IsZero() && (q.Now.IsZero() || end.Time().Sub(q.Now)-q.Known.Idle < nearDeadline) {
+			return queue.Step{}, false
+		}
+		idle = strconv.FormatInt(q.Known.Idle.Milliseconds(), 10)
+	}
+	ttl := ask.Settings.TTL
+	if q.Retain > 0 {
+		ttl = q.Retain
+	}
+	r.sent, r.short = time.Now(), true
 	return queue.Step{
-		Script: takeScript, Keys: []string{k.Record, k.Lock, k.Queue},
-		Args: []any{ask.Token, r.known.Version, ask.Settings.TTL.Milliseconds(), r.store.cfg.Node},
+		Script: fastOpenScript, Keys: r.keys(),
+		Args: []any{ask.Token, ttl.Milliseconds(), version, q.Secret, r.store.cfg.Node, flag(q.Register), flag(q.Current), idle},
 	}, true
 }
 
@@ -123,9 +191,9 @@ func (r *Ride) Answer(reply any, err error) (queue.Standing, error) {
 	if err != nil {
 		return queue.Standing{}, corrupt(err)
 	}
-	if queue.Taken(reply) {
-		r.opened = &Opened{Record: r.known, Sent: r.sent, Expected: true, Alone: reply == int64(1)}
-		return queue.Standing{Place: queue.Held}, nil
+	if hit, ok := reply.(int64); ok {
+		r.opened = &Opened{Record: r.query.Known, Sent: r.sent, Current: true, Sole: hit&2 != 0, Registered: hit&4 != 0}
+		return queue.Standing{Place: queue.Held, For: r.query.Retain}, nil
 	}
 	words, _ := reply.([]any)
 	if len(words) < 3 {
@@ -145,12 +213,16 @@ func (r *Ride) Answer(reply any, err error) (queue.Standing, error) {
 		}
 	}
 	ms, _ := words[1].(int64)
-	return queue.Parse(word, ms)
+	at, err := queue.Parse(word, ms)
+	if r.short {
+		at.For = r.query.Retain
+	}
+	return at, err
 }
 
 // read takes in the answer of a session that is open.
 func (r *Ride) read(words []any) error {
-	if len(words) < 7 {
+	if len(words) < 9 {
 		return fmt.Errorf("%w: open.lua answered %d words", ErrCorrupt, len(words))
 	}
 	now, _ := words[2].(int64)
@@ -158,23 +230,24 @@ func (r *Ride) read(words []any) error {
 	expiry, _ := words[4].(int64)
 	via, _ := words[5].(string)
 	registered, _ := words[6].(int64)
-	o := &Opened{
-		Now: unixMilli(now), Expiry: unixMilli(expiry), Sent: r.sent,
-		Copy: registered == 1, Replaced: via != "",
+	sole, _ := words[8].(int64)
+	r.opened = &Opened{
+		Record: r.query.Known, Now: unixMilli(now), Expiry: unixMilli(expiry), Sent: r.sent,
+		Registered: registered == 1, Sole: sole == 1, Replaced: via != "",
 	}
-	if len(words) < 8 || words[7] == nil {
-		if r.known == nil || r.known.Version != version {
+	fields, ok := words[7].([]any)
+	if !ok {
+		if r.query.Known == nil || r.query.Known.Version != version {
+			r.opened = nil
 			return fmt.Errorf("%w: version %q came without its fields", ErrCorrupt, version)
 		}
-		o.Record = r.known
-	} else {
-		fields, _ := words[7].([]any)
-		rec, err := parseRecord(r.query.ID, version, fields)
-		if err != nil {
-			return err
-		}
-		o.Record = rec
+		return nil
 	}
-	r.opened = o
+	rec, err := parseRecord(r.query.ID, version, fields)
+	if err != nil {
+		r.opened = nil
+		return err
+	}
+	r.opened.Record = rec
 	return nil
 }

@@ -2,11 +2,12 @@
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1..7]  node_prefix, token ('' = no lock), waited, max waiters, queue ms, grant ms, lock ms: see enter.lua
 -- ARGV[8]  hash of the secret that the client showed ('' = opened by ID)   ARGV[9] version the caller has ('' = none)
--- ARGV[10] node that will keep a copy ('' = none)   ARGV[11] grace ms for secrets replaced by periodic rotation
--- returns {word, ms, now, version, expiry, via, registered, fields}: now and expiry in Unix ms, via 'P' if the secret
+-- ARGV[10] node of the caller ('' = it keeps no copies)   ARGV[11] grace ms for secrets replaced by periodic rotation
+-- ARGV[12] '1' to register the node in the directory of copies
+-- returns {word, ms, now, version, expiry, via, registered, fields, sole}: now and expiry in Unix ms, via 'P' if the secret
 --   is a replaced one that still opens the session, registered 1 if the node is in the directory, fields the record
---   as HGETALL gives it unless the caller's version is the current one
--- | {word, ms, now} where the session was not opened: word is 'queued' or 'full' as in enter, 'absent',
+--   as HGETALL gives it unless the caller's version is the current one, sole 1 if no other node has a copy
+-- | {word, ms, now} where the session was not opened: word is 'first', 'queued' or 'full' as in enter, 'absent',
 --   'denied' (unknown secret) or 'superseded' (secret replaced by Rotate a moment ago)
 local record, lock, queue = KEYS[1], KEYS[2], KEYS[3]
 local node_prefix, token, waited, grant_ms = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[6]
@@ -40,8 +41,10 @@ if via == '' and secret ~= '' and string.find(replaced, ':P:', 1, true) then
   redis.pcall('HSET', record, 'p', confirm(replaced, now + grace))
 end
 local registered = 0
-if node ~= '' then
+if ARGV[12] ~= '' then
   registered = register(record, copies, node)
+elseif node ~= '' and string.find(copies, node, 1, true) then
+  registered = 1
 end
 return {'held', 0, now, version, slide(record, now, idle, deadline), via, registered,
-  version ~= known and redis.call('HGETALL', record)}
+  version ~= known and redis.call('HGETALL', record), (copies == '' or copies == node) and 1 or 0}

@@ -63,7 +63,8 @@ func (e *env) replace(t *testing.T, key string) {
 	}
 }
 
-// take.lua takes the lock of a session that is as expected, and changes nothing otherwise.
+// fastopen.lua takes the lock of a session that is as expected, or brings the record that another node has made of it, and
+// changes nothing otherwise.
 func TestShortOpen(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range situations {
@@ -79,7 +80,7 @@ func TestShortOpen(t *testing.T) {
 				before := dump()
 				holder, _ := e.holder(t, base.ID)
 
-				r := e.Ride(store.Query{ID: base.ID, Secret: base.Hash, Expect: func() *store.Record { return base }})
+				r := e.Ride(store.Query{ID: base.ID, Secret: base.Hash, Known: base, Current: true})
 				step, ok := r.Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()})
 				if !ok {
 					t.Fatal("there is no short script")
@@ -88,7 +89,16 @@ func TestShortOpen(t *testing.T) {
 				if dump() != before {
 					t.Errorf("changed from %s to %s", before, dump())
 				}
-				if name != "as expected" && name != "copied by another" { // for reading the others do not matter
+				if name == "removed" {
+					if _, err := r.Answer(reply, nil); err != nil {
+						t.Error(err)
+					}
+					_, err := r.Result()
+					wantErr(t, err, store.ErrNotFound)
+					e.wantHolder(t, base.ID, holder)
+					return
+				}
+				if name != "as expected" && name != "copied by another" && name != "changed" {
 					if queue.Taken(reply) {
 						t.Error("the lock was taken")
 					}
@@ -96,8 +106,12 @@ func TestShortOpen(t *testing.T) {
 					return
 				}
 				at, err := r.Answer(reply, nil)
-				if o, _ := r.Result(); err != nil || at.Place != queue.Held || !o.Expected || o.Record != base || o.Alone != (name == "as expected") {
+				if o, _ := r.Result(); err != nil || at.Place != queue.Held || o.Current != (name != "changed") || o.Sole != (name != "copied by another") {
 					t.Errorf("answered %v: %+v, %+v, %v", reply, at, o, err)
+				} else if name == "changed" {
+					sameRecord(t, o.Record, e.open(t, base.ID))
+				} else if o.Record != base {
+					t.Errorf("opened %+v, want the very record that is known", o.Record)
 				}
 				token, ttl := e.holder(t, base.ID)
 				if token != "me.1" || ttl > lockTTL || ttl < lockTTL-5*time.Second {
@@ -108,17 +122,71 @@ func TestShortOpen(t *testing.T) {
 	}
 }
 
-// Who expects nothing is given no short script.
-func TestShortOpenNeedsAnExpectation(t *testing.T) {
+// What only open.lua can judge is left to it.
+func TestShortOpenIsNotForAll(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
-		base := e.create(t)
-		for _, expect := range []func() *store.Record{nil, func() *store.Record { return nil }} {
-			r := e.Ride(store.Query{ID: base.ID, Secret: base.Hash, Expect: expect})
-			if _, ok := r.Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()}); ok {
-				t.Error("there is a short script")
+		c := creation()
+		c.Idle = new(10 * time.Minute)
+		base := e.commit(t, c)
+		near := base.Deadline.Time().Add(-10 * time.Minute)
+		for name, q := range map[string]store.Query{
+			"in a crowd":                  {Long: true},
+			"near the deadline":           {Current: true, Known: base, Now: near},
+			"at a time that is not known": {Current: true, Known: base},
+		} {
+			q.ID, q.Secret = base.ID, base.Hash
+			if _, ok := e.Ride(q).Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()}); ok {
+				t.Errorf("%s: there is a short script", name)
 			}
 		}
+		for name, secret := range map[string]string{"wrong": "wrong", "replaced": base.Hash} {
+			if name == "replaced" {
+				c := change(base)
+				c.Rotate, c.Hash, c.Old = store.Periodic, "second", time.Minute
+				e.commit(t, c)
+			}
+			step, ok := e.Ride(store.Query{ID: base.ID, Secret: secret}).Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()})
+			if !ok {
+				t.Fatal("there is no short script")
+			}
+			reply, err := redis.NewScript(step.Script.Source()).Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
+			if err != nil || queue.Taken(reply) {
+				t.Errorf("a %s secret: answered %v, %v", name, reply, err)
+			}
+			e.wantHolder(t, base.ID, "")
+		}
+	})
+}
+
+// A lock token that holds the lock keeps it.
+func TestShortOpenOfOnesOwnLock(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		base := e.create(t, "a", "1")
+		for _, waiting := range []bool{false, true} {
+			e.hold(t, base.ID, "me.1", time.Second)
+			if waiting {
+				e.enqueue(t, base.ID, "you.1")
+			}
+			held, _, err := e.Confirm(t.Context(), base, time.Now(), "me.1", lockTTL)
+			if err != nil || held == waiting {
+				t.Errorf("somebody waits %v: held %v, %v", waiting, held, err)
+			}
+			if _, ttl := e.holder(t, base.ID); (ttl > time.Second) == waiting {
+				t.Errorf("somebody waits %v: the lock lives for %v", waiting, ttl)
+			}
+		}
+		e.hold(t, base.ID, "you.1", time.Second)
+		if held, _, err := e.Confirm(t.Context(), base, time.Now(), "me.1", lockTTL); held || err != nil {
+			t.Errorf("held by another: %v, %v", held, err)
+		}
+		e.commit(t, change(base, "a", "2"))
+		_, _, err := e.Confirm(t.Context(), base, time.Now(), "me.1", lockTTL)
+		wantErr(t, err, store.ErrConflict)
+		e.remove(t, base.ID)
+		_, _, err = e.Confirm(t.Context(), base, time.Now(), "me.1", lockTTL)
+		wantErr(t, err, store.ErrRemoved)
 	})
 }
 
@@ -143,7 +211,7 @@ func TestShortCommitIsACommit(t *testing.T) {
 		"a timed value":   {change: func(c *store.Commit) { c.Set["a"] = store.Write{Data: "9", For: time.Hour} }},
 		"a rotation":      {change: func(c *store.Commit) { c.Rotate, c.Hash, c.Old = store.Privilege, "second", time.Minute }},
 		"a user":          {change: func(c *store.Commit) { c.User = new("alice") }},
-		"a kept lock":     {change: func(c *store.Commit) { c.Keep = true }},
+		"a kept lock":     {short: true, change: func(c *store.Commit) { c.Keep = lockTTL }},
 		"without a lock":  {change: func(c *store.Commit) { c.Token = "" }},
 		"a removal":       {change: func(c *store.Commit) { c.Mode = store.Remove }},
 		"in spite of all": {change: func(c *store.Commit) { c.Mode, c.Checks = store.Keys, map[string]string{} }},
@@ -171,7 +239,7 @@ func TestShortCommitIsACommit(t *testing.T) {
 							e.rdb.PExpire(t.Context(), e.space.Of(base.ID).Record, 20*time.Second)
 						}
 						c = change(base, "a", "4")
-						c.Token, c.Reckoned = "me.1", reckoned
+						c.Token, c.EstimatedNow = "me.1", reckoned
 						if tt.change != nil {
 							tt.change(c)
 						}
@@ -197,10 +265,10 @@ func TestShortCommitIsACommit(t *testing.T) {
 					if (short.ttl - long.ttl).Abs() > 10*time.Second {
 						t.Errorf("lives for %v, and without the short script %v", short.ttl, long.ttl)
 					}
-					if long.out != nil && long.out.Reckoned {
+					if long.out != nil && long.out.Fast {
 						t.Error("the short script was used unasked")
 					}
-					if used := short.out != nil && short.out.Reckoned; used != (tt.short && name == "as expected") {
+					if used := short.out != nil && short.out.Fast; used != (tt.short && name == "as expected") {
 						t.Errorf("the short script was used: %v", used)
 					}
 				})
@@ -240,17 +308,17 @@ func TestLostAnswerOfAShortCommit(t *testing.T) {
 			admin := newEnv(t, b.Client(t), b.Prefix)
 			admin.hold(t, rec.ID, "me.1", lockTTL)
 			c := change(rec, "n", data)
-			c.Token, c.Reckoned = "me.1", time.Now()
+			c.Token, c.EstimatedNow = "me.1", time.Now()
 			return e.Commit(t.Context(), c)
 		}
 		rec := e.create(t, "n", "")
 		out, err := update(rec, "x") // the server learns the script
-		if err != nil || !out.Reckoned {
+		if err != nil || !out.Fast {
 			t.Fatalf("updated: %+v, %v", out, err)
 		}
 		p.DropReplies(1)
 		out, err = update(out.Record, "xx")
-		if err != nil || out.Reckoned || out.Record == nil || out.Record.Counter() != 3 {
+		if err != nil || out.Fast || out.Record == nil || out.Record.Counter() != 3 {
 			t.Fatalf("after a lost answer: %+v, %v", out, err)
 		}
 		e.want(t, rec.ID, "n", "xx")
@@ -272,7 +340,7 @@ func TestShortScriptsNameTheirKeys(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		base := e.create(t, "a", "1")
-		r := e.Ride(store.Query{ID: base.ID, Expect: func() *store.Record { return base }})
+		r := e.Ride(store.Query{ID: base.ID, Known: base, Current: true})
 		step, _ := r.Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()})
 		k := keys.In(e.prefix).Of(base.ID)
 		if want := []string{k.Record, k.Lock, k.Queue}; !slices.Equal(step.Keys, want) {

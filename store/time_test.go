@@ -49,7 +49,7 @@ func TestIdleTimeoutEndsASession(t *testing.T) {
 // wantGone checks that a session has ended and that nothing brings it back.
 func (e *env) wantGone(t *testing.T, rec *store.Record) {
 	t.Helper()
-	_, err := e.Open(t.Context(), store.Query{ID: rec.ID, Secret: rec.Hash, Known: func() *store.Record { return rec }})
+	_, err := e.Open(t.Context(), store.Query{ID: rec.ID, Secret: rec.Hash, Known: rec})
 	wantErr(t, err, store.ErrNotFound)
 	_, err = e.Commit(t.Context(), change(rec, "a", "back"))
 	wantErr(t, err, store.ErrRemoved)

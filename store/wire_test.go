@@ -51,7 +51,7 @@ func TestRoundTrips(t *testing.T) {
 	call := map[string]func() error{
 		"open": func() error { _, err := e.Open(ctx, store.Query{ID: rec.ID, Secret: "first"}); return err },
 		"open, not modified": func() error {
-			_, err := e.Open(ctx, store.Query{ID: rec.ID, Known: func() *store.Record { return rec }})
+			_, err := e.Open(ctx, store.Query{ID: rec.ID, Known: rec})
 			return err
 		},
 		"commit": func() error { _, err := e.Commit(ctx, change(rec, "a", "2")); return err },
@@ -132,7 +132,7 @@ func TestBytesOnTheWire(t *testing.T) {
 	}
 
 	p.Reset()
-	if _, err := e.Open(t.Context(), store.Query{ID: rec.ID, Known: func() *store.Record { return rec }}); err != nil {
+	if _, err := e.Open(t.Context(), store.Query{ID: rec.ID, Known: rec}); err != nil {
 		t.Fatal(err)
 	}
 	if got := p.Received(); bytes.Contains(got, []byte("data-")) || len(got) > 200 {

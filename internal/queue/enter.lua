@@ -5,7 +5,7 @@
 -- enter says where a token stands once redislock has tried to take the lock for it, and queues it if need be.
 -- waited: this token was told "queued" before. max: how many may wait. queue_ms: the life of the queue. ttl_ms: that of
 -- the lock.
--- returns 'held' | 'queued', ms until the lock expires | 'full'
+-- returns 'held' | 'first' in the queue or 'queued' behind others, ms until the lock expires | 'full'
 local function enter(lock, queue, node_prefix, token, waited, max, queue_ms, grant_ms, ttl_ms)
   local ours = obtain({lock}, {token, #token, ttl_ms})
   local length = redis.call('LLEN', queue)
@@ -26,8 +26,13 @@ local function enter(lock, queue, node_prefix, token, waited, max, queue_ms, gra
       return 'full', 0
     end
     redis.call('RPUSH', queue, token)
+    place = length
   end
   redis.call('PEXPIRE', queue, queue_ms)
-  if ours then pass(lock, queue, node_prefix, grant_ms) end
-  return 'queued', redis.call('PTTL', lock)
+  if ours then
+    pass(lock, queue, node_prefix, grant_ms)
+  elseif place == 0 then
+    recall(lock, node_prefix)
+  end
+  return place == 0 and 'first' or 'queued', redis.call('PTTL', lock)
 end

@@ -70,6 +70,9 @@ func (errNoScript) RedisError()   {}
 // GrantKind is the first byte of the message that tells a node of a grant; the lock token follows.
 const GrantKind = 'g'
 
+// RecallKind is the first byte of the message that asks the holder of a lock to give it back soon; its lock token follows.
+const RecallKind = 'r'
+
 // Place says where a lock token stands.
 type Place int
 
@@ -112,7 +115,11 @@ func (a Ask) Args() []any {
 // Standing is where a token stands and, if it waits, how long the holder's lock lives without renewal.
 type Standing struct {
 	Place  Place
+	First  bool // nobody waits before us
 	Expiry time.Duration
+
+	// For is how long the lock is ours without renewal if that is not Settings.TTL; 0 if it is.
+	For time.Duration
 }
 
 // Rider is a script that does more for a request than to take the lock, in the same step, so that what a holder needs
@@ -128,16 +135,29 @@ type Rider interface {
 // Shortcut is a Rider that may know beforehand what its script would find.
 type Shortcut interface {
 	Rider
-	// Shortcut returns a short script for the usual case: the lock is free, nobody waits for it, and all is as the rider
-	// believes. The script takes the lock then and answers with a number above 0, which Answer is given; else it changes
-	// nothing, and the rider is asked for its Step. It reports false if the rider has nothing to believe.
+	// Shortcut returns a short script for the usual case: the lock is free or ours, nobody waits for it, and all is as the
+	// rider believes. The script takes the lock then and answers with a number above 0 or a list, which Answer is given;
+	// else it changes nothing and answers 0, and the rider is asked for its Step. It reports false if the rider has nothing
+	// to believe.
 	Shortcut(ask Ask) (step Step, ok bool)
 }
 
-// Taken reports whether that is the answer of a short script that has taken the lock.
+// Assumer is a Shortcut that may do without asking where the lock is retained: see package lock.
+type Assumer interface {
+	Shortcut
+	// Assume reports whether the request may begin with what it believes. Redis must check that before the request ends.
+	Assume() bool
+}
+
+// Taken reports whether that is the answer of a short script that did what it was asked for.
 func Taken(reply any) bool {
-	n, ok := reply.(int64)
-	return ok && n > 0
+	switch reply := reply.(type) {
+	case int64:
+		return reply > 0
+	case []any:
+		return len(reply) > 0
+	}
+	return false
 }
 
 // ErrLost is told to the holder of a lock that has ended before its time. Packages lock and store have it in common.
@@ -150,6 +170,8 @@ func Parse(word string, ms int64) (Standing, error) {
 	switch word {
 	case "held":
 		return Standing{Place: Held}, nil
+	case "first":
+		return Standing{Place: Queued, First: true, Expiry: time.Duration(ms) * time.Millisecond}, nil
 	case "queued":
 		return Standing{Place: Queued, Expiry: time.Duration(ms) * time.Millisecond}, nil
 	case "full":

@@ -22,6 +22,13 @@ local function pass(lock, queue, node_prefix, grant_ms)
   publish(node_prefix .. string.match(first, '^[^.]*'), 'g' .. first)
 end
 
+-- recall asks the node that holds the lock to give it back soon: it may be keeping it for a next request. The message may
+-- get lost, so whoever waits first recalls again.
+local function recall(lock, node_prefix)
+  local holder = redis.call('GET', lock)
+  if holder then redis.pcall('PUBLISH', node_prefix .. string.match(holder, '^[^.]*'), 'r' .. holder) end
+end
+
 -- leave takes a token out of the lock and the queue. returns 1 if it held the lock, else 0
 local function leave(lock, queue, node_prefix, token, grant_ms)
   redis.pcall('LREM', queue, 0, token)

@@ -120,13 +120,13 @@ func (l *lock) leave(token string, want int) {
 }
 
 // tells checks the messages to the node.
-func (l *lock) tells(tokens ...string) {
+func (l *lock) tells(payloads ...string) {
 	l.t.Helper()
-	for _, want := range append(tokens, "end") {
+	for _, want := range append(payloads, "end") {
 		if want == "end" {
 			// By way of the script's server: in a cluster, messages of others may overtake.
 			l.client.Eval(l.t.Context(), `return redis.call('PUBLISH', ARGV[1], ARGV[2])`, []string{l.keys.Lock},
-				l.settings.NodePrefix+"n", string(queue.GrantKind)+"end")
+				l.settings.NodePrefix+"n", "end")
 		}
 		ctx, cancel := context.WithTimeout(l.t.Context(), 10*time.Second)
 		msg, err := l.sub.ReceiveMessage(ctx)
@@ -134,7 +134,7 @@ func (l *lock) tells(tokens ...string) {
 		if err != nil {
 			l.t.Fatal(err)
 		}
-		if got := msg.Payload; got != string(queue.GrantKind)+want {
+		if got := msg.Payload; got != want {
 			l.t.Fatalf("the node was told %q, want %q", got, want)
 		}
 	}
@@ -171,7 +171,7 @@ func TestEnter(t *testing.T) {
 		l.stands("n.2", fresh, queue.Queued) // asked again: it keeps its place
 		l.stands("n.2", waiter, queue.Queued)
 		l.becomes("n.1", "n.2", "n.3")
-		l.tells()
+		l.tells("rn.1", "rn.1", "rn.1") // each time that the first of them asks
 	})
 }
 
@@ -192,13 +192,13 @@ func TestEnterOutOfTurn(t *testing.T) {
 		l.stands("n.9", fresh, queue.Queued) // a newcomer
 		l.becomes("n.1", "n.2", "n.9")
 		l.lives(l.keys.Lock, grant)
-		l.tells("n.1")
+		l.tells("gn.1")
 
 		l.is("n.2", "n.1", "n.2", "n.3")
 		l.stands("n.2", waiter, queue.Queued) // a waiter
 		l.becomes("n.1", "n.2", "n.3")
 		l.lives(l.keys.Lock, grant)
-		l.tells("n.1")
+		l.tells("gn.1")
 
 		l.is("n.1", "n.1", "n.2")
 		l.stands("n.1", waiter, queue.Held) // it is its turn
@@ -225,7 +225,7 @@ func TestEnterFull(t *testing.T) {
 		l.is("n.5", "n.2", "n.3", "n.4")
 		l.stands("n.5", fresh, queue.Full) // out of turn
 		l.becomes("n.2", "n.3", "n.4")
-		l.tells("n.2")
+		l.tells("gn.2")
 	})
 }
 
@@ -245,12 +245,12 @@ func TestLeave(t *testing.T) {
 		l.leave("n.1", 1)
 		l.becomes("n.2")
 		l.lives(l.keys.Lock, grant)
-		l.tells("n.2")
+		l.tells("gn.2")
 
 		l.is("n.1", "n.1", "n.2") // it holds the lock out of turn, and still waits
 		l.leave("n.1", 1)
 		l.becomes("n.2")
-		l.tells("n.2")
+		l.tells("gn.2")
 	})
 }
 
@@ -262,7 +262,7 @@ func TestWake(t *testing.T) {
 				l.t.Fatal(err)
 			}
 			l.becomes("")
-			l.tells("n.2", "n.3")
+			l.tells("gn.2", "gn.3")
 		}
 	})
 }

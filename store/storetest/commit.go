@@ -34,7 +34,7 @@ func create(t *testing.T, f *fixture) {
 	if want := store.TimeOf(out.Now.Add(time.Hour)); rec.Deadline != want || rec.Idle != 10*time.Minute {
 		t.Errorf("deadline %v, idle timeout %v; want %v and 10m", rec.Deadline, rec.Idle, want)
 	}
-	if !out.Expiry.Equal(out.Now.Add(10*time.Minute)) || out.Sent.Before(before) || out.Kept {
+	if !out.Expiry.Equal(out.Now.Add(10*time.Minute)) || out.Sent.Before(before) || out.Kept != 0 {
 		t.Errorf("committed %+v", out)
 	}
 	if !out.Now.Equal(out.Now.Truncate(time.Millisecond)) {
@@ -79,7 +79,7 @@ func known(t *testing.T, f *fixture) {
 	second := f.commit(t, change(first, "a", "2"))
 	other := f.commit(t, creation("a", "other"))
 	for _, have := range []*store.Record{nil, first, second, other} {
-		o, err := f.Open(t.Context(), store.Query{ID: first.ID, Secret: "first", Known: func() *store.Record { return have }})
+		o, err := f.Open(t.Context(), store.Query{ID: first.ID, Secret: "first", Known: have})
 		if err != nil {
 			t.Fatal(err)
 		}

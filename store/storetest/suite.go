@@ -177,7 +177,7 @@ func (f *fixture) open(t *testing.T, id string) *store.Record {
 func (f *fixture) gone(t *testing.T, rec *store.Record) {
 	t.Helper()
 	for _, q := range []store.Query{
-		{ID: rec.ID}, {ID: rec.ID, Secret: rec.Hash}, {ID: rec.ID, Known: func() *store.Record { return rec }},
+		{ID: rec.ID}, {ID: rec.ID, Secret: rec.Hash}, {ID: rec.ID, Known: rec},
 	} {
 		if o, err := f.Open(t.Context(), q); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("Open: %+v, %v; want ErrNotFound", o, err)

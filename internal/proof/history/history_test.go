@@ -126,6 +126,14 @@ func TestPlantedViolationsAreFound(t *testing.T) {
 			s.do(history.Add, v, OK)
 			s.do(history.Add, v, Refused)
 		}, "a stale read"},
+		"stale read of what was assumed and not refused": {func(s *script) {
+			v := s.create()
+			s.do(history.Add, v, OK)
+			r := s.begin(history.Read)
+			r.Saw(v)
+			r.Assumed()
+			r.End(OK)
+		}, "a stale read"},
 		"stale within the same instant": {func(s *script) {
 			v := s.create()
 			v2 := s.do(history.Add, v, OK)

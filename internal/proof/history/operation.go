@@ -103,6 +103,7 @@ type Op struct {
 	outcome Outcome
 	seen    Value
 	saw     bool
+	assumed bool // what it saw counts only if it ended well
 
 	call, sawAt, ret moment
 }
@@ -127,6 +128,14 @@ func (o *Op) Saw(v Value) {
 	o.seen, o.saw, o.sawAt = v, true, o.h.now()
 }
 
+// Assumed notes that the request began with what its node knew of the session, for Redis to check before its response. If
+// it is refused then, nobody was shown what it saw.
+func (o *Op) Assumed() {
+	o.h.mu.Lock()
+	defer o.h.mu.Unlock()
+	o.assumed = true
+}
+
 // Issued notes the token that the client was given by Create or Rotate, before End.
 func (o *Op) Issued(token string) { o.issued = token }
 
@@ -136,6 +145,9 @@ func (o *Op) End(outcome Outcome) {
 	o.h.mu.Lock()
 	defer o.h.mu.Unlock()
 	o.outcome, o.ret = outcome, o.h.now()
+	if o.assumed && outcome != OK {
+		o.saw = false
+	}
 }
 
 func (o *Op) String() string {

@@ -17,6 +17,7 @@ import (
 type browser struct {
 	cluster *cluster
 	name    string
+	home    int // the place that its requests go to by preference
 
 	mu     sync.Mutex // guards what follows
 	id     string     // of the session; empty if there is none
@@ -32,9 +33,17 @@ type tab struct {
 	rnd  *rand.Rand
 }
 
+// place is where the balancer sends a request: mostly to one node if it is sticky, so that locks are retained there.
+func (t *tab) place() int {
+	if t.rnd.Float64() < t.cluster.sticky {
+		return t.home
+	}
+	return t.rnd.IntN(size)
+}
+
 // act does one thing on a node.
 func (t *tab) act() {
-	n := t.cluster.alive(t.rnd.IntN(size))
+	n := t.cluster.alive(t.place())
 	if n == nil {
 		return
 	}
@@ -144,7 +153,8 @@ func (t *tab) request(j *job, kind history.Kind, id, token string) {
 	}
 	t.begin(j, kind, id, token)
 	var issued string
-	if t.run(j, func(ctx context.Context) { issued = visit(ctx, j.node.serve[mode], token) }) {
+	method := []string{http.MethodGet, http.MethodPost}[t.rnd.IntN(2)]
+	if t.run(j, func(ctx context.Context) { issued = visit(ctx, j.node.serve[mode], method, token) }) {
 		t.heed(id, token, j.end(issued), issued)
 	}
 }
@@ -169,7 +179,7 @@ func (t *tab) create(j *job, p int) {
 			j.fail(err)
 			return
 		}
-		issued = visit(ctx, j.node.serve[modes[p%len(modes)]], "")
+		issued = visit(ctx, j.node.serve[modes[p%len(modes)]], http.MethodPost, "")
 	})
 	created := answered && j.end(issued) == history.OK
 	t.mu.Lock()
@@ -212,8 +222,8 @@ func (t *tab) heed(id, token string, o history.Outcome, issued string) {
 }
 
 // visit makes a request without a network and returns the token that the response brings, if any.
-func visit(ctx context.Context, h http.Handler, token string) (issued string) {
-	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+func visit(ctx context.Context, h http.Handler, method, token string) (issued string) {
+	r := httptest.NewRequestWithContext(ctx, method, "/", nil)
 	if token != "" {
 		r.AddCookie(&http.Cookie{Name: "session", Value: token})
 	}

@@ -40,6 +40,7 @@ type cluster struct {
 	quick   bool          // no handler takes long
 	leave   float64       // share of requests whose client goes away
 	removes float64       // share of requests that end the session, beyond the usual
+	sticky  float64       // share of requests that go to their browser's own node
 
 	mu       sync.Mutex // guards what follows
 	nodes    [size]*node
@@ -75,7 +76,7 @@ func newCluster(seed uint64, rnd *rand.Rand, fault *Fault) (*cluster, error) {
 		LockTTL: ttl, LockWait: ttl + upTo(rnd, 4*time.Second), MaxHold: 2*ttl + upTo(rnd, ttl),
 		Timeout:      min(ttl, 300*time.Millisecond+upTo(rnd, time.Second)),
 		MaxStaleness: 300*time.Millisecond + upTo(rnd, 1500*time.Millisecond), MaxCopyAge: 5 * time.Second,
-		MaxWaiters: 128, RotateGrace: time.Hour,
+		MaxWaiters: 128, RotateGrace: time.Hour, Hooks: manager.Hooks{Opened: opened},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if j, ok := r.Context().Value(jobKey{}).(*job); ok {
 				j.fail(err)
@@ -86,6 +87,13 @@ func newCluster(seed uint64, rnd *rand.Rand, fault *Fault) (*cluster, error) {
 	if rnd.IntN(4) == 0 {
 		c.cfg.MaxWaiters = 1 + rnd.IntN(4)
 	}
+	switch rnd.IntN(8) {
+	case 0, 1:
+		c.cfg.Retain = -1
+	case 2, 3:
+		c.cfg.Retain = ttl/8 + upTo(rnd, ttl/2)
+	}
+	c.sticky = []float64{0, 0.7, 0.95}[rnd.IntN(3)]
 	if rnd.IntN(8) == 0 {
 		c.cfg.CacheBytes = -1
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ type job struct {
 	outcome  history.Outcome        // as the handler has found
 	err      error                  // given to the ErrorHandler, or returned
 	changing bool                   // the handler has changed something: now an error may say anything
+	assumed  bool                   // the session was opened without asking Redis, which is to check it at the end
 	created  string                 // ID of the session that it begins
 	ended    bool
 }
@@ -40,6 +42,21 @@ func (j *job) fail(err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.err = err
+}
+
+// opened is told how the session of the job was opened.
+func opened(ctx context.Context, e manager.OpenEvent) {
+	if j, ok := ctx.Value(jobKey{}).(*job); ok {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.assumed = e.Retained
+	}
+}
+
+func (j *job) hasAssumed() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.assumed
 }
 
 // handle is the handler.
@@ -62,6 +79,9 @@ func (j *job) handle(s *manager.Session) {
 			return
 		}
 		op.Saw(v)
+		if j.hasAssumed() {
+			op.Assumed()
+		}
 		seen[register] = v
 	}
 	if v, ok := seen[first]; ok {

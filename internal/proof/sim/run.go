@@ -66,7 +66,7 @@ const between = 700 * time.Millisecond
 func (c *cluster) tabs(rnd *rand.Rand) (all []*tab) {
 	browsers := 1 + rnd.IntN(3)
 	for i := range browsers {
-		b := &browser{cluster: c, name: fmt.Sprintf("browser %d", i)}
+		b := &browser{cluster: c, name: fmt.Sprintf("browser %d", i), home: rnd.IntN(size)}
 		for range 2 + rnd.IntN(8/browsers) {
 			all = append(all, b.tab(len(all), c.seed))
 		}

@@ -1,0 +1,197 @@
+package lock
+
+import (
+	"context"
+	_ "embed"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/queue"
+)
+
+// A retained lock is one that nobody has. The script that ended its last lease kept it in Redis for Config.Retain, and
+// this process keeps it in mind, so that its next request for the key need not ask for it. It is a bet on speed: whoever
+// reuses a retained lock has what it does checked by Redis afterwards, and whoever wants the lock elsewhere recalls it.
+//
+// See Gray and Cheriton, "Leases" (SOSP 1989), and the delegations of NFS version 4 (RFC 8881, section 10).
+type retained struct {
+	key   string
+	token string
+	trust leaseTrust
+}
+
+// maxRetained bounds how many locks a process retains.
+const maxRetained = 1 << 14
+
+//go:embed recall.lua
+var recallBody string
+
+var recallScript = queue.NewScript(recallBody)
+
+// firstRecall is after how long the first waiter recalls a lock again; the time doubles with each try.
+const firstRecall = 100 * time.Millisecond
+
+// mayRetain reports whether there is room, and a use. It is called with mu held.
+func (l *Locker) mayRetain() bool {
+	return l.cfg.Retain > 0 && !l.closing && len(l.retained) < maxRetained
+}
+
+// retain keeps a lock in mind for the next request of this process. It reports false if it does not: then the lock has
+// to be released. It is called with mu held, when nobody has the turn.
+func (l *Locker) retain(key string, t turn) bool {
+	if t.token == "" || !l.mayRetain() || !time.Now().Before(t.lease.until) {
+		return false
+	}
+	r := &retained{key: key, token: t.token, trust: t.lease}
+	l.lines[key] = &line{retained: r}
+	l.retained[t.token] = r
+	return true
+}
+
+// reuse gives out a retained lock without asking Redis, if the rider can do without and enough of its time is left.
+func (l *Locker) reuse(ctx context.Context, key string, t turn, rider Rider) (*Lease, error) {
+	if a, ok := rider.(queue.Assumer); !ok || !t.retained || time.Until(t.lease.until) < l.cfg.Retain/2 || !a.Assume() {
+		return nil, nil //nolint:nilnil // neither is the usual answer
+	}
+	trust := t.lease
+	trust.since = time.Now()
+	lease, err := l.lease(ctx, key, t.token, trust, nil, outlived(rider))
+	if err != nil {
+		l.abandon(key, t.token)
+		return nil, err
+	}
+	l.mu.Lock()
+	lease.short, lease.reused = true, true
+	l.mu.Unlock()
+	l.stats.reused.Add(1)
+	return lease, nil
+}
+
+// held gives out a lease that Redis has just confirmed.
+func (l *Locker) held(ctx context.Context, key, token string, sent time.Time, at queue.Standing, rider Rider) (*Lease, error) {
+	trust := l.trust(sent)
+	if at.For > 0 {
+		trust = l.trustFor(sent, at.For)
+	}
+	lease, err := l.lease(ctx, key, token, trust, nil, outlived(rider))
+	if err != nil {
+		l.abandon(key, token)
+		return nil, err
+	}
+	l.mu.Lock()
+	lease.short = at.For > 0
+	l.mu.Unlock()
+	return lease, nil
+}
+
+// await waits in Redis' queue until it makes sense to ask for the lock again: after a signal, or once the lock has
+// expired. The first of those who wait recalls the lock from time to time, since the message that did may be lost.
+func (a *asker) await(p *waitBudget, at queue.Standing) error {
+	l := a.locker
+	end := time.Now().Add(at.Expiry + jitter(l.cfg.GrantTTL))
+	for d := firstRecall; at.First && time.Until(end) > d; d *= 2 {
+		if signaled, err := p.pause(a.wake, d); signaled || err != nil {
+			return err
+		}
+		l.cleanUps.Go(func() {
+			_, _ = l.db.Run(context.WithoutCancel(l.stop), queue.Step{
+				Script: recallScript, Keys: []string{l.space.Of(a.key).Lock}, Args: []any{l.settings.NodePrefix},
+			})
+		})
+	}
+	_, err := p.pause(a.wake, time.Until(end))
+	return err
+}
+
+// Reused reports whether the lock was retained, and Redis was not asked for it. Its holder has to have Redis check what
+// it has assumed.
+func (le *Lease) Reused() bool {
+	le.locker.mu.Lock()
+	defer le.locker.mu.Unlock()
+	return le.reused
+}
+
+// Keep returns for how long a script that ends the lease should keep the lock if nobody waits for it in Redis: the TTL if
+// a request of this process is next, Config.Retain if it is wanted for a later one, or 0.
+func (le *Lease) Keep(retain bool) time.Duration {
+	l := le.locker
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.lines.anyone(le.key):
+		return l.cfg.TTL
+	case retain && !le.recalled && l.mayRetain():
+		return l.cfg.Retain
+	}
+	return 0
+}
+
+// Confirm notes that Redis, in answer to a request sent at that time, has the lock for us for so long.
+func (le *Lease) Confirm(sent time.Time, ttl time.Duration) {
+	l := le.locker
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	le.trust.renewed, le.trust.until = sent, l.trustFor(sent, ttl).until
+	le.short, le.reused = ttl <= l.cfg.Retain, false
+}
+
+// Park ends a lease whose lock can be retained as it is, without asking Redis: Redis has it for Config.Retain, and nobody
+// has asked for it since. It reports false, and does nothing, if that is not so.
+func (le *Lease) Park() bool {
+	l := le.locker
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !le.short || le.ended || le.lost != nil || le.recalled || !le.outlived || !l.mayRetain() ||
+		time.Until(le.trust.until) < l.cfg.Retain/2 || l.lines.anyone(le.key) {
+		return false
+	}
+	le.ended = true
+	delete(l.leases, le.token)
+	l.retain(le.key, turn{token: le.token, lease: le.trust})
+	l.users--
+	l.checkIdle()
+	return true
+}
+
+// Recalled tells the Locker that its node has got a message of kind queue.RecallKind with this lock token: somebody
+// waits for the lock. Only needed with Config.Node.
+func (l *Locker) Recalled(token string) {
+	l.mu.Lock()
+	key := ""
+	if le := l.leases[token]; le != nil {
+		le.recalled, key = true, le.key // the end of the lease passes the lock on
+	} else if r := l.retained[token]; r != nil && !l.closing {
+		key = r.key
+		delete(l.retained, token)
+		l.lines[key].retained = nil // a request that arrives now waits until the lock is released
+		l.cleanUps.Go(func() { _ = l.giveBack(context.WithoutCancel(l.stop), r.key, r.token) })
+	}
+	l.mu.Unlock()
+	if key == "" {
+		return
+	}
+	l.stats.recalled.Add(1)
+	if l.cfg.OnRecall != nil {
+		l.cfg.OnRecall(key)
+	}
+}
+
+// forgetRetained forgets the locks that Redis no longer has, or is about to lose. It is called with mu held.
+func (l *Locker) forgetRetained(now time.Time) {
+	for token, r := range l.retained {
+		if now.Before(r.trust.until) {
+			continue
+		}
+		delete(l.retained, token)
+		delete(l.lines, r.key)
+	}
+}
+
+// releaseRetained has all retained locks released in the background. It is called with mu held, before the clean-ups
+// are waited for.
+func (l *Locker) releaseRetained() {
+	for token, r := range l.retained {
+		delete(l.lines, r.key)
+		l.toSweep(token, left(r.key, l.cfg.Retain))
+	}
+	clear(l.retained)
+}

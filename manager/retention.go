@@ -1,0 +1,109 @@
+package manager
+
+import (
+	"context"
+	"hash/maphash"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/lock"
+)
+
+// enoughInARow is how many requests of a session in a row this node must have served for it to keep the session's lock
+// for a next one.
+const enoughInARow = 2
+
+// maxRecalls bounds how many more it takes after the lock was recalled.
+const maxRecalls = 16
+
+// crowdTime is how long a session that had to be waited for counts as crowded.
+const crowdTime = time.Second
+
+// habits remember how the sessions of this node are used, so that it bets well: whether their next request will come
+// here too, and whether it will find the lock taken. Sessions share a habit at random. It costs speed where that is
+// wrong, and nothing else.
+type habits struct {
+	seed maphash.Seed
+	of   [1024]habit
+}
+
+type habit struct {
+	recalls atomic.Int32 // how often somebody else wanted the lock, less the times that a retained one was used
+	crowded atomic.Int64 // until when requests have to wait for each other, in Unix milliseconds
+}
+
+func newHabits() *habits { return &habits{seed: maphash.MakeSeed()} }
+
+func (h *habits) habit(id string) *habit {
+	return &h.of[maphash.String(h.seed, id)%uint64(len(h.of))]
+}
+
+// pays reports whether it pays to be registered as a holder of a copy, and to retain the lock, after so many requests in
+// a row.
+func (h *habits) pays(id string, streak int) bool {
+	return streak >= enoughInARow+int(h.habit(id).recalls.Load())
+}
+
+func (h *habits) recalled(id string) {
+	r := &h.habit(id).recalls
+	r.Store(min(2*r.Load()+2, maxRecalls))
+}
+
+func (h *habits) reused(id string) {
+	if r := &h.habit(id).recalls; r.Load() > 0 {
+		r.Add(-1)
+	}
+}
+
+func (h *habits) waited(id string) {
+	h.habit(id).crowded.Store(time.Now().Add(crowdTime).UnixMilli())
+}
+
+func (h *habits) crowded(id string) bool {
+	until := h.habit(id).crowded.Load()
+	return until > 0 && time.Now().UnixMilli() < until
+}
+
+// assumes reports whether a request may begin with the copy in this process, if this process has retained the lock, and
+// have Redis check that when it ends. As for a read-only request, the node must have proof that it hears of changes.
+func (m *Manager) assumes(lc *localCopy, at time.Time) bool {
+	if lc == nil || !lc.registered.Load() {
+		return false
+	}
+	fresh := m.feed.FreshAsOf()
+	return !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness
+}
+
+// safe reports whether a method promises not to change anything (RFC 9110, section 9.2.1). Such a request most likely
+// writes nothing; for the same price as at its end it is checked before it begins, and then need not be refused.
+func safe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions || method == ""
+}
+
+// rest ends a lease whose holder has changed nothing, off the response's path: the lock goes to the next request of this
+// process, is retained as it is, or is released.
+func (m *Manager) rest(lease *lock.Lease, retain bool) {
+	if lease != nil && !(retain && lease.Park()) {
+		lease.ReleaseSoon()
+	}
+}
+
+// confirm has Redis check what a request has assumed that changed nothing.
+func (m *Manager) confirm(ctx context.Context, p plan) error {
+	lease := p.lease
+	ttl := lease.Keep(p.retain)
+	if ttl == 0 {
+		ttl = m.cfg.LockTTL
+	}
+	held, sent, err := m.redis.Confirm(context.WithoutCancel(ctx), p.base, p.clock.now(), lease.Token(), ttl)
+	if held {
+		lease.Confirm(sent, ttl)
+	}
+	if err != nil {
+		m.copies.drop(p.base.ID)
+		m.counts.unconfirmed.Add(1)
+	}
+	m.rest(lease, p.retain && held)
+	return err
+}
