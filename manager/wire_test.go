@@ -22,7 +22,7 @@ var learned sync.Once
 // learn lets the servers learn the scripts: the short ones and the long ones.
 func learn(t *testing.T, b redistest.Backend, times int) {
 	t.Helper()
-	n := serve(t, open(t, b.Client(t), configured(redistest.Prefix(t))), shop)
+	n := serve(t, open(t, b.Client(t), configured(redistest.Prefix(t), unretained)), shop)
 	eventually(t, "proof that the feed is live", func() bool { return n.Stats().FreshFor >= 0 }) // which empties the cache
 	for range times {
 		tab := newBrowser(t)
