@@ -106,7 +106,7 @@ func (s *request) revoked(ended []string) {
 	defer s.mu.Unlock()
 	switch {
 	case s.state == unopened && slices.Contains(ended, s.token.id):
-		s.state, s.wiped = open, true // there is nothing to open
+		s.state, s.wiped, s.destroyed = open, true, true // there is nothing to open
 		return
 	case s.id == "" || !slices.Contains(ended, s.id):
 		return
