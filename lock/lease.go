@@ -27,6 +27,7 @@ type Lease struct {
 	recalled bool  // somebody else waits for it
 	lost     error // why it ended before the holder ended it
 	ended    bool
+	quiet    bool // see Quiet
 
 	reused bool // it was retained, and Redis was not asked for it
 
@@ -80,6 +81,14 @@ func (le *Lease) State() any { return le.state }
 
 // Waited is how long its holder waited because somebody else had the lock, from the call of Acquire on; 0 if it was free.
 func (le *Lease) Waited() time.Duration { return le.waited }
+
+// Quiet keeps the lease from being renewed, and from being lost, until it is called with false: for a holder that has the
+// lock removed in Redis by itself, and goes on.
+func (le *Lease) Quiet(quiet bool) {
+	le.locker.mu.Lock()
+	defer le.locker.mu.Unlock()
+	le.quiet = quiet
+}
 
 // Queued reports whether its request had to wait in Redis' queue.
 func (le *Lease) Queued() bool { return le.queued }

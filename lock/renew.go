@@ -57,7 +57,7 @@ func (l *Locker) due(now time.Time) []*Lease {
 	l.forgetRetained(now)
 	for _, le := range l.leases {
 		switch {
-		case le.lost != nil:
+		case le.lost != nil, le.quiet:
 		case now.Add(l.cfg.tick()).After(le.trust.until) && !(le.short && now.Before(le.trust.until)):
 			lost = append(lost, le)
 		case l.cfg.heldTooLong(now.Sub(le.trust.since)):
@@ -126,7 +126,7 @@ func (l *Locker) settle(due []*Lease, answers []*bool, sent time.Time) {
 func (le *Lease) lose(cause error) {
 	l := le.locker
 	l.mu.Lock()
-	first, since := le.lost == nil && !le.ended, le.trust.since
+	first, since := le.lost == nil && !le.ended && !le.quiet, le.trust.since
 	if first {
 		le.lost = cause
 		l.abandon(le.key, le.token)

@@ -21,6 +21,7 @@ func (m *Manager) Revoke(ctx context.Context, ids ...string) (int, error) {
 	if len(ids) == 0 {
 		return 0, nil
 	}
+	defer m.quiet(ctx)()
 	start := time.Now()
 	removed, err := m.store.Remove(ctx, ids...)
 	ended := make([]string, len(removed))
@@ -71,6 +72,7 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 		return 0, nil
 	}
 	user = strings.Clone(user) // the hook may keep it
+	defer m.quiet(ctx)()
 	start := time.Now()
 	ended, err := m.store.RemoveUser(ctx, user, except...)
 	if err != nil {
@@ -81,6 +83,22 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 		s.spared(user, except)
 	}
 	return len(ended), err
+}
+
+// quiet lets a request end its own session without losing its lock to that. The returned function ends it.
+func (m *Manager) quiet(ctx context.Context) (end func()) {
+	s, ok := m.Lookup(ctx)
+	if !ok {
+		return func() {}
+	}
+	s.mu.Lock()
+	lease := s.lease
+	s.mu.Unlock()
+	if lease == nil {
+		return func() {}
+	}
+	lease.Quiet(true)
+	return func() { lease.Quiet(false) }
 }
 
 // revoked takes note of sessions that were ended from outside of their requests, or by this one itself.
