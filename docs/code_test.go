@@ -140,7 +140,8 @@ func part(code string) string {
 
 // known is what parts may use without importing it.
 var known = []string{
-	"context", "crypto/tls", "errors", "fmt", "log", "log/slog", "net/http", "net/http/httptest", "os", "testing", "time",
+	"context", "crypto/tls", "errors", "fmt", "log", "log/slog", "net/http", "net/http/httptest", "os", "os/signal",
+	"testing", "time",
 	"github.com/redis/go-redis/v9",
 	"github.com/holdfast-go/holdfast/console",
 	"github.com/holdfast-go/holdfast/embedded",

@@ -26,7 +26,7 @@ func testsNamedIn(text string) (names []string) {
 }
 
 // library are the packages whose tests features.md and security.md name. Other pages may name any test there is.
-var library = []string{"manager", "store", "lock", "cache", "invalidate"}
+var library = []string{"manager", "store", "lock", "cache", "invalidate", "console"}
 
 // Every test that a page names is in the sources.
 func TestNamedTestsExist(t *testing.T) {
