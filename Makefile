@@ -11,7 +11,7 @@ PROOF ?= 25000
 SOAK ?= 10m
 SESSIONS ?= 20000
 
-.PHONY: help test race topologies bench1 proof soak style lint deps fuzz-short ci
+.PHONY: help test race topologies bench1 proof model soak style lint deps fuzz-short ci
 
 help:       ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-11s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ proof:      ## every fault with PROOF=25000 operations each, in a bubble and on 
 	go test -count=1 -timeout 0 ./internal/proof/faults -faults.ops $(PROOF) || failed=1; \
 	go run ./internal/proof/history/table -each 20000 -total 1000000 || failed=1; \
 	rm -f $$HOLDFAST_PROOF_FILE; exit $$failed
+
+model:      ## every interleaving of the lock's protocol, with spin; see docs/model
+	@docs/model/check
 
 soak:       ## faults at random for SOAK=10m, on SESSIONS=20000 sessions at eight replicas
 	@HOLDFAST_REQUIRE_REDIS=1 go test -count=1 -timeout 0 -v ./internal/proof/soak -soak.for $(SOAK) -soak.sessions $(SESSIONS)
