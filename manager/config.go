@@ -80,6 +80,16 @@ type Config struct {
 	// Defaults to 0, off.
 	RotateEvery time.Duration
 
+	// EndOnReuse ends a session when somebody shows a token that RotateEvery has replaced, after its end. Client and thief
+	// then have to log in again. Without it the session goes on for whoever has the current token, which may be a thief who
+	// came first. Each reuse is counted in Stats.Reused, told to Hooks.Opened as OpenedReused, and logged, with or without
+	// EndOnReuse; the last 8 tokens since the login are recognised. Two things look the same: a client that restores its
+	// cookies from a backup, and one that lost the response with the new token and comes back after RotateEvery and
+	// RotateGrace. See RFC 9700, section 4.14.2.
+	//
+	// Defaults to false.
+	EndOnReuse bool
+
 	// RotateGrace is how long a token that Rotate has replaced is recognised. It opens nothing: requests of parallel
 	// tabs that still carry it see an empty session that is not saved, and their response does not touch the cookie.
 	//
@@ -357,6 +367,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("IdleTimeout is %v: it must not be longer than Lifetime (%v), which ends the session anyway", c.IdleTimeout, c.Lifetime)
 	case c.RotateEvery > 0 && c.Lifetime > 0 && c.RotateEvery >= c.Lifetime:
 		return fmt.Errorf("RotateEvery is %v: it must be shorter than Lifetime (%v), or it never happens", c.RotateEvery, c.Lifetime)
+	case c.EndOnReuse && c.RotateEvery <= 0:
+		return errors.New("EndOnReuse is set and RotateEvery is not: there is no token to reuse; set both")
 	case c.RotateThreshold > 0 && c.Lifetime > 0 && c.RotateThreshold >= c.Lifetime:
 		return fmt.Errorf("RotateThreshold is %v: it must be shorter than Lifetime (%v), or no token ever gets as old", c.RotateThreshold, c.Lifetime)
 	case c.RotateGrace < time.Millisecond:

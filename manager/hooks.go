@@ -15,8 +15,8 @@ type Hooks struct {
 	// Committed is called for each commit that wrote something, or failed to.
 	Committed func(ctx context.Context, e CommitEvent)
 
-	// Revoked is called for each Revoke and RevokeUser, and when a login ends the oldest session of a user that has too
-	// many.
+	// Revoked is called for each Revoke and RevokeUser, when a login ends the oldest session of a user that has too many,
+	// and when Config.EndOnReuse ends a session.
 	Revoked func(ctx context.Context, e RevokeEvent)
 
 	// Undecodable is called for each value that could not be decoded or decrypted. It is told the error, which names
@@ -61,7 +61,7 @@ func bothWith[E, F any](a, b func(context.Context, E, F)) func(context.Context, 
 
 // OpenEvent tells about an open.
 type OpenEvent struct {
-	ID       string // empty for a new session
+	ID       string // empty for a new session; with OpenedReused, that of the session whose token was shown
 	Mode     Mode
 	Outcome  Outcome
 	Local    bool          // from the copy in this process
@@ -80,11 +80,12 @@ const (
 	OpenedFound                     // the session is there
 	OpenedSuperseded                // the token was replaced by Rotate: a parallel tab, or somebody who has an old token
 	OpenFailed                      // see Err
+	OpenedReused                    // the token was replaced by RotateEvery, and shown after its end: see Config.EndOnReuse
 )
 
 // String returns the outcome in a word, fit for a label.
 func (o Outcome) String() string {
-	return [...]string{"new", "found", "superseded", "failed"}[o]
+	return [...]string{"new", "found", "superseded", "failed", "reused"}[o]
 }
 
 // String returns the mode in a word, fit for a label.

@@ -43,7 +43,10 @@ func (s *Session) Merge(ctx context.Context, token string) error {
 	f, err := s.m.findOther(ctx, t, s.locked())
 	if err != nil {
 		s.unreserve(t.id)
-		if errors.Is(err, store.ErrSuperseded) {
+		switch {
+		case errors.Is(err, store.ErrReused):
+			s.m.tokenReused(ctx, t.id)
+		case errors.Is(err, store.ErrSuperseded):
 			err = ErrNotFound
 		}
 		return fmt.Errorf("merge session: %w", asRead(err))

@@ -124,11 +124,12 @@ type found struct {
 	rec        *store.Record // nil if there is none
 	clock      clock
 	superseded bool
-	local      bool // the copy of this process was used without asking
-	confirmed  bool // Redis has seen the session's secret
-	sole       bool // no other node has a registered copy
-	registered bool // this one has
-	streak     int  // how many requests in a row this node has served
+	reused     string // the session whose token periodic rotation has replaced, and which was shown after its end
+	local      bool   // the copy of this process was used without asking
+	confirmed  bool   // Redis has seen the session's secret
+	sole       bool   // no other node has a registered copy
+	registered bool   // this one has
+	streak     int    // how many requests in a row this node has served
 }
 
 // event tells a hook about the open.
@@ -145,6 +146,8 @@ func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
 		}
 	case f.superseded:
 		e.Outcome = OpenedSuperseded
+	case f.reused != "":
+		e.Outcome, e.ID = OpenedReused, f.reused
 	case f.rec != nil:
 		e.Outcome, e.ID = OpenedFound, f.rec.ID
 	}
@@ -189,6 +192,9 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode, assume bool) (fo
 		m.counts.waited(time.Since(start))
 	}
 	switch {
+	case errors.Is(err, store.ErrReused):
+		m.tokenReused(ctx, t.id)
+		return found{reused: t.id}, nil
 	case errors.Is(err, store.ErrNotFound):
 		m.counts.unknown.Add(1)
 		return found{}, nil

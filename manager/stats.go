@@ -20,12 +20,13 @@ type Stats struct {
 	Malformed     int64         // tokens that were none, or badly signed
 	Unknown       int64         // tokens of no session: expired, removed, or made up
 	Superseded    int64         // tokens that Rotate had replaced
+	Reused        int64         // tokens that RotateEvery had replaced, shown after their end: a thief was at work
 	Corrupt       int64         // records that could not be read
 	Commits       int64         // that wrote something
 	Created       int64         // of these, new sessions
 	Rotated       int64         // of these, with a new token for a session that there was
 	Destroyed     int64         // of these, after Destroy
-	Revoked       int64         // sessions ended by Revoke and RevokeUser, or because their user had too many
+	Revoked       int64         // sessions ended by Revoke and RevokeUser, by EndOnReuse, or because their user had too many
 	Conflicts     int64         // commits refused: the session had changed, was removed or the lock was lost
 	Unavailable   int64         // commits that Redis did not take
 	OutcomeLost   int64         // commits of which nobody knows
@@ -46,7 +47,7 @@ type counts struct {
 	malformed, unknown, superseded, corrupt   atomic.Int64
 	commits, conflicts, unavailable, outcome  atomic.Int64
 	created, rotated, destroyed, revoked      atomic.Int64
-	rejected                                  atomic.Int64
+	rejected, reused                          atomic.Int64
 	undecodable, late, refused, invalidations atomic.Int64
 }
 
@@ -94,6 +95,7 @@ func (m *Manager) Stats() Stats {
 		Malformed:     c.malformed.Load(),
 		Unknown:       c.unknown.Load(),
 		Superseded:    c.superseded.Load(),
+		Reused:        c.reused.Load(),
 		Corrupt:       c.corrupt.Load(),
 		Commits:       c.commits.Load(),
 		Created:       c.created.Load(),

@@ -103,11 +103,16 @@ func (m *Manager) quiet(ctx context.Context) (end func()) {
 
 // revoked takes note of sessions that were ended from outside of their requests, or by this one itself.
 func (m *Manager) revoked(ctx context.Context, e RevokeEvent) {
-	for _, id := range e.IDs {
-		m.copies.drop(id)
-	}
 	if s, ok := m.Lookup(ctx); ok {
 		s.revoked(e.IDs)
+	}
+	m.ended(ctx, e)
+}
+
+// ended takes note of sessions that no longer are.
+func (m *Manager) ended(ctx context.Context, e RevokeEvent) {
+	for _, id := range e.IDs {
+		m.copies.drop(id)
 	}
 	m.counts.revoked.Add(int64(len(e.IDs)))
 	if f := m.cfg.Hooks.Revoked; f != nil {

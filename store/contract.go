@@ -28,7 +28,8 @@ type Sessions interface {
 	// Open reads a session and counts as a use of it: its idle timeout begins anew, never beyond its deadline. The
 	// secret, if there is one, must be the session's, or one that it replaced: Privilege, and the answer is
 	// ErrSuperseded for as long as Commit.Old says; Periodic, and it opens the session, with Opened.Replaced, for as long,
-	// but from the moment that the current one is shown only for the store's grace window. A secret that Rotate replaced
+	// but from the moment that the current one is shown only for the store's grace window. After that the answer is
+	// ErrReused, for the last few at least. A secret that Rotate replaced
 	// takes those before it along: whatever they were, they open nothing any more. Without a secret nothing is shown.
 	//
 	// A wrong secret and an absent session are the same ErrNotFound. Query.Known may be ignored; if it is not, the

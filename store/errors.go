@@ -19,6 +19,10 @@ var (
 	// ErrSuperseded: the secret was replaced by Rotate a moment ago. It is recognised, and opens nothing.
 	ErrSuperseded = errors.New("token superseded by rotation")
 
+	// ErrReused: the secret was replaced by periodic rotation, and its time is over. It opens nothing, so it matches
+	// ErrNotFound as well. Two clients use the session: whoever shows it has stolen it, or lost the session to a thief.
+	ErrReused = fmt.Errorf("%w: its token was replaced by periodic rotation, and shown after its end", ErrNotFound)
+
 	// ErrConflict: the session was changed by another request since it was opened. Nothing was written.
 	ErrConflict = errors.New("session was changed by another request")
 

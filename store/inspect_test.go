@@ -19,6 +19,10 @@ func TestInspectLeavesNoTrace(t *testing.T) {
 		c.User, c.Idle = new("bob"), new(10*time.Minute)
 		rec := e.commit(t, c)
 		key := e.space.Of(rec.ID).Record
+		created := time.Now().Add(-time.Hour).UnixMilli()
+		if err := e.rdb.HSet(t.Context(), key, "c", created).Err(); err != nil {
+			t.Fatal(err)
+		}
 		if err := e.rdb.PExpire(t.Context(), key, time.Minute).Err(); err != nil { // used nine minutes ago
 			t.Fatal(err)
 		}

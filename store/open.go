@@ -63,7 +63,7 @@ func (o *Opened) Lives() (d time.Duration, ends bool) {
 }
 
 // Open reads the session without its lock, in one round trip, two in unusual cases, and counts as a use of it. It returns
-// ErrNotFound, ErrSuperseded, ErrCorrupt, or an outcome of Redis.
+// ErrNotFound, ErrSuperseded, ErrReused, ErrCorrupt, or an outcome of Redis.
 func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
 	r := s.Ride(q)
 	if step, ok := r.Shortcut(queue.Ask{Settings: &queue.Settings{}}); ok {
@@ -206,6 +206,9 @@ func (r *Ride) Answer(reply any, err error) (queue.Standing, error) {
 		return queue.Standing{Place: queue.Out}, nil
 	case "superseded":
 		r.err = ErrSuperseded
+		return queue.Standing{Place: queue.Out}, nil
+	case "reused":
+		r.err = ErrReused
 		return queue.Standing{Place: queue.Out}, nil
 	case "held":
 		if err := r.read(words); err != nil {

@@ -8,7 +8,8 @@
 --   is a replaced one that still opens the session, registered 1 if the node is in the directory, fields the record
 --   as HGETALL gives it unless the caller's version is the current one, sole 1 if no other node has a copy
 -- | {word, ms, now} where the session was not opened: word is 'first', 'queued' or 'full' as in enter, 'absent',
---   'denied' (unknown secret) or 'superseded' (secret replaced by Rotate a moment ago)
+--   'denied' (unknown secret), 'superseded' (secret replaced by Rotate a moment ago) or 'reused' (secret replaced by
+--   periodic rotation, and its time is over)
 local record, lock, queue = KEYS[1], KEYS[2], KEYS[3]
 local node_prefix, token, waited, grant_ms = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[6]
 local secret, known, node, grace = ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11])
@@ -26,8 +27,10 @@ end
 if not version then return refuse('absent') end
 local via = ''
 if secret ~= '' and secret ~= hash then
-  via = rule_of(replaced, secret, now)
+  local over
+  via, over = rule_of(replaced, secret, now)
   if not via then return refuse('denied') end
+  if over then return refuse('reused') end
   if via == 'R' then return refuse('superseded') end
 end
 

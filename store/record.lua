@@ -13,7 +13,8 @@
 --
 -- A stamp is COUNTER and the first four characters of TAG of the commit that wrote it.
 -- RULE of a replaced secret: R by Rotate, recognised but opens nothing; P by periodic rotation, opens the session and
--- the client has not shown the new one yet; G the same once it has.
+-- the client has not shown the new one yet; G the same once it has. P and G are remembered beyond their end: who shows one
+-- then may have stolen it, or lost the session to a thief.
 
 local NODE_LENGTH, MAX_COPIES = 11, 64
 
@@ -23,10 +24,12 @@ local function clock()
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- rule_of returns the rule of a replaced secret, or nil if it is none or its time is over.
+-- rule_of returns the rule of a replaced secret, or nil if it is none or one of Rotate whose time is over. Over is true
+-- if the time of another one is.
 local function rule_of(replaced, secret, now)
   for hash, rule, ends in string.gmatch(replaced, '([^: ]+):(%u):(%d+)') do
-    if hash == secret and tonumber(ends) > now then return rule end
+    local over = tonumber(ends) <= now
+    if hash == secret and not (over and rule == 'R') then return rule, over end
   end
 end
 
@@ -37,12 +40,12 @@ local function confirm(replaced, time)
   end))
 end
 
--- replace returns the replaced secrets with one more, and without those whose time is over.
+-- replace returns the replaced secrets with one more, the newest ones. Those of Rotate go when their time is over.
 local function replace(replaced, hash, rule, ends, now)
   local list = {string.format('%s:%s:%.0f', hash, rule, ends)}
   for h, r, e in string.gmatch(replaced, '([^: ]+):(%u):(%d+)') do
     -- What Rotate replaces opens nothing any more, whatever it was before.
-    if tonumber(e) > now and h ~= hash and #list < 8 then
+    if (tonumber(e) > now or r ~= 'R' and rule ~= 'R') and h ~= hash and #list < 8 then
       if rule == 'R' then r, e = 'R', string.format('%.0f', math.min(tonumber(e), ends)) end
       list[#list + 1] = h .. ':' .. r .. ':' .. e
     end

@@ -203,8 +203,8 @@ func TestRotate(t *testing.T) {
 	})
 }
 
-// secrets checks what each secret does: "SECRET opens", "SECRET replaced" (it opens too), "SECRET superseded" or
-// "SECRET unknown".
+// secrets checks what each secret does: "SECRET opens", "SECRET replaced" (it opens too), "SECRET superseded",
+// "SECRET reused" or "SECRET unknown".
 func (e *env) secrets(t *testing.T, id string, want ...string) {
 	t.Helper()
 	for _, line := range want {
@@ -222,7 +222,7 @@ func (e *env) secrets(t *testing.T, id string, want ...string) {
 		case err == nil:
 			got += " opens"
 		default:
-			got += map[error]string{store.ErrSuperseded: " superseded", store.ErrNotFound: " unknown"}[err]
+			got += map[error]string{store.ErrSuperseded: " superseded", store.ErrNotFound: " unknown", store.ErrReused: " reused"}[err]
 		}
 		if got != line {
 			t.Errorf("%s (%v), want %s", got, err, line)
@@ -244,7 +244,7 @@ func TestPeriodicRotation(t *testing.T) {
 		time.Sleep(grace - time.Millisecond)
 		e.secrets(t, rec.ID, "first replaced", "second opens") // showing it again prolongs nothing
 		time.Sleep(time.Millisecond)
-		e.secrets(t, rec.ID, "first unknown", "second opens")
+		e.secrets(t, rec.ID, "first reused", "second opens")
 	})
 }
 
@@ -256,7 +256,7 @@ func TestPeriodicRotationEnds(t *testing.T) {
 		time.Sleep(time.Minute - time.Second)
 		e.secrets(t, rec.ID, "first replaced", "second opens", "first replaced")
 		time.Sleep(time.Second)
-		e.secrets(t, rec.ID, "first unknown", "second opens")
+		e.secrets(t, rec.ID, "first reused", "second opens")
 	})
 }
 
@@ -284,7 +284,7 @@ func TestRotateAfterPeriodicRotations(t *testing.T) {
 		e.commit(t, rotation(rec, store.Periodic, "fifth", time.Hour/2))
 		e.secrets(t, rec.ID, "first superseded", "second superseded", "third superseded", "fourth replaced", "fifth opens")
 		time.Sleep(time.Minute)
-		e.secrets(t, rec.ID, "first unknown", "second unknown", "third unknown", "fourth unknown", "fifth opens")
+		e.secrets(t, rec.ID, "first unknown", "second unknown", "third unknown", "fourth reused", "fifth opens")
 	})
 }
 

@@ -83,7 +83,8 @@ func observers(meter metric.Meter, common []attribute.KeyValue, m *manager.Manag
 	several("session.tokens_rejected", "{token}", "Tokens that opened nothing.", keyReason,
 		part{"malformed", func(s *stats) int64 { return s.Malformed }},
 		part{"unknown", func(s *stats) int64 { return s.Unknown }},
-		part{"superseded", func(s *stats) int64 { return s.Superseded }})
+		part{"superseded", func(s *stats) int64 { return s.Superseded }},
+		part{"reused", func(s *stats) int64 { return s.Reused }})
 	counter("session.requests_refused", "{request}", "Requests answered by the ErrorHandler.", func(s *stats) int64 { return s.Refused })
 	counter("session.late_changes", "{request}", "Requests that changed a session after its commit.", func(s *stats) int64 { return s.Late })
 	counter("session.records_corrupt", "{record}", "Session records that could not be read.", func(s *stats) int64 { return s.Corrupt })

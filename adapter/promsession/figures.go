@@ -74,7 +74,8 @@ func figures(constant prometheus.Labels) (all []figure) {
 	several("session_tokens_rejected_total", "Tokens that opened nothing.", "reason",
 		part{"malformed", of(func(s *stats) int64 { return s.Malformed })},
 		part{"unknown", of(func(s *stats) int64 { return s.Unknown })},
-		part{"superseded", of(func(s *stats) int64 { return s.Superseded })})
+		part{"superseded", of(func(s *stats) int64 { return s.Superseded })},
+		part{"reused", of(func(s *stats) int64 { return s.Reused })})
 	one(counter, "session_requests_refused_total", "Requests answered by the ErrorHandler.", of(func(s *stats) int64 { return s.Refused }))
 	one(counter, "session_late_changes_total", "Requests that changed a session after its commit.", of(func(s *stats) int64 { return s.Late }))
 	one(counter, "session_records_corrupt_total", "Session records that could not be read.", of(func(s *stats) int64 { return s.Corrupt }))

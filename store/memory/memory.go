@@ -95,10 +95,12 @@ func (s *Store) Open(ctx context.Context, q store.Query) (*store.Opened, error) 
 	case at.record.Hash:
 		at.replaced.confirm(now.Add(s.grace))
 	default:
-		switch at.replaced.rule(q.Secret, now) {
-		case store.Privilege:
+		switch rule, ended := at.replaced.rule(q.Secret, now); {
+		case ended:
+			return nil, store.ErrReused
+		case rule == store.Privilege:
 			return nil, store.ErrSuperseded
-		case store.Periodic:
+		case rule == store.Periodic:
 			replaced = true
 		default:
 			return nil, store.ErrNotFound

@@ -18,14 +18,16 @@ type secret struct {
 // maxSecrets bounds the list: further back than that no client is that still comes.
 const maxSecrets = 8
 
-// rule says what a secret is still good for, Stays if nothing.
-func (list secrets) rule(hash string, now time.Time) store.Rule {
+// rule says what a secret is still good for, Stays if it is none of these or one of Rotate whose time is over. It
+// reports whether the time of another one is over.
+func (list secrets) rule(hash string, now time.Time) (rule store.Rule, ended bool) {
 	for _, old := range list {
-		if old.hash == hash && now.Before(old.ends) {
-			return old.rule
+		ended := over(old.ends, now)
+		if old.hash == hash && !(ended && old.rule == store.Privilege) {
+			return old.rule, ended
 		}
 	}
-	return store.Stays
+	return store.Stays, false
 }
 
 // confirm ends what periodic rotation has replaced at that time, since the client has shown the new secret. Showing it
@@ -42,7 +44,9 @@ func (list secrets) confirm(end time.Time) {
 func (list *secrets) add(s secret, now time.Time) {
 	next := secrets{s}
 	for _, old := range *list {
-		if over(old.ends, now) || old.hash == s.hash || len(next) == maxSecrets {
+		// One of periodic rotation is remembered, so that its reuse is noticed.
+		forget := old.rule == store.Privilege || s.rule == store.Privilege
+		if forget && over(old.ends, now) || old.hash == s.hash || len(next) == maxSecrets {
 			continue
 		}
 		if s.rule == store.Privilege {

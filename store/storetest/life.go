@@ -18,7 +18,8 @@ const (
 	step  = 20 * time.Millisecond
 )
 
-// shows opens a session with secrets, one after the other, each as "SECRET WORD": opens, replaced, superseded, unknown.
+// shows opens a session with secrets, one after the other, each as "SECRET WORD": opens, replaced, superseded, reused,
+// unknown.
 func (f *fixture) shows(t *testing.T, id string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
@@ -33,6 +34,8 @@ func (f *fixture) show(t *testing.T, id, secret string) string {
 	t.Helper()
 	o, err := f.Open(t.Context(), store.Query{ID: id, Secret: secret})
 	switch {
+	case errors.Is(err, store.ErrReused):
+		return "reused"
 	case errors.Is(err, store.ErrNotFound):
 		return "unknown"
 	case errors.Is(err, store.ErrSuperseded):
@@ -92,8 +95,13 @@ func periodic(t *testing.T, f *fixture) {
 		t.Errorf("rotated %+v: it changed no privilege", next)
 	}
 	same(t, f.open(t, rec.ID), next)
-	f.until(t, rec.ID, "first", "unknown", sent.Add(2*Grace-time.Millisecond))
-	f.shows(t, rec.ID, "second opens")
+	f.until(t, rec.ID, "first", "reused", sent.Add(2*Grace-time.Millisecond))
+	f.shows(t, rec.ID, "second opens", "first reused", "third unknown")
+
+	next = f.commit(t, rotation(next, store.Periodic, "third", time.Hour)) // the next rotation remembers it
+	f.shows(t, rec.ID, "first reused", "second replaced", "third opens")
+	f.commit(t, rotation(next, store.Privilege, "fourth", time.Hour)) // Rotate does not
+	f.shows(t, rec.ID, "first unknown", "second superseded", "third superseded", "fourth opens")
 
 	rec = f.commit(t, creation("a", "1"))
 	rec = f.commit(t, rotation(rec, store.Periodic, "second", time.Hour))
@@ -109,7 +117,7 @@ func periodicShown(t *testing.T, f *fixture) {
 	sent := time.Now()
 	f.shows(t, rec.ID, "second opens")
 	first := time.Now()
-	for f.show(t, rec.ID, "first") != "unknown" {
+	for f.show(t, rec.ID, "first") != "reused" {
 		f.shows(t, rec.ID, "second opens")
 		if time.Since(first) > Grace+5*time.Second {
 			t.Fatal("showing the new secret again prolongs the old one")
