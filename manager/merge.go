@@ -46,6 +46,9 @@ func (s *Session) Merge(ctx context.Context, token string) error {
 		switch {
 		case errors.Is(err, store.ErrReused):
 			s.m.tokenReused(ctx, t.id)
+			if tell := s.m.cfg.Hooks.Opened; tell != nil {
+				tell(ctx, OpenEvent{ID: t.id, Mode: Exclusive, Outcome: OpenedReused})
+			}
 		case errors.Is(err, store.ErrSuperseded):
 			err = ErrNotFound
 		}
