@@ -74,6 +74,9 @@ func Do(ctx context.Context, client *http.Client, base string, q Request) (Respo
 func (r *Response) Record(op *history.Op, err error) history.Outcome {
 	if r.Saw {
 		op.Saw(r.Value)
+		if r.Assumed {
+			op.Assumed()
+		}
 	}
 	if r.Token != "" {
 		op.Issued(r.Token)

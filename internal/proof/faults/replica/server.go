@@ -28,6 +28,7 @@ type Reply struct {
 	Found      bool          // there was a session for the token
 	Superseded bool          // the token was replaced by a rotation a moment ago
 	Local      bool          // read from the copy in the replica
+	Assumed    bool          // begun on a retained lock, for Redis to check before the response
 	Saw        bool          // the session was found, and read
 	Value      history.Value // that was read
 }
@@ -91,7 +92,7 @@ func noteOpened(ctx context.Context, e manager.OpenEvent) {
 	if n, ok := ctx.Value(noteKey{}).(*note); ok {
 		n.reply.Found = e.Outcome == manager.OpenedFound
 		n.reply.Superseded = e.Outcome == manager.OpenedSuperseded
-		n.reply.Local = e.Local
+		n.reply.Local, n.reply.Assumed = e.Local, e.Retained
 	}
 }
 
