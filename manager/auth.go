@@ -29,6 +29,9 @@ func (s *Session) Rotate() {
 // goes into a fresh session with an ID and a token of its own. A child session only loses its values. A token that was
 // superseded by Rotate destroys nothing.
 //
+// It succeeds whatever else has changed the session meanwhile. A request that began on a retained lock (see Config.Retain)
+// may therefore end a session that another replica changed a moment before, without having seen that.
+//
 // If the client sent several different cookies of the name, one was planted and no session was opened. Destroy then ends
 // the sessions of all of them, up to 8, each in two round trips; beyond that the commit fails.
 func (s *Session) Destroy() {

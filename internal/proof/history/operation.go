@@ -129,7 +129,7 @@ func (o *Op) Saw(v Value) {
 }
 
 // Assumed notes that the request began with what its node knew of the session, for Redis to check before its response. If
-// it is refused then, nobody was shown what it saw.
+// it is refused then, nobody was shown what it saw. A removal never is: see Session.Destroy.
 func (o *Op) Assumed() {
 	o.h.mu.Lock()
 	defer o.h.mu.Unlock()
@@ -145,7 +145,7 @@ func (o *Op) End(outcome Outcome) {
 	o.h.mu.Lock()
 	defer o.h.mu.Unlock()
 	o.outcome, o.ret = outcome, o.h.now()
-	if o.assumed && outcome != OK {
+	if o.assumed && (outcome != OK || o.kind == Remove) {
 		o.saw = false
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -159,8 +160,14 @@ func (l *Load) visit(who string) {
 	}
 }
 
-// replica picks one that is up, as a balancer does; "" if none is.
-func (l *Load) replica() string {
+// replica picks one that is up, as a balancer does that sends a session mostly to the same one; "" if none is.
+func (l *Load) replica(token string) string {
+	if id, _, ok := strings.Cut(token, "."); ok && rand.N(2) == 0 {
+		home := int(id[0]) % len(l.cfg.Replicas)
+		if url := l.cfg.Replicas[home].URL(); url != "" {
+			return url
+		}
+	}
 	for range 4 * len(l.cfg.Replicas) {
 		if url := l.cfg.Replicas[rand.N(len(l.cfg.Replicas))].URL(); url != "" {
 			return url
@@ -172,7 +179,7 @@ func (l *Load) replica() string {
 // do performs one operation and records it.
 func (l *Load) do(op *history.Op, q replica.Request) (replica.Response, history.Outcome) {
 	q.ID = op.ID()
-	url := l.replica()
+	url := l.replica(q.Token)
 	if url == "" {
 		op.End(history.Refused)
 		return replica.Response{}, history.Refused
