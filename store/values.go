@@ -73,13 +73,15 @@ func (vs Values) All() iter.Seq2[string, Value] {
 // with returns the values with some set and some deleted.
 func (vs Values) with(set map[string]Value, deleted []string) Values {
 	list := make([]keyed, 0, len(vs.list)+len(set))
+	deleted = slices.Sorted(slices.Values(deleted)) // there may be as many as values
+	gone := func(key string) bool { _, ok := slices.BinarySearch(deleted, key); return ok }
 	for _, e := range vs.list {
-		if _, again := set[e.key]; !again && !slices.Contains(deleted, e.key) {
+		if _, again := set[e.key]; !again && !gone(e.key) {
 			list = append(list, e)
 		}
 	}
 	for key, v := range set {
-		if slices.Contains(deleted, key) {
+		if gone(key) {
 			continue
 		}
 		if i, there := vs.find(key); there {
