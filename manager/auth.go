@@ -11,10 +11,11 @@ import (
 	"time"
 )
 
-// Rotate gives the client a new token with the commit and keeps everything else. Call it whenever the client's
-// privileges change, above all at login: it is what defeats session fixation. The old token is worthless from the
-// commit on, also for requests that are under way with it, and for read-only ones within Config.MaxStaleness. For
-// Config.RotateGrace its bearers are neither let in nor logged out. The lifetime starts again. A session that is not
+// Rotate gives the client a new token with the commit, and keeps everything else. Call it whenever
+// the client's privileges change, above all at login: it prevents session fixation. From the commit
+// on the old token no longer opens the session, not even for requests that are under way; for
+// read-only requests this holds within Config.MaxStaleness. For Config.RotateGrace a request with
+// the old token is neither let in nor logged out. The lifetime starts again. A session that is not
 // stored yet gets its first token anyway, and Rotate alone does not store it.
 func (s *Session) Rotate() {
 	ok := s.change()
@@ -24,16 +25,19 @@ func (s *Session) Rotate() {
 	}
 }
 
-// Destroy ends the session with the commit, for everybody who holds its token, and tells the client to forget the
-// token, also if the session had ended already. It never comes back. What is stored afterwards in the same request
-// goes into a fresh session with an ID and a token of its own. A child session only loses its values. A token that was
-// superseded by Rotate destroys nothing.
+// Destroy ends the session with the commit, for everyone who has its token, and tells the client to
+// forget the token, even if the session had already ended. The session never comes back. Values
+// that are set later in the same request go into a new session with another ID and token. Destroy
+// of a child only removes the child's values. A token that was superseded by Rotate destroys
+// nothing.
 //
-// It succeeds whatever else has changed the session meanwhile. A request that began on a retained lock (see Config.Retain)
-// may therefore end a session that another replica changed a moment before, without having seen that.
+// Destroy succeeds even if another request has changed the session in the meantime. A request that
+// began on a retained lock (see Config.Retain) may therefore end a session that another replica
+// changed a moment before, without having seen that change.
 //
-// If the client sent several different cookies of the name, one was planted and no session was opened. Destroy then ends
-// the sessions of all of them, up to 8, each in two round trips; beyond that the commit fails.
+// If the client sent several different cookies of the same name, one of them was planted, and no
+// session was opened. Destroy then ends the sessions of all of them, up to 8, in two round trips
+// each. With more than 8 the commit fails.
 func (s *Session) Destroy() {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -154,7 +158,8 @@ func (s *request) settleOpen() {
 	}
 }
 
-// BindUser says whose session this is. An empty ID unbinds it. Together with Rotate it makes a login.
+// BindUser binds the session to a user. An empty ID unbinds it. Together with Rotate it makes a
+// login.
 func (s *Session) BindUser(id string) {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -176,7 +181,7 @@ func (s *request) storedUser() string {
 	return s.base.User
 }
 
-// User returns whose session this is, and "" if nobody was bound to it.
+// User returns the user that the session is bound to, or "" if there is none.
 func (s *Session) User() string {
 	s.enter()
 	defer s.mu.Unlock()
@@ -186,7 +191,8 @@ func (s *Session) User() string {
 	return s.storedUser()
 }
 
-// Deadline returns when the session ends at the latest, and the zero time if only its idle timeout ends it.
+// Deadline returns when the session ends at the latest, or the zero time if it only has an idle
+// timeout.
 func (s *Session) Deadline() time.Time {
 	s.enter()
 	defer s.mu.Unlock()
@@ -197,9 +203,10 @@ func (s *Session) Deadline() time.Time {
 	return time.Now().Add(life)
 }
 
-// SetDeadline ends the session at that time, instead of Config.Lifetime after its creation or last rotation. The Redis
-// server's clock decides, so only the distance from now counts. A time in the past ends it at once. The zero time takes
-// the deadline away; that needs an idle timeout, or the commit fails.
+// SetDeadline ends the session at that time, instead of Config.Lifetime after its creation or last
+// rotation. The clock of the Redis server decides, so only the distance from now counts. A time in
+// the past ends the session at once. The zero time removes the deadline; the session then needs an
+// idle timeout, or the commit fails.
 func (s *Session) SetDeadline(t time.Time) {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -219,8 +226,9 @@ func (s *Session) SetDeadline(t time.Time) {
 	s.meta.lifetime = &life
 }
 
-// SetIdleTimeout ends this session when it was not used for so long, instead of Config.IdleTimeout. Zero or less turns
-// that off; it needs a deadline, or the commit fails. Redis counts milliseconds, so parts of one count as a whole one.
+// SetIdleTimeout sets how long this session may go unused before it expires, instead of
+// Config.IdleTimeout. Zero or less turns that off; the session then needs a deadline, or the commit
+// fails. Fractions of a millisecond are rounded up.
 func (s *Session) SetIdleTimeout(d time.Duration) {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -266,9 +274,10 @@ func (s *request) lifetime() time.Duration {
 	return s.base.Deadline.Sub(s.clock.now())
 }
 
-// Remember says whether the client keeps its token when it ends: "remember me". Without a call it does, for as long as
-// the session lives at most. With false the cookie ends with the browser, as far as browsers that restore their tabs
-// end at all; the session's own times decide.
+// Remember sets whether the client keeps its token when it is closed, as with "remember me". With
+// true, which is the default unless Config.BrowserSession is set, the cookie lives as long as the
+// session can. With false it ends with the browser. Browsers that restore their tabs may keep it
+// nevertheless; the lifetime of the session still applies.
 func (s *Session) Remember(on bool) {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -282,8 +291,8 @@ func (s *Session) Remember(on bool) {
 	}
 }
 
-// ShouldRotate reports whether the token is older than Config.RotateThreshold. It is advice: Rotate, or
-// Config.RotateEvery, acts on it.
+// ShouldRotate reports whether the token is older than Config.RotateThreshold. It changes nothing:
+// call Rotate, or set Config.RotateEvery for automatic rotation.
 func (s *Session) ShouldRotate() bool {
 	s.enter()
 	defer s.mu.Unlock()

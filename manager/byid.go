@@ -5,9 +5,10 @@ import (
 	"errors"
 )
 
-// Create stores a new session for the server's own use: fn fills it, and its ID is returned. No client has a token for
-// it, so only Update, View and Revoke reach it. It lives and ends like any other. An error of fn is returned as it is,
-// and nothing is stored. A session in which fn stores nothing is not created, and its ID is empty. One round trip.
+// Create stores a new session for the server's own use: fn fills it, and Create returns its ID. No
+// client has a token for it, so only Update, View and Revoke reach it. It expires like any other
+// session. If fn returns an error, Create returns it unchanged and stores nothing. If fn stores
+// nothing, there is no session and the ID is empty. One round trip.
 func (m *Manager) Create(ctx context.Context, fn func(*Session) error) (id string, err error) {
 	s := &Session{request: &request{m: m, wrap: Exclusive, ctx: ctx}, as: Exclusive}
 	if err := m.open(ctx, s.request, Exclusive); err != nil {
@@ -25,10 +26,11 @@ func (m *Manager) Create(ctx context.Context, fn func(*Session) error) (id strin
 // updateTries bounds how often Update runs its function.
 const updateTries = 5
 
-// Update opens the session of an ID with its lock, runs fn and commits what it changed. If the session was changed
-// meanwhile by a request without the lock, or the lock was lost, it starts anew, a few times: fn may run more than
-// once. An error of fn is returned as it is, and nothing is written. It returns ErrNotFound if there is no such
-// session, and ErrHeld if ctx is that of a request which has locked the session. Two round trips.
+// Update opens the session with an ID under its lock, runs fn and commits what fn changed. If a
+// request without the lock changed the session in the meantime, or the lock was lost, Update tries
+// again, a few times, so fn may run more than once. If fn returns an error, Update returns it
+// unchanged and writes nothing. It returns ErrNotFound if there is no such session, and ErrHeld if
+// ctx belongs to a request that holds the session's lock. Two round trips.
 func (m *Manager) Update(ctx context.Context, id string, fn func(*Session) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -44,8 +46,9 @@ func (m *Manager) Update(ctx context.Context, id string, fn func(*Session) error
 	}
 }
 
-// View opens the session of an ID without its lock, as Redis has it now, and runs fn, which cannot change it. An error
-// of fn is returned as it is. It returns ErrNotFound if there is no such session. It counts as use. One round trip.
+// View opens the session with an ID without its lock, as Redis has it now, and runs fn, which
+// cannot change it. If fn returns an error, View returns it unchanged. It returns ErrNotFound if
+// there is no such session. It counts as use. One round trip.
 func (m *Manager) View(ctx context.Context, id string, fn func(*Session) error) error {
 	s, err := m.byID(ctx, ReadOnly, id)
 	if err != nil {

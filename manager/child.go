@@ -11,13 +11,14 @@ import (
 // childMark begins the names of values that belong to child sessions, which a key of the session itself cannot.
 const childMark = mark.Child
 
-// Child returns the dependent session of that name, creating it with its first value: a set of values of its own under
-// this session's lock, token and lifetime. It is opened and committed with its parent, and it dies with it in the same
-// instant, also when the parent is revoked on another node: both are one record in Redis. What concerns a whole
-// session, such as Rotate, BindUser, SetDeadline or Discard, does the same on a child as on its parent; Destroy and Clear
-// of a child remove its own values only, and ClearAll those of its children too. Children may have children.
+// Child returns the dependent session of that name: a separate set of values under this session's
+// lock, token and lifetime. Its first value creates it. It is opened, committed and ended together
+// with its parent, on every replica, since both are one record in Redis. What concerns a whole
+// session, such as Rotate, BindUser, SetDeadline or Discard, does the same on a child as on its
+// parent. Destroy and Clear of a child only remove the child's values, and ClearAll also those of
+// its children. Children may have children.
 //
-// The error is about the name: it must not be empty or contain control characters. No round trip.
+// Child returns an error if the name is empty or contains control characters. No round trip.
 func (s *Session) Child(name string) (*Session, error) {
 	if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) {
 		return nil, fmt.Errorf("child session: the name %q is empty or has control characters", name)
@@ -25,7 +26,7 @@ func (s *Session) Child(name string) (*Session, error) {
 	return &Session{request: s.request, as: s.as, branch: s.branch + childMark + name + childMark}, nil
 }
 
-// Children returns the names of the children that have a value, or have a child that has one, sorted.
+// Children returns the names of the children that have a value, or a descendant with one, sorted.
 func (s *Session) Children() []string {
 	s.enter()
 	defer s.mu.Unlock()

@@ -8,27 +8,30 @@ import (
 	"strconv"
 )
 
-// Codec turns values into bytes and back. It is used by many goroutines at once. An error of Marshal fails the commit with
-// ErrEncode; one of Unmarshal is ErrDecode, see [Key.Lookup].
+// Codec turns values into bytes and back. It is used by many goroutines at once. An error of
+// Marshal fails the commit with ErrEncode. An error of Unmarshal is ErrDecode, see [Key.Lookup].
 //
-// [JSON], [Gob] and [CBOR] keep what they accept. A value comes back equal, or Marshal returns an error that says where in
-// the value something would be lost. Equal means: in all exported fields. Fields that are unexported, or that a tag leaves
-// out, are not stored, as in encoding/json. An empty slice or map may come back as nil, and the other way round. A time
-// comes back as the same instant, without its monotonic clock and the name of its zone. A type that encodes itself is equal
-// by its method Equal or Cmp if it has one, and otherwise if it encodes to the same. What an interface holds comes back with
-// the same type, or is refused.
+// [JSON], [Gob] and [CBOR] keep what they accept: a value comes back equal, or Marshal returns an
+// error that names the place in the value that would be lost. Equal means in all exported fields.
+// Fields that are unexported, or excluded by a tag, are not stored, as in encoding/json. An empty
+// slice or map may come back as nil, and the other way round. A time comes back as the same
+// instant, without its monotonic clock and the name of its zone. A type that encodes itself is
+// compared with its method Equal or Cmp if it has one, and otherwise by its encoding. What an
+// interface holds comes back with the same type, or is refused.
 //
-// A Codec of your own has to see to that itself.
+// Another Codec has to ensure that itself.
 type Codec interface {
 	Marshal(v any) ([]byte, error)
 	Unmarshal(data []byte, v any) error
 }
 
-// JSON is the default codec: encoding/json, so values stay readable with redis-cli and from other languages. Unknown
-// fields are ignored and missing ones stay zero, so releases with different fields can run side by side.
+// JSON is the default codec. It uses encoding/json, so values can be read with redis-cli and from
+// other languages. Unknown fields are ignored and missing ones stay zero, so releases with
+// different fields can run side by side.
 //
-// It refuses strings that are not UTF-8, which encoding/json would change; []byte takes any. In an interface only
-// float64, string, bool, nil, []any and map[string]any come back as they are, so everything else is refused there.
+// It refuses strings that are not UTF-8, which encoding/json would change; use []byte for those. In
+// an interface only float64, string, bool, nil, []any and map[string]any come back unchanged, so it
+// refuses everything else there.
 type JSON struct{}
 
 var _ Codec = JSON{}

@@ -23,11 +23,12 @@ const (
 
 var errOtherCodec = errors.New("written with another codec")
 
-// Gob encodes with encoding/gob. Values that are stored as interfaces need gob.Register. Choose it for values that are
-// Go's alone; a type that is renamed or moved cannot read what it wrote before.
+// Gob encodes with encoding/gob. Values in interfaces need gob.Register. Use it for values that
+// only Go programs read. A type that was renamed or moved cannot read what it wrote before.
 //
-// It refuses pointers to zero inside of structs, which gob takes for nil, and fields of embedded structs whose type is
-// unexported. gob writes equal values in different ways; setting one that is there already modifies nothing nevertheless.
+// It refuses pointers to zero inside of structs, which gob takes for nil, and fields of embedded
+// structs whose type is unexported. Although gob may encode equal values differently, setting a
+// value that is already there modifies nothing.
 type Gob struct{}
 
 var _ Codec = Gob{}
@@ -78,12 +79,13 @@ func gobUnmarshal(data []byte, v any) error {
 	return gob.NewDecoder(bytes.NewReader(data[1:])).Decode(v)
 }
 
-// CBOR encodes as RFC 8949 says, in its core deterministic form: smaller than JSON, quicker with bytes and times, and
-// readable from other languages. Struct tags are those of encoding/json, or "cbor". The format allows hostile input to
-// ask for much memory; what Redis holds is limited by Config.MaxSessionBytes.
+// CBOR encodes in the core deterministic form of RFC 8949: smaller than JSON, faster with bytes and
+// times, and readable from other languages. Struct tags are those of encoding/json, or "cbor".
+// Hostile CBOR can ask for much memory; Config.MaxSessionBytes limits what Redis holds.
 //
-// Strings that are not UTF-8 come back as they are, but other languages may refuse to read them. In an interface maps come
-// back as map[string]any, lists as []any and numbers as uint64, int64 and float64, so all other types are refused there.
+// Strings that are not UTF-8 come back unchanged, but other languages may refuse to read them. In
+// an interface, maps come back as map[string]any, lists as []any and numbers as uint64, int64 or
+// float64, so it refuses all other types there.
 type CBOR struct{}
 
 var _ Codec = CBOR{}

@@ -12,35 +12,42 @@ import (
 	"time"
 )
 
-// Cookie carries the token in a cookie. The zero value is the safest one there is: "__Host-session", which browsers
-// send over HTTPS only, to this host only, on every path, out of reach of scripts, and not along with requests that
-// other sites make, except for plain links (SameSite=Lax). The name's prefix makes browsers refuse a cookie of that name
-// that a sibling subdomain or plain HTTP tries to plant (RFC 6265bis, section 4.1.3).
+// Cookie carries the token in a cookie. The zero value is the safest: "__Host-session", which
+// browsers send over HTTPS only, to this host only and on every path, which scripts cannot read,
+// and which does not travel with requests from other sites except for plain links (SameSite=Lax).
+// The prefix of the name makes browsers refuse a cookie of that name that a sibling subdomain or
+// plain HTTP tries to plant (RFC 6265bis, section 4.1.3).
 //
-// A request with two different cookies of the name carries none: one of them was planted, and the server cannot tell
-// which. Session.Destroy then ends the sessions of all of them, so that logging out still works.
+// A request with two different cookies of the name counts as having none: one of them was planted,
+// and the server cannot tell which. Session.Destroy then ends the sessions of both, so that logging
+// out still works.
 type Cookie struct {
-	// Name of the cookie.
+	// Name is the name of the cookie.
 	//
-	// Defaults to "__Host-session", to "__Secure-session" with a Domain or Path, and to "session" with Insecure.
+	// Defaults to "__Host-session", to "__Secure-session" with a Domain or Path, and to "session"
+	// with Insecure.
 	Name string
 
-	// Domain makes the cookie visible to this domain and all below it. Not with a "__Host-" name.
+	// Domain makes the cookie visible to this domain and all its subdomains. Not with a "__Host-"
+	// name.
 	//
 	// Defaults to "", the host alone.
 	Domain string
 
-	// Path limits the cookie to paths below it; this is no protection against other paths of the host.
+	// Path limits the cookie to paths below it. This does not protect it from other paths of the
+	// host.
 	//
 	// Defaults to "/".
 	Path string
 
-	// SameSite says which requests from other sites carry the cookie. http.SameSiteNoneMode needs Secure.
+	// SameSite chooses which requests from other sites carry the cookie. http.SameSiteNoneMode
+	// needs HTTPS.
 	//
 	// Defaults to http.SameSiteLaxMode.
 	SameSite http.SameSite
 
-	// Partitioned keeps one cookie per top-level site in which this one is embedded (CHIPS).
+	// Partitioned keeps a separate cookie for each top-level site in which this one is embedded
+	// (CHIPS).
 	//
 	// Defaults to false.
 	Partitioned bool
@@ -50,7 +57,8 @@ type Cookie struct {
 	// Defaults to false.
 	Readable bool
 
-	// Insecure sends the cookie over plain HTTP too: it is set without Secure. For development.
+	// Insecure also sends the cookie over plain HTTP: it is set without Secure. Use it for
+	// development.
 	//
 	// Defaults to false.
 	Insecure bool

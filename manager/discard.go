@@ -1,12 +1,14 @@
 package manager
 
-// Discard gives up everything that this request has changed or will change: values, Rotate, BindUser, Destroy, Merge and
-// the session's times. The session stays in Redis as the request found it, the commit writes nothing, an error of an
-// earlier change no longer fails it, and the client's token stays. No token is rotated because of Config.RotateEvery.
+// Discard gives up everything that this request has changed or will change: values, Rotate,
+// BindUser, Destroy, Merge and the session's times. The session stays in Redis as the request found
+// it, and the client keeps its token. The commit writes nothing, and an error of an earlier change
+// no longer fails it. Config.RotateEvery does not rotate the token.
 //
-// The session can still be used. It reads as it was opened, and what is set from here on only this request sees. The
-// lock is released with the commit, as always; Commit after Discard releases it at once. The request still counts as
-// use. After the commit Discard does nothing, so it may be deferred. No round trip.
+// The session can still be used. It reads as it was opened, and only this request sees what is set
+// from here on. The lock is released with the commit, as always; Commit after Discard releases it
+// at once. The request still counts as use. After the commit Discard does nothing, so it may be
+// deferred. No round trip.
 func (s *Session) Discard() {
 	s.mu.Lock()
 	taken := s.drop()

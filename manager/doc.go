@@ -1,25 +1,29 @@
-// Package manager gives HTTP handlers sessions that stay correct with many replicas behind a load balancer and many
-// tabs of one browser at once. It is what an application imports.
+// Package manager gives HTTP handlers sessions that stay correct with many replicas behind a load
+// balancer and many tabs of one browser. It is the package that an application imports.
 //
-// # The idea
+// # Overview
 //
-// A [Manager] wraps the application's handler. For each request it opens the session that the client's token names,
-// runs the handler, and commits what the handler changed before the first byte of the response leaves. Requests of one
-// session that write take turns, first come first served across all replicas, so each of them sees what the one before
-// has written and none overwrites another.
+// A [Manager] wraps the application's handler. For each request it opens the session that the
+// client's token names, runs the handler, and commits the changes before the first byte of the
+// response leaves. Requests of one session that write take turns, first come first served across
+// all replicas. So each of them sees what the one before has written, and none overwrites another.
 //
-//	m, err := manager.New(redisClient, &manager.Config{IdleTimeout: 30 * time.Minute})
+//	m, err := manager.New(redisClient, &manager.Config{
+//		IdleTimeout: 30 * time.Minute,
+//		Mode:        manager.ByMethod,
+//	})
 //	…
 //	http.ListenAndServe(addr, m.Handler(mux))
 //
 // # Why a lock
 //
-// A browser sends requests side by side: tabs, and the calls of one page. Each reads the session, changes its copy and
-// writes it back. Without a lock the one that writes last wins, and what the others wrote is lost without an error: the
-// second item in the cart, the logout, the half of a wizard. Comparing versions alone turns the loss into an error that
-// somebody has to handle. So the default is a lock: requests of one session wait for each other, those of different
-// sessions never do, and the handler is written as if it were alone. The version is compared all the same, since a lock
-// in a network can be lost.
+// A browser sends requests in parallel: from several tabs, and from the calls of one page. Each
+// request reads the session, changes its copy and writes it back. Without a lock the last write
+// wins, and what the others wrote is lost without an error: the second item in the cart, the
+// logout, half of a wizard. Comparing versions alone turns the loss into an error that the
+// application has to handle. So the default is a lock. Requests of one session wait for each other,
+// requests of different sessions never do, and a handler is written as if it ran alone. The version
+// is compared as well, since a lock in a network can be lost.
 //
 // # Values
 //
@@ -30,63 +34,73 @@
 //	s := m.Session(r.Context())
 //	c := Cart.Get(s)         // the zero value if there is none
 //	Cart.Set(s, c)           // stored with the commit
-//	Flash.Pop(s)             // once, however many tabs ask
+//	Flash.Pop(s)             // once, even if several tabs ask
 //	Code.SetFor(s, v, 5*time.Minute)
 //
-// A session exists in Redis, and its client gets a token, from the first commit that stores something. A visitor who
-// stores nothing costs nothing.
+// The first commit that stores something creates the session in Redis and gives the client a token.
+// A visitor for whom nothing is stored costs nothing.
 //
-// Requests that a new browser sends in parallel, before it has a token, begin a session each. The browser keeps the one
-// whose response came last, and what the others stored is lost to it. The server cannot join them, since nothing in the
-// requests says that they come from one browser. An application whose pages send several requests at once stores something
-// with the page itself, so that they all carry the token.
+// If a new browser sends several requests in parallel, before it has a token, each of them begins a
+// session. The browser keeps the one whose response came last, and loses what the others stored.
+// The server cannot join them, since nothing in the requests shows that they come from one browser.
+// An application whose pages send several requests at once should store something with the page
+// itself, so that all of them carry the token.
 //
-// # Its life
+// # Login, logout and expiry
 //
-// At login call [Session.Rotate], which makes the old token worthless, and [Session.BindUser]; at logout
-// [Session.Destroy]. [Manager.RevokeUser] logs a user out everywhere. Config.Lifetime and Config.IdleTimeout end what is
-// left. Redis' clock decides; those of the replicas may differ.
+// At login call [Session.Rotate], so that the old token no longer opens the session, and
+// [Session.BindUser]. At logout call [Session.Destroy]. [Manager.RevokeUser] logs a user out
+// everywhere. Other sessions expire by Config.Lifetime and Config.IdleTimeout. The clock of Redis
+// decides; those of the replicas may differ.
 //
-// [Manager.RequireUser] lets only requests of users reach a handler, and [Manager.RequireFresh] only those that logged in
-// a short time ago. They answer the others with 401, or send them to Config.LoginURL; [ReturnTo] leads from there back to
-// the page that the visitor wanted.
+// [Manager.RequireUser] lets only logged-in users reach a handler, and [Manager.RequireFresh] only
+// those who logged in a short time ago. They answer other requests with 401, or send them to
+// Config.LoginURL; [ReturnTo] leads from there back to the page that the visitor wanted.
 //
-// # Which mode when
+// # Choosing a mode
 //
-// Begin with [Manager.Handler] for everything, and change single routes when you know why:
+// Begin with Config.Mode set to [ByMethod]: reads do not lock, and everything else does. Then
+// change single routes where it helps:
 //
-//   - a route that only reads, and may show what was true up to Config.MaxStaleness ago: [Manager.ReadOnly]. Most reads
-//     then cost no round trip;
-//   - a route that often needs no session at all, such as a mux with assets in it: [Manager.Lazy]. It locks at the first
-//     use;
-//   - a page that sends many requests at once, each with keys of its own: [Manager.Optimistic]. Nobody waits, and a commit
-//     fails if a key that the request has read or written has changed;
-//   - a handler that works for long after its last change: [Session.Commit] releases the lock early.
+//   - A route that only reads, and may show data that is up to Config.MaxStaleness old:
+//     [Manager.ReadOnly]. Most such reads need no round trip.
+//   - A route that often needs no session, such as a mux with assets in it: [Manager.Lazy]. It
+//     locks at the first use.
+//   - A page that sends many requests at once, each with different keys: [Manager.Optimistic].
+//     No request waits, and a commit fails if another request has changed a key that this one
+//     has read or written.
+//   - A handler that works for long after its last change: [Session.Commit] releases the lock
+//     early.
 //
-// Config.Mode chooses by request instead: [ByMethod] lets reads run side by side, for instance.
+// # Errors
 //
-// # When things go wrong
+// If a session cannot be opened, its handler does not run. If a commit fails, nothing of the
+// handler's response is sent. In both cases Config.ErrorHandler answers, see [DefaultErrorHandler]:
 //
-// A request whose session cannot be opened does not reach its handler, and one whose commit fails sends nothing of its
-// handler's response: Config.ErrorHandler answers instead, see [DefaultErrorHandler]. The errors say what happened:
-// [ErrConflict], [ErrLockLost] and [ErrRemoved] that somebody else was first; [ErrLockTimeout] and [ErrTooManyWaiters]
-// that too many want this session; [ErrUnavailable] that Redis is away, and nothing was written; [ErrOutcomeUnknown]
-// that nobody knows.
+//   - [ErrConflict], [ErrLockLost]: another request changed the session, or this one lost its
+//     lock. Nothing was saved; repeat the request.
+//   - [ErrRemoved]: the session has ended. Nothing is left of the change.
+//   - [ErrLockTimeout], [ErrTooManyWaiters]: too many requests want this session. Nothing was
+//     saved; repeat the request.
+//   - [ErrUnavailable]: Redis is unavailable. Nothing was saved; repeat the request.
+//   - [ErrOutcomeUnknown]: Redis did not confirm the commit. It may or may not have been saved.
 //
-// Under the lock a conflict is rare: the session was revoked meanwhile, a request in optimistic mode was faster, or this
-// process was paused for longer than its lock lives. In optimistic mode it is part of the bargain. Either way nothing was
-// written: the client gets 409 in place of the handler's response, and may send the request again. [Manager.Update]
-// repeats its function by itself. Nothing is ever merged behind the application's back.
+// Under the lock a conflict is rare: the session was revoked in the meantime, a request in mode
+// optimistic changed it, or this process was paused for longer than its lock lives. In mode
+// optimistic conflicts are to be expected. The client gets 409 in place of the handler's response,
+// and may send the request again. [Manager.Update] repeats its function automatically. Two versions
+// are never merged.
 //
 // # Without HTTP
 //
-// [Manager.Load], [Manager.Commit] and [Manager.Discard] serve other transports; [Manager.Create], [Manager.Update] and
-// [Manager.View] work on sessions by ID, for the server's own purposes.
+// [Manager.Load], [Manager.Commit] and [Manager.Discard] serve other transports. [Manager.Create],
+// [Manager.Update] and [Manager.View] work on sessions by ID, for the server's own purposes.
 //
 // # Testing handlers
 //
-// Package managertest gives a test a Manager on a Redis inside the process. An [net/http/httptest.Server] around the
-// handler and an [net/http.Client] with a cookie jar make a browser; assert on what arrives there, not on the recorder's
-// header map, which also shows what never left. Two Managers on one Redis are two replicas. In a testing/synctest bubble
-// hours pass in no time.
+// Package managertest gives a test a Manager on a Redis inside the process, and signs users in. An
+// [net/http/httptest.Server] around the handler and an [net/http.Client] with a cookie jar make a
+// browser. Assert on what arrives there rather than on the recorder's header map, which also shows
+// what was never sent. Two Managers on one Redis are two replicas. In a testing/synctest bubble
+// hours pass at once.
 package manager

@@ -10,80 +10,87 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// The outcomes of a session. Match them with errors.Is. What an outcome says of the change that a request wanted to
-// make: with ErrOutcomeUnknown it may have been made, with ErrRemoved nothing is left of it, with every other one
-// nothing was written.
+// The errors of a session. Match them with errors.Is. After ErrOutcomeUnknown the change of the request
+// may or may not have been saved. After ErrRemoved nothing is left of it. After any other error nothing
+// was written.
 var (
-	// ErrConflict: another request changed the session since this one opened it, or, in optimistic mode, a key that
-	// this request has read or written. The request may be repeated.
+	// ErrConflict: another request changed the session since this one opened it or, in mode
+	// optimistic, a key that this request has read or written. The request may be repeated.
 	ErrConflict = store.ErrConflict
 
-	// ErrLockLost: the lock on the session ended before the request did, because this process was paused for longer
-	// than Config.LockTTL, could not reach Redis for as long, or held the lock for longer than Config.MaxHold. It is
-	// also the cause with which the request's context is cancelled.
+	// ErrLockLost: the request lost its lock before it ended, because this process was paused or
+	// could not reach Redis for longer than Config.LockTTL, or because the request held the lock
+	// for longer than Config.MaxHold. It is also the cause with which the request's context is
+	// canceled. The request may be repeated.
 	ErrLockLost = lock.ErrLost
 
-	// ErrLockTimeout: the session's lock did not become free within Config.LockWait, or before the client left.
+	// ErrLockTimeout: the session's lock did not become free within Config.LockWait, or before the
+	// client left.
 	ErrLockTimeout = lock.ErrTimeout
 
-	// ErrTooManyWaiters: Config.MaxWaiters requests wait for this session already.
+	// ErrTooManyWaiters: Config.MaxWaiters requests already wait for this session.
 	ErrTooManyWaiters = lock.ErrTooManyWaiters
 
-	// ErrRemoved: the session has ended since the request opened it. It does not come back. If the answer to the commit
-	// was lost, the change may have been made a moment before, and seen by others until the removal. Where it is known
-	// why the session has ended, the error matches one of the next three as well.
+	// ErrRemoved: the session has ended since the request opened it, and does not come back. If
+	// Redis did not answer the commit at first, other requests may have seen the change for a
+	// moment before the removal. If the reason is known, the error also matches one of the next
+	// three.
 	ErrRemoved = store.ErrRemoved
 
-	// ErrExpired: the session was not used for its idle timeout, or reached its deadline. A request that has the session
-	// open counts as use, for up to Config.MaxHold.
+	// ErrExpired: the session reached its idle timeout or its deadline. A request that has the
+	// session open counts as use, for up to Config.MaxHold.
 	ErrExpired = store.ErrExpired
 
-	// ErrRevoked: the session was ended by Revoke or RevokeUser, or because its user had too many.
+	// ErrRevoked: Revoke or RevokeUser ended the session, or its user had too many.
 	ErrRevoked = store.ErrRevoked
 
-	// ErrDestroyed: another request has called Destroy, or has merged the session into another one.
+	// ErrDestroyed: another request called Destroy, or merged the session into another one.
 	ErrDestroyed = store.ErrDestroyed
 
 	// ErrNotFound: there is no session with that ID.
 	ErrNotFound = store.ErrNotFound
 
-	// ErrHeld: the request has the lock of this session already, and would wait for itself. Change the session through
-	// Manager.Session, or commit it first.
+	// ErrHeld: this request already holds the lock of that session, and would wait for itself.
+	// Change the session through Manager.Session, or commit it first.
 	ErrHeld = errors.New("session is locked by this request: use Manager.Session, or commit it first")
 
 	// ErrUnavailable: Redis cannot be reached, or refuses to answer.
 	ErrUnavailable = store.ErrUnavailable
 
-	// ErrOutcomeUnknown: the commit was sent and Redis did not answer, also not when it was asked again.
+	// ErrOutcomeUnknown: Redis did not confirm the commit, even when asked again. The change may or
+	// may not have been saved.
 	ErrOutcomeUnknown = store.ErrOutcomeUnknown
 
-	// ErrTooLarge: the session would grow beyond Config.MaxSessionBytes, or a cookie beyond what browsers take.
+	// ErrTooLarge: the session would exceed Config.MaxSessionBytes, or a cookie the 4,096 bytes
+	// that browsers accept.
 	ErrTooLarge = errors.New("session is too large")
 
-	// ErrTooManySessions: the user has as many sessions as Config.MaxUserSessions allows.
+	// ErrTooManySessions: the user already has Config.MaxUserSessions sessions.
 	ErrTooManySessions = errors.New("user has too many sessions")
 
-	// ErrReadOnly: a session that was opened read-only was to be changed.
+	// ErrReadOnly: a handler tried to change a session that was opened read-only.
 	ErrReadOnly = errors.New("session was opened read-only")
 
-	// ErrCommitted: the session was to be changed after it had been committed, that is after the first byte of the
-	// response or after Session.Commit.
+	// ErrCommitted: a handler tried to change the session after its commit, that is after the first
+	// byte of the response or after Session.Commit.
 	ErrCommitted = errors.New("session was committed already")
 
-	// ErrEncode: a value could not be encoded, or would not have come back equal: see [Codec]. The text names the type of
-	// the value, where in it the codec would lose something, and the type of the codec's error, but not what that error
-	// says, since it may quote the value; errors.As finds it.
+	// ErrEncode: a value cannot be encoded, or would not come back equal: see [Codec]. The text
+	// names the type of the value, the place in it that would be lost, and the type of the codec's
+	// error. It never includes what that error says, which may quote the value; use errors.As for
+	// that.
 	ErrEncode = errors.New("session value cannot be encoded")
 
-	// ErrDecode: a stored value could not be decoded as what was asked for. Of its text holds what ErrEncode says.
+	// ErrDecode: a stored value cannot be decoded as the requested type. Like that of ErrEncode,
+	// its text never includes the value.
 	ErrDecode = errors.New("session value cannot be decoded")
 
 	// ErrClosed: the Manager was closed.
 	ErrClosed = lock.ErrClosed
 )
 
-// valueError is ErrEncode or ErrDecode of one value. What the codec has said stands behind it for errors.As, but not in
-// its text, which goes into logs: codecs quote the value.
+// valueError is ErrEncode or ErrDecode for one value. errors.As finds the codec's error, but the
+// text leaves it out: texts go into logs, and codecs quote the value.
 type valueError struct {
 	kind  error
 	typ   string // of the value in the program
@@ -106,27 +113,27 @@ func (e *valueError) Error() string {
 
 func (e *valueError) Unwrap() []error { return []error{e.kind, e.cause} }
 
-// errUpdates ends a Key.Update that does not come to an end.
+// errUpdates is returned by a Key.Update that would never finish.
 var errUpdates = fmt.Errorf("update session value: gave up after %d tries: its function changes the key itself; return the new value instead", keyUpdateTries)
 
-// errNeverEnds refuses a session that nothing would ever end.
+// errNeverEnds refuses a session that would never expire.
 var errNeverEnds = errors.New("neither a deadline nor an idle timeout would end it; set one of them")
 
-// answer says what the default ErrorHandler tells the client.
+// answer is the response of the default ErrorHandler.
 type answer struct {
 	status int
 	retry  bool // Retry-After
 	text   string
 }
 
-// answerTo maps an outcome to HTTP. What it says is the same for every session and names none.
+// answerTo maps an error to a response. Its text is the same for every session and names none.
 func answerTo(err error) answer {
 	switch {
 	// What may have happened comes first: nobody may be told to simply repeat it.
 	case errors.Is(err, ErrOutcomeUnknown):
 		return answer{http.StatusServiceUnavailable, false, "It is not known whether your change was saved. Please check before you try again."}
 	case errors.Is(err, ErrTooManySessions):
-		return answer{http.StatusConflict, false, "You are logged in too many times. Please log out elsewhere first."}
+		return answer{http.StatusConflict, false, "You are signed in on too many devices. Sign out of one first."}
 	case errors.Is(err, ErrExpired):
 		return answer{http.StatusConflict, false, "Your session has expired. Your change was not saved."}
 	case errors.Is(err, ErrRemoved):
@@ -143,11 +150,18 @@ func answerTo(err error) answer {
 	return answer{http.StatusInternalServerError, false, "Something went wrong. Your change was not saved."}
 }
 
-// DefaultErrorHandler answers a request whose session could not be opened or committed: 409 when another request was
-// faster, 503 when Redis or the session's lock was not to be had, with Retry-After if trying again is safe, else 500.
-// It tells the client nothing about the session. The error itself goes to Config.Logger before any ErrorHandler runs.
+// DefaultErrorHandler answers a request whose session could not be opened or committed:
 //
-// A Config.ErrorHandler that wants to answer some errors itself calls DefaultErrorHandler for the others.
+//   - 409 for ErrConflict, ErrLockLost, ErrRemoved (with ErrExpired, ErrRevoked and
+//     ErrDestroyed) and ErrTooManySessions. Nothing of the request was saved.
+//   - 503 with Retry-After for ErrUnavailable, ErrLockTimeout, ErrTooManyWaiters and ErrClosed.
+//     Nothing was saved, and the request may be repeated.
+//   - 503 without Retry-After for ErrOutcomeUnknown. The change may or may not have been saved.
+//   - 500 for any other error.
+//
+// The response reveals nothing about the session. The error itself goes to Config.Logger before any
+// ErrorHandler runs. A Config.ErrorHandler may call DefaultErrorHandler for the errors that it does
+// not answer itself.
 func DefaultErrorHandler(w http.ResponseWriter, _ *http.Request, err error) { answerTo(err).write(w) }
 
 func (a answer) write(w http.ResponseWriter) {

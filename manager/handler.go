@@ -10,23 +10,25 @@ import (
 // contextKey finds the session of one Manager, so that several may serve one request.
 type contextKey struct{ m *Manager }
 
-// Handler gives next a session, locked for the request unless Config.Mode says otherwise for it. The session is opened
-// before next runs: if that fails, Config.ErrorHandler answers and next does not run. It is committed before the first
-// byte of the response leaves, or when next returns; if that fails, ErrorHandler answers and nothing that next writes
-// is sent. When next panics nothing is committed. The lock is released in every case, also when the client has left; the
-// commit of a handler that has finished is made also then.
+// Handler gives next a session. It locks the session for the request, unless Config.Mode chooses
+// another mode. The session is opened before next runs; if that fails, Config.ErrorHandler answers
+// and next does not run. It is committed before the first byte of the response leaves, or when next
+// returns; if that fails, ErrorHandler answers and nothing that next wrote is sent. If next panics,
+// nothing is committed. If the client leaves, a handler that finishes is committed nevertheless.
+// The lock is released in every case.
 //
-// Wraps of one Manager may nest, in any order. The rule: a request has one session, each handler may do with it what the
-// mode of its own wrap allows, and the session is opened, or locked, when a handler of such a mode first needs it. So:
+// Wraps of one Manager may nest in any order. A request has one session, each handler may do with
+// it what the mode of its own wrap allows, and the session is opened, or locked, when a handler
+// first needs that. So:
 //
-//   - ReadOnly refuses changes wherever it stands. Inside a Lazy wrap that has not locked yet it waits for no lock; inside
-//     Handler the lock is taken already.
-//   - A wrap that locks, inside an Optimistic one, takes the lock then. If what was read before has changed since, the
-//     request fails with ErrConflict.
-//   - A wrap that may write, inside a ReadOnly one, commits when its own handler returns; everywhere else the outermost
-//     wrap commits.
+//   - ReadOnly refuses changes wherever it is. Inside a Lazy wrap that has not locked yet it
+//     does not wait for the lock. Inside Handler the lock is already taken.
+//   - A wrap that locks, inside an Optimistic one, takes the lock at that point. If what was
+//     read before has changed since, the request fails with ErrConflict.
+//   - A wrap that may write, inside a ReadOnly one, commits when its own handler returns.
+//     Otherwise the outermost wrap commits.
 //
-// Responses of handlers that have used the session get a Vary header, see [Propagator].
+// Responses of handlers that used the session get a Vary header, see [Propagator].
 func (m *Manager) Handler(next http.Handler) http.Handler { return m.serve(0, next) }
 
 // ReadOnly is Handler in mode ReadOnly.
@@ -35,12 +37,14 @@ func (m *Manager) ReadOnly(next http.Handler) http.Handler { return m.serve(Read
 // Optimistic is Handler in mode Optimistic.
 func (m *Manager) Optimistic(next http.Handler) http.Handler { return m.serve(Optimistic, next) }
 
-// Lazy is Handler in mode Lazy: the first use of the session opens it. A handler that wants to know whether that
-// succeeds calls Open; otherwise a failure fails the commit.
+// Lazy is Handler in mode Lazy: the first use of the session opens it. If that fails, the commit
+// fails. A handler that needs to know at once calls Open.
 func (m *Manager) Lazy(next http.Handler) http.Handler { return m.serve(Lazy, next) }
 
-// ByMethod is for Config.Mode: requests that only read by the rules of HTTP (GET, HEAD, OPTIONS) are Optimistic, so that
-// they wait for nobody and may still store something; all others are Exclusive.
+// ByMethod is a function for Config.Mode. Requests that only read by the rules of HTTP (GET, HEAD,
+// OPTIONS) are Optimistic: they cost one round trip, see the newest data and do not wait for the
+// lock. They may still write, to pop a flash message for instance; the commit fails with
+// ErrConflict if another request has changed the same key. All other requests are Exclusive.
 func ByMethod(r *http.Request) Mode {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, "": // "" is GET to net/http
@@ -49,8 +53,8 @@ func ByMethod(r *http.Request) Mode {
 	return Exclusive
 }
 
-// Session returns the session of the request. Outside of a handler that the Manager wraps it panics, since the request
-// cannot be served then; Lookup does not.
+// Session returns the session of the request. It panics outside of a handler that the Manager
+// wraps, since the request cannot be served then. Lookup does not panic.
 func (m *Manager) Session(ctx context.Context) *Session {
 	s, ok := m.Lookup(ctx)
 	if !ok {
@@ -59,13 +63,14 @@ func (m *Manager) Session(ctx context.Context) *Session {
 	return s
 }
 
-// Lookup returns the session of the request, if it has one.
+// Lookup returns the session of the request, if there is one.
 func (m *Manager) Lookup(ctx context.Context) (*Session, bool) {
 	s, ok := ctx.Value(contextKey{m}).(*Session)
 	return s, ok
 }
 
-// Open opens a lazy session now and returns it, or why that failed. Any other session is open already.
+// Open opens a lazy session now, and returns it or the reason why that failed. A session of any
+// other mode is already open.
 func (m *Manager) Open(ctx context.Context) (*Session, error) {
 	s := m.Session(ctx)
 	if err := m.open(s.ctx, s.request, s.as); err != nil {

@@ -9,11 +9,13 @@ import (
 	"time"
 )
 
-// Header carries the token in a header of request and response, for clients that are no browsers. The response has it
-// only when it changes: the client keeps what it got last, and forgets it when it gets an empty one.
+// Header carries the token in a header of request and response, for clients that are not browsers.
+// The response has the header only when the token changes. The client keeps the last token that it
+// got, and forgets it when it gets an empty one.
 type Header struct {
-	// Name of the header. With "Authorization" the request's value begins with "Bearer ", and the response has the
-	// token in "X-Session-Token", since Authorization is a header of requests.
+	// Name is the name of the header. With "Authorization" the value in the request begins with
+	// "Bearer ", and the response carries the token in "X-Session-Token", since Authorization is
+	// only for requests.
 	//
 	// Defaults to "X-Session-Token".
 	Name string
@@ -81,8 +83,8 @@ func (h Header) set(w http.ResponseWriter, token string) {
 // Vary names the request header; see [Propagator].
 func (h Header) Vary() []string { return []string{h.name()} }
 
-// Chain takes the token from the first of several propagators that has one, and answers by the same way; a client that
-// sent none is answered by the first.
+// Chain takes the token from the first propagator that finds one, and answers through the same one.
+// A client that sent no token is answered through the first.
 type Chain []Propagator
 
 var (

@@ -5,29 +5,32 @@ import (
 	"time"
 )
 
-// Hooks are called when something has happened to a session, for metrics, traces and audit logs. A nil function is not
-// called. They run in the request, so they must be quick, and from many goroutines at once. They are told IDs, which
-// may be logged, and never a token, a key or a value. Adding a field is no breaking change.
+// Hooks are functions that are called when something has happened to a session, for metrics, traces
+// and audit logs. Nil functions are not called. They run in the request, so they must be quick, and
+// are called from many goroutines at once. They get IDs, which may be logged, and never a token, a
+// key or a value. New fields may be added in any release.
 type Hooks struct {
-	// Opened is called for each session that was opened, or was not.
+	// Opened is called for each session that was opened, or failed to open.
 	Opened func(ctx context.Context, e OpenEvent)
 
 	// Committed is called for each commit that wrote something, or failed to.
 	Committed func(ctx context.Context, e CommitEvent)
 
-	// Revoked is called for each Revoke and RevokeUser, when a login ends the oldest session of a user that has too many,
-	// and when Config.EndOnReuse ends a session.
+	// Revoked is called for each Revoke and RevokeUser, when a login ends the oldest session of a
+	// user who has too many, and when Config.EndOnReuse ends a session.
 	Revoked func(ctx context.Context, e RevokeEvent)
 
-	// Undecodable is called for each value that could not be decoded or decrypted. It is told the error, which names
-	// the type that was asked for.
+	// Undecodable is called for each value that cannot be decoded or decrypted. The error names the
+	// requested type.
 	Undecodable func(ctx context.Context, id string, err error)
 
-	// Late is called when a request has changed its session after the commit.
+	// Late is called when a request has changed its session after the commit. The change is
+	// discarded.
 	Late func(ctx context.Context, id string)
 }
 
-// And returns hooks that call h and then next, so that metrics, traces and an audit log can stand side by side.
+// And returns hooks that call h and then next, so that metrics, traces and an audit log can be
+// combined.
 func (h Hooks) And(next Hooks) Hooks {
 	return Hooks{
 		Opened:      both(h.Opened, next.Opened),
@@ -59,7 +62,7 @@ func bothWith[E, F any](a, b func(context.Context, E, F)) func(context.Context, 
 	return func(ctx context.Context, e E, f F) { a(ctx, e, f); b(ctx, e, f) }
 }
 
-// OpenEvent tells about an open.
+// OpenEvent describes an open.
 type OpenEvent struct {
 	ID       string // empty for a new session; with OpenedReused, that of the session whose token was shown
 	Mode     Mode
@@ -71,7 +74,7 @@ type OpenEvent struct {
 	Err      error         // with OpenFailed; Reason gives it in a word
 }
 
-// Outcome is what opening a session came to.
+// Outcome is the result of opening a session.
 type Outcome int
 
 // The outcomes.
@@ -83,12 +86,12 @@ const (
 	OpenedReused                    // the token was replaced by RotateEvery, and shown after its end: see Config.EndOnReuse
 )
 
-// String returns the outcome in a word, fit for a label.
+// String returns the outcome as a word that fits a metric's label.
 func (o Outcome) String() string {
 	return [...]string{"new", "found", "superseded", "failed", "reused"}[o]
 }
 
-// String returns the mode in a word, fit for a label.
+// String returns the mode as a word that fits a metric's label.
 func (m Mode) String() string {
 	switch m {
 	case ReadOnly:
@@ -101,7 +104,7 @@ func (m Mode) String() string {
 	return "exclusive"
 }
 
-// CommitEvent tells about a commit.
+// CommitEvent describes a commit.
 type CommitEvent struct {
 	ID        string
 	Mode      Mode
@@ -113,7 +116,7 @@ type CommitEvent struct {
 	Err       error // Reason gives it in a word
 }
 
-// RevokeEvent tells about sessions that were ended by their IDs or their user.
+// RevokeEvent describes sessions that were ended by their IDs or their user.
 type RevokeEvent struct {
 	IDs  []string // that there were; the hook must not change them
 	User string   // whose they were, with RevokeUser

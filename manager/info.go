@@ -9,8 +9,9 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// Info is what is known about a session beside its values, for a page that shows users where they are logged in. All
-// times are the Redis server's, but that LastSeen in a list counts back from this machine's.
+// Info describes a session without its values, for a page that shows users where they are logged
+// in. All times are those of the Redis server, except that LastSeen in a list is computed with the
+// clock of this machine.
 type Info struct {
 	ID         string
 	User       string
@@ -70,7 +71,8 @@ func infoOf(r *store.Record, seen time.Time) Info {
 	return i
 }
 
-// Info tells about the session as it was opened. A new session has none but its ID, its user and LastSeen, which is now.
+// Info returns what is known of the session as it was opened. For a new session that is its ID, its
+// user and LastSeen, which is now.
 func (s *Session) Info() Info {
 	user, id := s.User(), s.ID()
 	s.enter()

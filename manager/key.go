@@ -4,23 +4,26 @@ import (
 	"time"
 )
 
-// Key is the name and the type of a value in a session. Declare each one once, as a package variable, and two places
-// cannot disagree about the type.
+// Key is the name and the type of a value in a session. Declare each key once, as a package
+// variable, so that all code agrees on its type.
 //
 //	var Cart = manager.Key[CartT]("cart")
 //
-// Its methods are safe for concurrent use and cost no round trip; only the first use of a lazy session does.
+// Its methods are safe for concurrent use and cost no round trip, except for the first use of a
+// lazy session.
 type Key[T any] string
 
-// Get returns the value, and T's zero value if there is none or it cannot be decoded; Lookup tells these apart.
+// Get returns the value, or T's zero value if there is none or it cannot be decoded. Lookup
+// distinguishes the two.
 func (k Key[T]) Get(s *Session) T {
 	v, _, _ := k.Lookup(s)
 	return v
 }
 
-// Lookup returns the value, whether there is one, and an error that matches ErrDecode if it was stored as something
-// that is no T. Such a value stays until it is set or deleted, unless Config.Undecodable says otherwise. Lookup returns a
-// copy: changing it changes nothing until it is Set.
+// Lookup returns the value and whether there is one. The error matches ErrDecode if the stored
+// value cannot be decoded as T. Such a value stays until it is set or deleted, unless
+// Config.Undecodable chooses otherwise. Lookup returns a copy: changes to it are stored only by
+// Set.
 func (k Key[T]) Lookup(s *Session) (v T, ok bool, err error) {
 	s.enter()
 	e := s.look(string(k))
@@ -45,12 +48,13 @@ func (k Key[T]) read(s *Session, e entry) (v T, ok bool, err error) {
 	return v, true, nil
 }
 
-// Set stores a value with the commit. It is encoded now, so later changes of v are not seen. If that fails the commit
-// fails with ErrEncode. Setting the value that is there already modifies nothing.
+// Set stores a value with the commit. The value is encoded now, so later changes of v have no
+// effect. If it cannot be encoded, the commit fails with ErrEncode. Setting the value that is
+// already there modifies nothing.
 func (k Key[T]) Set(s *Session, v T) { k.put(s, v, 0) }
 
-// SetFor is Set for a value that expires by itself after d, by the Redis server's clock, counted from the commit; and
-// with its session if that ends sooner. A d of zero or less deletes the value.
+// SetFor is Set for a value that expires. It expires d after the commit, by the clock of the Redis
+// server, or with its session if that ends sooner. A d of zero or less deletes the value.
 func (k Key[T]) SetFor(s *Session, v T, d time.Duration) {
 	if d <= 0 {
 		k.Delete(s)
@@ -59,8 +63,8 @@ func (k Key[T]) SetFor(s *Session, v T, d time.Duration) {
 	k.put(s, v, d)
 }
 
-// ExpiresIn returns how long the value lives if it was stored with SetFor, or the session does if it ends sooner. It
-// reports false if the value does not expire by itself, or if there is none.
+// ExpiresIn returns how long a value that was stored with SetFor still lives, or its session if
+// that ends sooner. It returns false if the value does not expire, or if there is none.
 func (k Key[T]) ExpiresIn(s *Session) (d time.Duration, ok bool) {
 	s.enter()
 	defer s.mu.Unlock()
@@ -118,13 +122,15 @@ func (e entry) or(m *Manager, data string, v any) string {
 // function that changes the key itself comes so far.
 const keyUpdateTries = 10_000
 
-// Update sets the value to what fn makes of it, in one step: if another goroutine of the handler changes the value
-// meanwhile, fn runs again with what is there then. So fn may run more than once, and at the same time as others; it must
-// not change the key itself, or the commit fails. Otherwise it may use the session, and nothing is locked while it runs.
+// Update sets the value to the result of fn, in one step. If another goroutine of the handler
+// changes the value in the meantime, fn runs again with the new one. So fn may run more than once,
+// and at the same time as others. It must not change the key itself, or the commit fails. It may
+// use the session otherwise, since nothing is locked while it runs.
 //
-// fn gets what Get returns. A value that expires by itself goes on doing so. If the session cannot be changed fn does not
-// run, and the error is that of Set. Other requests do not come in between in mode Exclusive and Lazy, and with Optimistic
-// they make the commit fail with ErrConflict. No round trip.
+// fn gets what Get returns. A value that expires keeps its expiry. If the session cannot be
+// changed, fn does not run, and the error is that of Set. In modes Exclusive and Lazy no other
+// request can interfere; in mode Optimistic a change by another request makes the commit fail with
+// ErrConflict. No round trip.
 func (k Key[T]) Update(s *Session, fn func(T) T) {
 	for range keyUpdateTries {
 		if ok := s.change(); !ok {
@@ -143,8 +149,9 @@ func (k Key[T]) Update(s *Session, fn func(T) T) {
 	s.fail(errUpdates)
 }
 
-// Pop returns the value and deletes it: a flash message. Of two tabs, or two goroutines of a handler, that pop at once
-// exactly one gets it. A value that cannot be decoded stays.
+// Pop returns the value and deletes it, for instance a flash message. If two tabs, or two
+// goroutines of a handler, pop at the same time, exactly one gets it. A value that cannot be
+// decoded stays.
 func (k Key[T]) Pop(s *Session) T {
 	for {
 		s.enter()

@@ -8,19 +8,20 @@ import (
 	"time"
 )
 
-// Load opens the session of a token for a transport that is not HTTP, in mode Exclusive, without metadata of the client, and returns a context that
-// Session and Commit find it in. An empty or unknown token gives a new session. The returned context is cancelled when
-// the session's lock is lost, and by Discard, which is to be called in any case: defer it. One round trip.
+// Load opens the session of a token for a transport that is not HTTP, in mode Exclusive and without
+// information about the client. It returns a context in which Session and Commit find the session.
+// An empty or unknown token gives a new session. The returned context is canceled when the lock is
+// lost, and by Discard. Always call Discard: defer it. One round trip.
 func (m *Manager) Load(ctx context.Context, token string) (context.Context, error) {
 	return m.load(ctx, m.newSession(ctx, Exclusive, token))
 }
 
-// LoadRequest is Load for an HTTP request whose handler cannot be wrapped, as in an adapter to the interface of another
-// session library. Config.Propagator finds the token in it; the session is opened at once, in any mode but Lazy. End it
-// with CommitResponse, or with Discard if it has a lock.
+// LoadRequest is Load for an HTTP request whose handler cannot be wrapped, as in an adapter to
+// another session library. Config.Propagator finds the token. The session is opened at once, in any
+// mode except Lazy. End it with CommitResponse, or with Discard.
 //
-// If the request's context is one that LoadRequest returned and CommitResponse has ended, the session is opened anew with
-// the token that it has by now, which the request itself cannot know.
+// If the request's context was returned by LoadRequest and ended by CommitResponse, the session is
+// opened again with its current token, which the request itself does not carry.
 func (m *Manager) LoadRequest(r *http.Request, mode Mode) (context.Context, error) {
 	carrier := m.carrier(r)
 	shown, _ := carrier.Extract(r)
@@ -66,9 +67,10 @@ func (m *Manager) load(ctx context.Context, s *Session) (context.Context, error)
 	return context.WithValue(ctx, contextKey{m}, s), nil
 }
 
-// Commit writes what was changed since Load and releases the lock. It returns the token that the client is to hold from
-// now on and until when: a new one if the session is new or was rotated, an empty one if it was destroyed or nothing
-// was ever stored; a zero time if the client is to forget it when it ends. One round trip, none if nothing changed.
+// Commit writes the changes since Load and releases the lock. It returns the token for the client,
+// and when that expires. The token is a new one if the session is new or was rotated, and empty if
+// the session was destroyed or nothing was ever stored. The time is zero if the client is to forget
+// the token when it is closed. One round trip, or none if nothing changed.
 func (m *Manager) Commit(ctx context.Context) (token string, expires time.Time, err error) {
 	s := m.Session(ctx)
 	if err := m.commit(ctx, s.request); err != nil {
@@ -85,9 +87,9 @@ func (m *Manager) Commit(ctx context.Context) (token string, expires time.Time, 
 	return s.token.text, s.tokenExpiry(), nil
 }
 
-// CommitResponse writes what was changed since LoadRequest and puts the token, if it is new, or its removal into the
-// header of the response, which must not have been sent. What an error means for the response is up to the caller. One
-// round trip, none if nothing changed.
+// CommitResponse writes the changes since LoadRequest. If the token changed, it puts the new one or
+// its removal into the header of the response, which must not have been sent yet. After an error
+// the caller decides about the response. One round trip, or none if nothing changed.
 func (m *Manager) CommitResponse(ctx context.Context, w http.ResponseWriter) error {
 	s := m.Session(ctx)
 	err := m.commit(ctx, s.request)
@@ -95,8 +97,8 @@ func (m *Manager) CommitResponse(ctx context.Context, w http.ResponseWriter) err
 	return err
 }
 
-// Discard ends a Load: it releases the lock without writing anything, unless Commit has done its work before, and
-// cancels the context.
+// Discard ends a Load. It cancels the context and releases the lock without writing anything,
+// unless Commit has already done its work.
 func (m *Manager) Discard(ctx context.Context) {
 	if s, ok := m.Lookup(ctx); ok {
 		m.discard(s.request)
@@ -118,9 +120,10 @@ func (s *request) tokenExpiry() time.Time {
 	return time.Now().Add(life)
 }
 
-// LoadID is Load for the server's own use, by ID, in mode Optimistic: it takes no lock, so it may be called in a handler
-// that holds the session's own. End it with Commit, which returns no token, or with Discard. It returns ErrNotFound if
-// there is no such session. Update is the better choice for changes that must succeed.
+// LoadID is Load by ID, for the server's own use, in mode Optimistic. It takes no lock, so it may
+// be called in a handler that holds the session's lock. End it with Commit, which returns no token,
+// or with Discard. It returns ErrNotFound if there is no such session. Prefer Update for changes
+// that must succeed.
 func (m *Manager) LoadID(ctx context.Context, id string) (context.Context, error) {
 	s, err := m.ofID(ctx, Optimistic, id)
 	if err != nil {

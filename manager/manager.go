@@ -17,8 +17,8 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// Manager opens and commits the sessions of one application on one node. Make one per process and prefix. It is safe
-// for concurrent use.
+// Manager opens and commits the sessions of one application in one process. Make one per process
+// and prefix. It is safe for concurrent use.
 type Manager struct {
 	cfg     Config
 	node    string
@@ -44,14 +44,17 @@ type Manager struct {
 	counts     counts
 }
 
-// New returns a Manager on the client: a single Redis, Sentinel or Cluster, Valkey included. The client stays the
-// caller's: it is never changed and never closed, and must live longer than the Manager. A nil Config takes the
-// defaults; a Config is copied, and a mistake in it is an error that names the field. New does not wait for Redis.
+// New returns a Manager that uses the client: a single Redis, Sentinel or Cluster, Valkey included.
+// A nil Config uses the defaults. A Config is copied, and an invalid one is an error that names the
+// field. New does not wait for Redis.
 //
-// Config.Timeout holds although the client would wait for longer: such a client is called in a goroutine for each call,
-// which costs some 10 us each. A single or Sentinel client whose ReadTimeout and WriteTimeout are no longer than that, as
-// by default, is called directly, and so is any client with ContextTimeoutEnabled. What the Config brings, such as a
-// Store, stays the caller's likewise.
+// The caller owns the client, and whatever else the Config brings, such as a Store. The Manager
+// neither changes nor closes the client, which must live longer than the Manager.
+//
+// Config.Timeout applies even if the client would wait longer. Calls to such a client run in a
+// goroutine each, which costs some 10 us. A client of a single Redis or a Sentinel whose
+// ReadTimeout and WriteTimeout are at most Config.Timeout, as by default, is called directly, and
+// so is any client with ContextTimeoutEnabled.
 func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	if client == nil {
 		return nil, errors.New("manager: the client is nil: pass the go-redis client of the application")
@@ -78,15 +81,16 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	return m, nil
 }
 
-// Node returns what names this Manager in Redis: the locks that it holds or waits for begin with it, and a dot. It is drawn
-// anew by each New, may be logged and grants nothing.
+// Node returns the random name of this Manager in Redis. The values of the locks that it holds or
+// waits for begin with this name and a dot. It changes with each New, may be logged and grants
+// nothing.
 func (m *Manager) Node() string { return m.node }
 
-// Lifetime returns Config.Lifetime as it is in force: with its default, and negative if it is off.
+// Lifetime returns Config.Lifetime with its default applied. It is negative if there is no limit.
 func (m *Manager) Lifetime() time.Duration { return m.cfg.Lifetime }
 
-// Propagator returns Config.Propagator as it is in force: with its default. An adapter to another library's interface
-// learns from it what the cookie will be.
+// Propagator returns Config.Propagator with its default applied. An adapter to another session
+// library learns from it what the cookie will be.
 func (m *Manager) Propagator() Propagator { return m.cfg.Propagator }
 
 // keys derives what encrypts.
@@ -157,10 +161,11 @@ func (m *Manager) forget() {
 	}
 }
 
-// Close ends the Manager. Requests that wait for a session, and new ones, fail with ErrClosed; those that have one may
-// finish until ctx ends, then their locks are taken from them and their commits fail. When Close returns nil, no lock
-// of this node is left in Redis and no goroutine of the Manager runs; otherwise the error says what is left. Shut the
-// HTTP server down first. Close may be called again. It does not close the client.
+// Close ends the Manager. Requests that wait for a session fail with ErrClosed, and so do new ones.
+// Requests that have a session may finish until ctx ends; then they lose their locks and their
+// commits fail. If Close returns nil, this process has no lock left in Redis and no goroutine of
+// the Manager runs. Otherwise the error names what is left. Shut down the HTTP server first. Close
+// may be called again. It does not close the client.
 func (m *Manager) Close(ctx context.Context) error {
 	m.closed.Store(true) // 1. nobody new, and no commit without a lock
 	err := m.locker.Close(ctx)

@@ -19,19 +19,21 @@ type merged struct {
 	alive *keeper
 }
 
-// Merge takes in the values of another session, whose token it is given, and removes that session with the commit. If
-// both have a key, the value of the other session wins. Its user and its times are not taken over. Use it for the return
-// from a login elsewhere, when a SameSite cookie did not come along and a second session was begun.
+// Merge takes in the values of another session, identified by its token, and removes that session
+// with the commit. If both have a key, the other session's value wins. Its user and its times are
+// not taken over. Use it after a login at another site, when a SameSite cookie did not come along
+// and a second session was begun.
 //
-// The commit removes the other session first, if it is as Merge found it, and then writes this one. If the other one has
-// changed or ended meanwhile, the commit fails with ErrConflict or ErrRemoved and nothing is written. If this session
-// has changed or ended, the commit fails and the other one stays. Only a failure of Redis between the two steps loses
-// the values: the commit reports it. Destroy and Discard after Merge leave the other session as it is.
+// The commit first removes the other session, if it is still as Merge found it, and then writes
+// this one. If the other session has changed or ended, the commit fails with ErrConflict or
+// ErrRemoved and writes nothing. If this session has changed or ended, the commit fails and the
+// other one stays. Only a failure of Redis between the two steps loses the values; the commit then
+// reports an error. Destroy and Discard after Merge leave the other session as it is.
 //
-// The other session is locked until this one is committed: one round trip now, and two more at the commit. Merge returns
-// ErrNotFound if there is no such session, or the token was replaced, and the outcomes of a lock. A session that was
-// merged already is not merged again. When two sessions merge each other, one of the two fails with ErrConflict after a
-// second at most: no order of the locks is right for both.
+// The other session stays locked until this one is committed. One round trip now, and two more at
+// the commit. Merge returns ErrNotFound if there is no such session or its token was replaced, and
+// the errors of a lock. Merging a session again does nothing. When two sessions merge each other,
+// one of them fails with ErrConflict within a second.
 func (s *Session) Merge(ctx context.Context, token string) error {
 	t, ok := s.m.tokens.parse(token)
 	if !ok {

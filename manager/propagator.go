@@ -7,16 +7,17 @@ import (
 	"time"
 )
 
-// Propagator carries the token between client and server. It is used by many goroutines at once. [Cookie] is the
-// default. A transport that is not HTTP does without one and uses Manager.Load and Manager.Commit.
+// Propagator carries the token between client and server. It is used by many goroutines at once.
+// [Cookie] is the default. A transport other than HTTP needs none: it uses Manager.Load and
+// Manager.Commit.
 //
 // A Propagator may also have the method
 //
 //	Vary() []string
 //
-// It names the request headers in which Extract looks. Responses of handlers that use the session get them in Vary, so
-// that a shared cache does not send one user's page to another. Without the method such responses get "Vary: *", which
-// keeps them out of shared caches.
+// It names the request headers in which Extract looks. Responses of handlers that use the session
+// list them in Vary, so that a shared cache does not send one user's page to another. Without the
+// method such responses get "Vary: *", which keeps them out of shared caches.
 type Propagator interface {
 	// Extract returns the token that the request carries. It need not check it.
 	Extract(r *http.Request) (token string, ok bool)

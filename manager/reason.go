@@ -30,9 +30,9 @@ var reasons = []struct {
 	{ErrDecode, "decode"},
 }
 
-// Reason says in one word why something about a session failed: "conflict" for ErrConflict, "lock_timeout" for
-// ErrLockTimeout and so on, "canceled" if the client left, "other" for any other error, and "" for none. The words are
-// few and stay the same, so they are fit for a label of a metric.
+// Reason returns one word for an error: "conflict" for ErrConflict, "lock_timeout" for
+// ErrLockTimeout and so on, "canceled" if the client left, "other" for any other error, and "" for
+// nil. There are few words and they don't change, so they fit a metric's label.
 func Reason(err error) string {
 	if err == nil {
 		return ""
@@ -45,7 +45,7 @@ func Reason(err error) string {
 	return "other"
 }
 
-// Reasons returns the words that Reason may give for an error.
+// Reasons returns the words that Reason can return for an error.
 func Reasons() []string {
 	words := make([]string, 0, len(reasons)+1)
 	for _, r := range reasons {

@@ -5,22 +5,23 @@ import (
 	"time"
 )
 
-// Require runs next only if there is a stored session, and answers 401 otherwise. A visitor with a cart has one: to let
-// only users pass, take RequireUser. Inside a handler that the Manager wraps, Require uses the session of the request;
-// elsewhere it opens the session, as Handler does.
+// Require runs next only if there is a stored session, and answers 401 otherwise. A visitor with a
+// cart has a session; use RequireUser to let only users pass. Inside a handler that the Manager
+// wraps, Require uses the session of the request. Elsewhere it opens the session, as Handler does.
 func (m *Manager) Require(next http.Handler) http.Handler {
 	return m.gate(next, unauthorized, func(s *Session) bool { return !s.IsNew() })
 }
 
-// RequireUser runs next only if the session is bound to a user, see Session.BindUser. It sends every other request to
-// Config.LoginURL, or answers 401 if there is none. It opens the session where Require does.
+// RequireUser runs next only if the session is bound to a user, see Session.BindUser. It sends
+// every other request to Config.LoginURL, or answers 401 if that is not set. It opens the session
+// where Require does.
 func (m *Manager) RequireUser(next http.Handler) http.Handler {
 	return m.gate(next, m.askLogin, func(s *Session) bool { return s.User() != "" })
 }
 
-// RequireFresh is RequireUser for sensitive steps: the login must also be younger than d (OWASP ASVS 5.0, 7.5). Rotate
-// and a BindUser that changes the user both count as a login. The login page asks for the password again and calls
-// Rotate.
+// RequireFresh is RequireUser for sensitive steps: the login must also be younger than d (OWASP
+// ASVS 5.0, 7.5). Rotate counts as a login, and so does a BindUser that changes the user. The login
+// page asks for the password again and calls Rotate.
 func (m *Manager) RequireFresh(d time.Duration, next http.Handler) http.Handler {
 	return m.gate(next, m.askLogin, func(s *Session) bool {
 		age, ok := s.loginAge()

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Sealed is a small value that lives in a cookie of its own on the client: encrypted and signed with
-// Config.EncryptionKeys, with an expiry that the server checks. It needs no session and no Redis. The client can keep
-// it, delete it and send an older one again, but not read or change it. Managers with another Config.Prefix do not
-// accept it, also with the same keys.
+// Sealed is a small value in a separate cookie on the client, encrypted and signed with
+// Config.EncryptionKeys, with an expiry that the server checks. It needs no session and no Redis.
+// The client can keep it, delete it or send an older one again, but cannot read or change it.
+// Managers with another Config.Prefix do not accept it, even with the same keys.
 //
 //	var Theme = manager.Sealed[string]("theme")
 //
@@ -23,10 +23,10 @@ const maxCookie = 4096
 
 var errNoKeys = errors.New("Config.EncryptionKeys is empty: set a key of at least 32 bytes")
 
-// Set sends the value to the client, for d at most; zero means until the browser ends, and the server then takes it
-// for 400 days. With a negative d, of a time that is over, it deletes the value. It must be called before the first byte
-// of the response. It returns ErrTooLarge if the cookie would have more than 4,096 bytes, ErrEncode, and an error if
-// the name of k is none that a cookie may have.
+// Set sends the value to the client, for at most d. Zero means until the browser is closed; the
+// server then accepts the value for 400 days. A negative d deletes the value. Call it before the
+// first byte of the response. It returns ErrTooLarge if the cookie would exceed 4,096 bytes,
+// ErrEncode if the value cannot be encoded, and another error if k is not a valid name of a cookie.
 func (k Sealed[T]) Set(m *Manager, w http.ResponseWriter, v T, d time.Duration) error {
 	if m.cookies == nil {
 		return fmt.Errorf("seal cookie: %w", errNoKeys)
@@ -58,8 +58,8 @@ func (k Sealed[T]) Set(m *Manager, w http.ResponseWriter, v T, d time.Duration) 
 	return nil
 }
 
-// Get returns the value that the client sent, and false if it sent none, or one that has expired, was changed, or was
-// sealed with a key that is not there any more.
+// Get returns the value that the client sent. It returns false if there is none, or if it has
+// expired, was changed, or was sealed with a key that is no longer configured.
 func (k Sealed[T]) Get(m *Manager, r *http.Request) (v T, ok bool) {
 	c := k.cookie(m)
 	text, ok := c.Extract(r)

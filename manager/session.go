@@ -14,9 +14,9 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// Session is one request's view of a session: what Redis had when it was opened, and the changes of this request over
-// it. Nobody else sees the changes before they are committed, all at once. It is safe for concurrent use by the
-// goroutines of one handler, and must not be used after the handler has returned.
+// Session is one request's view of a session: what Redis held when it was opened, and the changes
+// of this request. Others see the changes only when they are committed, all at once. It is safe for
+// concurrent use by the goroutines of one handler. Do not use it after the handler has returned.
 //
 // Values are read and written through a [Key].
 type Session struct {
@@ -158,8 +158,10 @@ func (s *request) fail(err error) {
 	}
 }
 
-// Err returns what will make the commit fail, or how it has failed: a value that could not be encoded, a change of a read-only
-// session, a lazy session that could not be opened; and ErrCommitted if a change came after the commit, and is lost.
+// Err returns the reason why the commit will fail, or has failed: for instance a value that could
+// not be encoded, a change of a read-only session, or a lazy session that could not be opened. It
+// returns ErrCommitted if a change came after the commit; such a change is discarded. The first
+// error is kept.
 func (s *Session) Err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,8 +171,9 @@ func (s *Session) Err() error {
 	return errors.Join(s.err, s.late)
 }
 
-// ID returns the session's ID. It stays the same for the session's whole life, may be logged, and grants nothing: it
-// is not the token. A new session's ID means something only once it was committed.
+// ID returns the session's ID. It stays the same for the session's whole life, may be logged, and
+// grants nothing, since it is not the token. The ID of a new session is valid once the session was
+// committed.
 func (s *Session) ID() string {
 	s.enter()
 	defer s.mu.Unlock()
@@ -180,8 +183,8 @@ func (s *Session) ID() string {
 	return s.id
 }
 
-// IsNew reports whether there is no stored session yet: the client sent no token or an unknown one, or the session was
-// destroyed in this request.
+// IsNew reports whether there is no stored session yet: the client sent no token or an unknown one,
+// or this request has destroyed the session.
 func (s *Session) IsNew() bool {
 	s.enter()
 	defer s.mu.Unlock()
@@ -191,17 +194,18 @@ func (s *Session) IsNew() bool {
 	return s.base == nil
 }
 
-// Superseded reports whether the client sent a token that Rotate has replaced a moment ago, as a parallel tab does that
-// started before a login and arrives after it. Such a session is empty, is not saved, and its response does not touch
-// the cookie. A handler that must not lose the request answers with 409 and lets the client try again.
+// Superseded reports whether the client sent a token that Rotate replaced a moment ago, like a
+// parallel tab whose request started before a login and arrives after it. Such a session is empty
+// and is not saved, and its response leaves the cookie alone. A handler that must not lose the
+// request can answer 409, so that the client tries again.
 func (s *Session) Superseded() bool {
 	s.enter()
 	defer s.mu.Unlock()
 	return s.superseded
 }
 
-// Unavailable reports whether the session is empty because Redis could not be asked: see Config.OnUnavailable. The
-// client may well have one.
+// Unavailable reports whether the session is empty because Redis was unavailable: see
+// Config.OnUnavailable. The client may well have a session.
 func (s *Session) Unavailable() bool {
 	s.enter()
 	defer s.mu.Unlock()
@@ -343,7 +347,7 @@ func (s *Session) Has(key string) bool {
 	return s.present(name)
 }
 
-// Keys returns the keys that have a value, sorted. Those of children are not among them.
+// Keys returns the keys that have a value, sorted, without those of children.
 func (s *Session) Keys() []string {
 	s.enter()
 	defer s.mu.Unlock()
@@ -381,7 +385,7 @@ func (s *Session) names() (out []string) {
 	return slices.Compact(out)
 }
 
-// Delete removes a key's value. Without one nothing happens.
+// Delete removes a key's value. It does nothing if there is none.
 func (s *Session) Delete(key string) {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -390,8 +394,8 @@ func (s *Session) Delete(key string) {
 	}
 }
 
-// Clear removes all values. The session itself, its user, its lifetime and its children stay; ClearAll removes the
-// children too.
+// Clear removes all values. It keeps the session itself, its user, its lifetime and its children.
+// ClearAll removes the children too.
 func (s *Session) Clear() {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -406,8 +410,9 @@ func (s *Session) clear() {
 	}
 }
 
-// ClearAll removes all values, and its children with theirs. The session itself, its user and its lifetime stay. Call it
-// with Rotate and BindUser when another user logs in: nothing that was stored before is left then.
+// ClearAll removes all values and all children with theirs. It keeps the session itself, its user
+// and its lifetime. Call it with Rotate and BindUser when another user logs in, so that nothing of
+// the previous user is left.
 func (s *Session) ClearAll() {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -429,7 +434,7 @@ const (
 	Destroyed                // remove the session
 )
 
-// String returns the status in words.
+// String returns the status as a word.
 func (st Status) String() string {
 	switch st {
 	case Modified:
@@ -440,7 +445,8 @@ func (st Status) String() string {
 	return "unmodified"
 }
 
-// Status tells what the commit will do as things stand. A value that was set to what it is already modifies nothing.
+// Status returns what the commit would do now. Setting a value to what it already is modifies
+// nothing.
 func (s *Session) Status() Status {
 	s.enter()
 	defer s.mu.Unlock()
@@ -466,9 +472,10 @@ func (s *request) modified() bool {
 	return len(s.changes) > 0 || m.rotate || m.lifetime != nil || m.idle != nil || m.user != nil || m.browser != nil
 }
 
-// Commit writes the changes now instead of before the first byte of the response, and releases the lock, so that the
-// rest of the handler keeps nobody waiting. The session can be read but not changed after it. One round trip, none if
-// nothing changed. The token, if it changed, still goes out with the response's header.
+// Commit writes the changes now instead of before the first byte of the response, and releases the
+// lock, so that the rest of the handler keeps no other request waiting. After it the session can be
+// read but not changed. A new token still goes out with the response's header. One round trip, or
+// none if nothing changed.
 func (s *Session) Commit(ctx context.Context) error {
 	return s.m.commit(ctx, s.request)
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// Stats is what a Manager has counted since New, for dashboards and alerts. Counts only grow, unless said otherwise.
+// Stats is what a Manager has counted since New, for dashboards and alerts. Counters only grow,
+// unless noted otherwise.
 type Stats struct {
 	Opens         int64         // sessions opened, in any mode
 	LocalHits     int64         // of these, from a local copy without asking Redis

@@ -11,11 +11,12 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// Revoke ends sessions by their IDs, at once and for good: a request that has one open cannot commit it any more. If the
-// session of the request that ctx belongs to is among them, Revoke does what [Session.Destroy] does: the rest of the
-// request has a fresh session, and the client is told to forget its token. It returns how many there were; unknown IDs
-// are none, and text that is not an ID never reaches Redis. One round trip for a thousand, and one more if they belong
-// to users.
+// Revoke ends sessions by their IDs, at once and for good: a request that has one of them open can
+// no longer commit it. It returns how many there were. Unknown IDs don't count, and text that is
+// not an ID is not sent to Redis. If the session of the request that ctx belongs to is among them,
+// Revoke acts as [Session.Destroy]: the rest of the request has a new session, and the client is
+// told to forget its token. One round trip for each thousand IDs, and one more if the sessions
+// belong to users.
 func (m *Manager) Revoke(ctx context.Context, ids ...string) (int, error) {
 	ids = sessionIDs(ids)
 	if len(ids) == 0 {
@@ -48,25 +49,28 @@ func sessionIDs(texts []string) (ids []string) {
 	return ids
 }
 
-// RevokeUser ends the sessions that were bound to a user with BindUser, except those with the given IDs: "log out
-// everywhere", or everywhere but here. It returns how many there were.
+// RevokeUser ends the sessions that were bound to a user with BindUser, except those with the given
+// IDs: "log out everywhere", or everywhere but here. It returns how many there were.
 //
-// A login at the same time ends in one of three ways:
+// Concurrent logins end in one of three ways:
 //
-//   - Its commit was acknowledged before RevokeUser was called: its session ends.
-//   - It entered the index of users before RevokeUser read it: its session ends, or its commit fails with ErrConflict or
-//     ErrRemoved.
-//   - It is later: its session lives, even if its handler looked at the account before RevokeUser was called.
+//   - The login's commit was acknowledged before RevokeUser was called: its session ends.
+//   - The login entered the index of users before RevokeUser read it: its session ends, or its
+//     commit fails with ErrConflict or ErrRemoved.
+//   - The login came later: its session lives, even if its handler checked the account before
+//     RevokeUser was called.
 //
-// So a login looks at the account twice. To disable an account, mark it as disabled first and call RevokeUser then. A
-// login calls BindUser and Commit, looks at the account again, and revokes its own session if the account is disabled.
+// So a login has to check the account twice. To disable an account, mark it as disabled first, then
+// call RevokeUser. A login calls BindUser and Commit, checks the account again, and revokes its own
+// session if the account is disabled.
 //
-// If RevokeUser ends the session of the request that ctx belongs to, it does what [Session.Destroy] does; see Revoke. If
-// that session is one of the excepted, it gets a new token with the commit, as with [Session.Rotate]: whoever has a copy
-// of the old one is logged out like the others. Without a response, or in mode ReadOnly, the token stays.
+// If RevokeUser ends the session of the request that ctx belongs to, it acts as [Session.Destroy];
+// see Revoke. If that session is among the exceptions, it gets a new token with the commit, as with
+// [Session.Rotate], so that a copy of the old token is logged out like the others. Without a
+// response, or in mode ReadOnly, the token stays.
 //
-// Three round trips for each thousand entries of the index, stale ones included. If it is cut short, the next call goes
-// on where it ended.
+// Three round trips for each thousand entries of the index, including stale ones. If a call is
+// interrupted, the next one continues.
 func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string) (int, error) {
 	if user == "" {
 		return 0, nil
@@ -120,9 +124,9 @@ func (m *Manager) ended(ctx context.Context, e RevokeEvent) {
 	}
 }
 
-// UserSessions returns the sessions that are bound to a user, those whose login or rotation is longest ago in front. A
-// session whose commit bound it is never missing. Two round trips for each thousand entries of the index, three if it had
-// to be tidied.
+// UserSessions returns the sessions that are bound to a user, in the order of their last login or
+// rotation, oldest first. It never misses a session whose commit bound it. Two round trips for each
+// thousand entries of the index, or three if stale entries had to be removed.
 func (m *Manager) UserSessions(ctx context.Context, user string) ([]Info, error) {
 	if user == "" {
 		return nil, nil
@@ -143,9 +147,10 @@ func infos(records []*store.Record) []Info {
 	return out
 }
 
-// All lists every session, in no order, with SCAN: in steps of a few hundred keys over every master, so it needs little
-// memory and keeps no server busy. A session that begins or ends meanwhile may be missing. Change what it finds with
-// Update. The last pair has the error, if there was one.
+// All iterates over all sessions, in no particular order. It uses SCAN on every master, in steps of
+// a few hundred keys, so it needs little memory and blocks no server. A session that begins or ends
+// in the meantime may be missing. Use Update to change a session that it finds. If there was an
+// error, the last pair has it.
 func (m *Manager) All(ctx context.Context) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		stopped := false
