@@ -23,8 +23,8 @@ func TestOutageIsLoggedOnce(t *testing.T) {
 		s.readyWithin(t, 2*time.Second)
 		synctest.Wait()
 		want := []string{
-			"WARN holdfast: the feed is down; until it is back every read asks Redis error",
-			"INFO holdfast: the feed is back after",
+			"WARN holdfast: invalidation channel disconnected; every read queries Redis until it is back error",
+			"INFO holdfast: invalidation channel reconnected after",
 		}
 		if got := s.log.Lines(slog.LevelInfo); !slices.Equal(got, want) {
 			t.Errorf("logged %q, want %q", got, want)

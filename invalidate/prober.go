@@ -99,6 +99,6 @@ func (f *Feed) publish(ctx context.Context, cluster cluster, number uint64) {
 		}
 	}
 	if err != nil {
-		f.cfg.Logger.DebugContext(ctx, "holdfast: a probe of the feed was not sent", "error", err)
+		f.cfg.Logger.DebugContext(ctx, "holdfast: heartbeat on the invalidation channel not sent", "error", err)
 	}
 }

@@ -38,7 +38,7 @@ func (f *Feed) read(ctx context.Context) {
 		}
 		if f.down.IsZero() { // once for each outage, however many tries it takes
 			f.down = time.Now()
-			f.cfg.Logger.WarnContext(ctx, "holdfast: the feed is down; until it is back every read asks Redis", "error", err)
+			f.cfg.Logger.WarnContext(ctx, "holdfast: invalidation channel disconnected; every read queries Redis until it is back", "error", err)
 		}
 		if confirmed {
 			f.counters.losses.Add(1)
@@ -148,7 +148,7 @@ func (f *Feed) listen(ctx context.Context, ps *redis.PubSub) error {
 	f.proof.confirm(time.Now())
 	f.cfg.OnRecover()
 	if !f.down.IsZero() {
-		f.cfg.Logger.InfoContext(ctx, "holdfast: the feed is back", "after", time.Since(f.down).Round(time.Millisecond))
+		f.cfg.Logger.InfoContext(ctx, "holdfast: invalidation channel reconnected", "after", time.Since(f.down).Round(time.Millisecond))
 		f.down = time.Time{}
 	}
 	select {
@@ -182,7 +182,7 @@ func (f *Feed) handle(ctx context.Context, payload string) {
 	case err != nil:
 		// The payload stays out of the log, and a flood of them too.
 		if n := f.counters.malformed.Add(1); n&(n-1) == 0 {
-			f.cfg.Logger.WarnContext(ctx, "holdfast: a message on the feed is malformed",
+			f.cfg.Logger.WarnContext(ctx, "holdfast: malformed message on the invalidation channel",
 				"bytes", len(payload), "so_far", n)
 		}
 		if m.Kind == KindInvalidation {
@@ -200,7 +200,7 @@ func (f *Feed) handle(ctx context.Context, payload string) {
 	case m.Kind == KindProbe && m.Instance == f.instance:
 		f.counters.probesReturned.Add(1)
 		if f.proof.heard(m.Round, m.Master, time.Now()) {
-			f.cfg.Logger.WarnContext(ctx, "holdfast: the feed has lost a probe, and perhaps other messages; copies are forgotten")
+			f.cfg.Logger.WarnContext(ctx, "holdfast: invalidations may have been lost; local cache cleared")
 			f.cfg.OnForget()
 			f.proof.mend()
 		}

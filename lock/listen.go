@@ -28,7 +28,7 @@ func (l *Locker) listen() {
 			return
 		}
 		if confirmed || !told { // once for each time that it is lost
-			l.cfg.Logger.Warn("holdfast: no connection for grants; those who wait ask again by themselves", "error", err)
+			l.cfg.Logger.Warn("holdfast: lock notifications disconnected; waiters retry on a timer", "error", err)
 			told = true
 		}
 		select {

@@ -182,7 +182,7 @@ func (m *Manager) reportLate(r *http.Request, s *Session) {
 		return
 	}
 	m.counts.late.Add(1)
-	m.cfg.Logger.Error("holdfast: a change of the session came after it was committed, and is lost; change it before the first byte of the response",
+	m.cfg.Logger.Error("holdfast: session changed after commit; change discarded; change the session before the first byte of the response",
 		"method", r.Method, "pattern", r.Pattern, "error", late)
 	if f := m.cfg.Hooks.Late; f != nil {
 		f(r.Context(), s.ID())

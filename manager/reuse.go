@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// tokenReused takes note that somebody has shown a token that RotateEvery had replaced, after its end. A newer one is out,
-// most likely with somebody else: then two clients have had the same token, and one of them is a thief. Nobody can tell
-// which one has shown it now (RFC 9700, section 4.14.2).
+// tokenReused reports that a request carried a token that RotateEvery had replaced, after the time for which it still
+// works. Two clients then had the same token, and one of them may be a thief. The server cannot tell which one sent this
+// request (RFC 9700, section 4.14.2).
 func (m *Manager) tokenReused(ctx context.Context, id string) {
 	m.counts.reused.Add(1)
-	m.cfg.Logger.Warn("holdfast: a token that RotateEvery has replaced was shown after its end: it may be stolen, or the session that it opened",
+	m.cfg.Logger.Warn("holdfast: token used after RotateEvery replaced it; the session may be stolen",
 		"id", id, "ends", m.cfg.EndOnReuse)
 	if !m.cfg.EndOnReuse {
 		return
@@ -27,6 +27,6 @@ func (m *Manager) tokenReused(ctx context.Context, id string) {
 	}
 	m.ended(ctx, e)
 	if err != nil {
-		m.cfg.Logger.Error("holdfast: a session whose token was reused could not be ended; the next reuse tries again", "id", id, "error", err)
+		m.cfg.Logger.Error("holdfast: session with a reused token not ended; the next reuse tries again", "id", id, "error", err)
 	}
 }
