@@ -68,7 +68,7 @@ func bench(ctx context.Context, opts options) (_ *report.Run, err error) {
 		Progress: progress.show, Warn: warn,
 	}
 	begun := time.Now()
-	err = runPlan(ctx, runner, plan, newPace(runner, plan, opts.choice.Quick), results)
+	err = runPlan(ctx, runner, plan, newPace(runner, plan, opts.choice.Quick, opts.time), results)
 	results.Took, results.Cut = time.Since(begun), ctx.Err() != nil
 	return results, err
 }

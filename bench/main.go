@@ -6,7 +6,8 @@
 //	go -C bench run . -scenario rmw,contended -subject holdfast,scs,limit
 //
 // README.md says how to read what it prints. It ends with status 1 if Holdfast
-// failed a request, lost an update or brought a removed session back.
+// failed a request, lost an update or brought a removed session back,
+// or missed one of the -goals.
 package main
 
 import (
@@ -65,5 +66,5 @@ func run(args []string) error {
 	if results.Cut {
 		return errInterrupted
 	}
-	return nil
+	return opts.judge(results)
 }

@@ -23,11 +23,13 @@ type options struct {
 	aof     bool
 	rtt     time.Duration
 	rounds  int
+	time    time.Duration
 	pool    int
 	json    string
 	html    string
 	md      string
 	profile string
+	goals   []report.Goal
 }
 
 const (
@@ -39,7 +41,7 @@ const (
 
 func parse(args []string) (options, error) {
 	var o options
-	var scenarios, subjects string
+	var scenarios, subjects, goals string
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&o.choice.Quick, "quick", false, "fewer sizes and shorter slices, done in a minute instead of ten")
 	flags.StringVar(&scenarios, "scenario", "", "run only these, separated by commas: "+strings.Join(scenario.Names, ", "))
@@ -49,11 +51,13 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.aof, "aof", false, "let the private Redis write an append-only file, synced every second")
 	flags.DurationVar(&o.rtt, "rtt", 0, "add this much to every round trip, with a proxy before Redis")
 	flags.IntVar(&o.rounds, "rounds", 0, "rounds of each configuration (default 5, with -quick 3)")
+	flags.DurationVar(&o.time, "time", 0, "fit the run into about this time (default 10m, with -quick 1m)")
 	flags.IntVar(&o.pool, "pool", 0, "connections per client (default go-redis' own, ten per CPU)")
 	flags.StringVar(&o.json, "json", "", "write the results to this `file` as JSON")
 	flags.StringVar(&o.html, "html", "", "write the results to this `file` as a page with charts")
 	flags.StringVar(&o.md, "markdown", "", "write the results to this `file` as Markdown, between its marks if it has any")
 	flags.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the client to this `file`")
+	flags.StringVar(&goals, "goals", "", "compare the results with the goals in this `file`, and fail where one is missed")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -64,11 +68,19 @@ func parse(args []string) (options, error) {
 			o.rounds = quickRounds
 		}
 	}
+	if o.time == 0 {
+		o.time = fullTime
+		if o.choice.Quick {
+			o.time = quickTime
+		}
+	}
 	switch {
 	case flags.NArg() > 0:
 		return o, fmt.Errorf("unknown argument %q: all options begin with a dash", flags.Arg(0))
 	case o.rounds < 1:
 		return o, errors.New("-rounds must be at least 1")
+	case o.time < 0:
+		return o, errors.New("-time must not be negative")
 	case o.rtt < 0:
 		return o, errors.New("-rtt must not be negative")
 	case o.pool < 0:
@@ -78,7 +90,15 @@ func parse(args []string) (options, error) {
 	case o.own && (o.aof || o.redis != ""):
 		return o, errors.New("-embedded chooses the Redis inside this process; leave out -redis and -aof")
 	}
-	return o, nil
+	if goals == "" {
+		return o, nil
+	}
+	text, err := os.ReadFile(goals) //nolint:gosec // named on the command line
+	if err != nil {
+		return o, fmt.Errorf("read goals: %w", err)
+	}
+	o.goals, err = report.ReadGoals(text)
+	return o, err
 }
 
 func split(list string) []string {
@@ -130,6 +150,27 @@ func markdown(name string) func(io.Writer, *report.Run) error {
 		_, err := text.WriteTo(w)
 		return err
 	}
+}
+
+// judge prints how the results compare with the goals, and fails where one is missed, or none was measured.
+func (o options) judge(results *report.Run) error {
+	if o.goals == nil {
+		return nil
+	}
+	list, err := report.Judge(results, o.goals)
+	if err != nil {
+		return err
+	}
+	met, missed, err := report.Goals(os.Stdout, list)
+	switch {
+	case err != nil:
+		return fmt.Errorf("write goals: %w", err)
+	case missed > 0:
+		return fmt.Errorf("%d goals met, %d missed, %d not run", met, missed, len(list)-met-missed)
+	case met == 0:
+		return errors.New("the run has no rows that any goal is about")
+	}
+	return nil
 }
 
 func writeFile(name string, results *report.Run, write func(io.Writer, *report.Run) error) error {

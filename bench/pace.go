@@ -24,11 +24,9 @@ const (
 	measured = 0.65
 )
 
-func newPace(runner *trial.Runner, plan []scenario.Config, quick bool) *pace {
-	whole := fullTime
+func newPace(runner *trial.Runner, plan []scenario.Config, quick bool, whole time.Duration) *pace {
 	p := &pace{bounds: [2]time.Duration{100 * time.Millisecond, time.Second}}
 	if quick {
-		whole = quickTime
 		p.bounds = [2]time.Duration{40 * time.Millisecond, 300 * time.Millisecond}
 	}
 	p.end = time.Now().Add(time.Duration(float64(whole) * (1 - reserve)))

@@ -39,7 +39,6 @@ func HTML(w io.Writer, run *Run) error {
 		Run:     run,
 		Took:    run.Took.Round(time.Second),
 		Groups:  groups(run.Rows),
-		Figures: Figures(run),
 		Safety:  safety(run.Rows),
 		Tiles:   tiles(run),
 		Data:    data{Percentiles: Percentiles, Rows: points(run.Rows)},
@@ -59,7 +58,6 @@ type view struct {
 
 	Took    time.Duration
 	Groups  []group
-	Figures []Figure
 	Safety  []account
 	Tiles   []tile
 	Data    data

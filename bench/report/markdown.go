@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// Markdown writes the results for a document: the figures Holdfast is held to,
-// what each subject lost, and for each scenario the one figure that tells most.
+// Markdown writes the results for a document: what each subject lost, and for each scenario the one figure that tells most.
 // JSON has the rest.
 func Markdown(w io.Writer, run *Run) error {
 	p := &printer{w: w}
@@ -17,12 +16,6 @@ func Markdown(w io.Writer, run *Run) error {
 		p.printf("; %.0f µs added to each round trip", run.RTTMicro)
 	}
 	p.printf(".\n")
-	if list := Figures(run); len(list) > 0 {
-		p.heading("figure", "wanted", "measured", "")
-		for _, f := range list {
-			p.line(f.Name, f.Bound, f.Measured, f.verdict())
-		}
-	}
 	if list := safety(run.Rows); len(list) > 0 {
 		p.heading("subject", "updates acknowledged", "lost", "sessions ended", "resurrected")
 		for _, a := range list {
@@ -49,6 +42,8 @@ var digests = []digest{
 	{"rmw", "operations per second, × scs", func(r Row) string { return figure(r.VsSCS, 2) }},
 	{"read", "operations per second, × scs", func(r Row) string { return figure(r.VsSCS, 2) }},
 	{"mixed", "operations per second, × scs", func(r Row) string { return figure(r.VsSCS, 2) }},
+	{"bursty", "round trips per page", func(r Row) string { return figure(r.RoundTrips, 1) }},
+	{"bursty", "pages per second, × scs", func(r Row) string { return figure(r.VsSCS, 2) }},
 	{"http", "operations per second, × scs", func(r Row) string { return figure(r.VsSCS, 2) }},
 	{"contended", "p99", func(r Row) string { return span(r.P99Micro) }},
 	{"replicas", "Redis CPU per operation, µs", func(r Row) string { return figure(r.RedisMicro, 1) }},
@@ -104,13 +99,6 @@ func (p *printer) heading(cells ...string) {
 
 func (p *printer) line(cells ...string) {
 	p.printf("| %s |\n", strings.Join(cells, " | "))
-}
-
-func (f Figure) verdict() string {
-	if f.Met {
-		return "met"
-	}
-	return "**missed**"
 }
 
 // share writes a count and what part of the whole it is.

@@ -123,40 +123,56 @@ func TestHTMLWithoutRows(t *testing.T) {
 	}
 }
 
-func TestFigures(t *testing.T) {
+func TestGoals(t *testing.T) {
 	t.Parallel()
 	run := sample()
-	run.RTTMicro = 0
-	got := make(map[string]report.Figure)
-	for _, f := range report.Figures(run) {
-		got[f.Name] = f
+	run.Rows[0].Vs, run.Rows[1].RedisMicro = map[string]float64{"scs": 1.31}, 4.5
+	const rmw = "rmw, 400 B, 16 workers"
+	goal := func(figure, of string, least, most float64, subjects ...string) report.Goal {
+		return report.Goal{Workload: rmw, Subjects: subjects, Figure: figure, Of: of, RTTMicro: 500, Least: least, Most: most}
 	}
-	for name, met := range map[string]bool{
-		"rmw 400 B, 16 workers: holdfast / scs":                      true,
-		"rmw 400 B, 16 workers: holdfast / limit":                    true,
-		"contended 4 × 4, hold 2 ms: p99 / perfect turns":            true,
-		"rows of holdfast with updates lost or sessions resurrected": true,
+	elsewhere := goal("ops_per_s", "", 1, 0, "holdfast")
+	elsewhere.RTTMicro = 0
+	goals := []report.Goal{
+		goal("ops_per_s", "scs", 1.3, 0, "holdfast"),
+		goal("ops_per_s", "scs", 1.32, 0, "holdfast"),
+		goal("ops_per_s", "", 40_000, 0, "scs", "holdfast"),
+		goal("redis_cpu_us", "scs", 0, 2.2, "holdfast"),
+		goal("redis_cpu_us", "scs", 0, 2.1, "holdfast"),
+		goal("ops_per_s", "limit", 1, 0, "holdfast"),
+		goal("ops_per_s", "scs", 1, 0, "nobody"),
+		elsewhere,
+	}
+	list, err := report.Judge(run, goals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"met", "missed", "met", "met", "missed", "not run", "not run", "not run"} {
+		v := list[i]
+		if v.Met() != (want == "met") || v.Ran != (want != "not run") {
+			t.Errorf("goal %d: %+v, want %s", i, v, want)
+		}
+	}
+	var out strings.Builder
+	met, missed, err := report.Goals(&out, list)
+	if err != nil || met != 3 || missed != 2 || strings.Count(out.String(), "not run") != 3 || !strings.Contains(out.String(), "| at least 1.32 | 1.31 | **missed** |") {
+		t.Errorf("%d met, %d missed, %v:\n%s", met, missed, err, out.String())
+	}
+}
+
+func TestReadGoalsRefuses(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		`{`,
+		`[{"workload": "rmw", "subjects": ["scs"], "figure": "ops_per_s", "atleast": 1}]`,
+		`[{"workload": "rmw", "subjects": ["scs"], "figure": "ops", "least": 1, "most": 2}]`,
+		`[{"workload": "rmw", "subjects": ["scs"], "figure": "ops"}]`,
+		`[{"workload": "rmw", "subjects": [], "figure": "ops", "least": 1}]`,
+		`[{"workload": "rmw", "subjects": ["scs"], "figure": "speed", "least": 1}]`,
 	} {
-		if f, ok := got[name]; !ok || f.Met != met {
-			t.Errorf("%s: %+v", name, f)
+		if goals, err := report.ReadGoals([]byte(text)); err == nil {
+			t.Errorf("%s was taken: %+v", text, goals)
 		}
-	}
-	if len(got) != 4 {
-		t.Errorf("figures that the run has no rows for: %v", got)
-	}
-	run.Rows[0].VsSCS, run.Rows[3].Lost = 1.29, 1
-	for _, f := range report.Figures(run) {
-		if f.Met != (strings.Contains(f.Name, "limit") || strings.Contains(f.Name, "turns")) {
-			t.Errorf("%+v", f)
-		}
-	}
-	run.Real = false
-	if list := report.Figures(run); len(list) != 1 || !strings.Contains(list[0].Name, "lost") {
-		t.Errorf("without a real Redis: %+v", list)
-	}
-	run.Real, run.RTTMicro = true, 500
-	if list := report.Figures(run); !strings.Contains(list[0].Name, "+500 µs") || list[0].Met {
-		t.Errorf("with a longer way to Redis: %+v", list)
 	}
 }
 
@@ -169,7 +185,6 @@ func TestMarkdown(t *testing.T) {
 	for _, want := range []string{
 		"| scs | 110,000 | 5 (0.01 %) | 120 | 7 (5.83 %) |\n",
 		"\n| rmw: operations per second, × scs | holdfast | scs |\n| --- | --- | --- |\n| 400 B, 16 workers | 1.31 | 1.00 |\n",
-		"+500 µs: holdfast / limit | at least 0.9 | 0.62 | **missed** |\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("document lacks %q:\n%s", want, out.String())

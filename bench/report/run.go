@@ -55,16 +55,16 @@ type Row struct {
 	VsLimit     float64 `json:"vs_limit"`
 	FIFORatio   float64 `json:"fifo_ratio"`
 
-	Variant      string     `json:"variant"`
-	Acknowledged int64      `json:"acknowledged"` // increments that lost is counted among, those outside the rounds included
-	Removed      int64      `json:"removed"`      // sessions that resurrected is counted among
-	P999Micro    float64    `json:"p999_us"`
-	Spread       float64    `json:"spread"` // of ops_per_s: highest less lowest round, by the median
-	VsSCSRange   [2]float64 `json:"vs_scs_range"`
-	VsLimitRange [2]float64 `json:"vs_limit_range"`
-	VsSCSLocked  float64    `json:"vs_scs_locked"`
-	Errors       int64      `json:"errors"`
-	FirstError   string     `json:"first_error,omitempty"`
+	Variant      string             `json:"variant"`
+	Acknowledged int64              `json:"acknowledged"` // increments that lost is counted among, those outside the rounds included
+	Removed      int64              `json:"removed"`      // sessions that resurrected is counted among
+	P999Micro    float64            `json:"p999_us"`
+	Spread       float64            `json:"spread"` // of ops_per_s: highest less lowest round, by the median
+	VsSCSRange   [2]float64         `json:"vs_scs_range"`
+	VsLimitRange [2]float64         `json:"vs_limit_range"`
+	Vs           map[string]float64 `json:"vs"` // as VsSCS, for each subject with a row of this title
+	Errors       int64              `json:"errors"`
+	FirstError   string             `json:"first_error,omitempty"`
 
 	// Title names the configuration; rows of one title belong side by side.
 	Title string `json:"-"`

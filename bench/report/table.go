@@ -34,7 +34,6 @@ func Table(w io.Writer, run *Run) error {
 		first = last
 	}
 	p.troubles(run)
-	p.figures(Figures(run))
 	p.printf("\n%d rows in %v", len(run.Rows), run.Took.Round(time.Second))
 	if run.Cut {
 		p.printf(", interrupted")
@@ -67,27 +66,6 @@ func (p *printer) troubles(run *Run) {
 	}
 }
 
-// figures writes what Holdfast is held to.
-func (p *printer) figures(list []Figure) {
-	if p.err != nil || len(list) == 0 {
-		return
-	}
-	tabs := tabwriter.NewWriter(p.w, 0, 0, 2, ' ', 0)
-	inner := &printer{w: tabs}
-	inner.printf("\nfigure\twanted\tmeasured\n")
-	for _, f := range list {
-		note := ""
-		if !f.Met {
-			note = "missed"
-		}
-		inner.printf("%s\t%s\t%s\t%s\n", f.Name, f.Bound, f.Measured, note)
-	}
-	p.err = inner.err
-	if p.err == nil {
-		p.err = tabs.Flush()
-	}
-}
-
 // group writes the rows of one configuration.
 func (p *printer) group(rows []Row) {
 	if p.err != nil {
@@ -112,8 +90,9 @@ func (p *printer) group(rows []Row) {
 
 // Name tells the subject, and how it reads where that is a choice.
 func (r Row) Name() string {
-	if r.Mode == "local" {
-		return r.Subject + " (local)"
+	switch r.Mode {
+	case "local", "by method":
+		return r.Subject + " (" + r.Mode + ")"
 	}
 	return r.Subject
 }

@@ -18,6 +18,7 @@ const (
 	sessions        = 256 // the most workers there are, so that each has its own
 	mixedSessions   = 10_000
 	mixedNodes      = 4
+	burstyWorkers   = 4   // each with ten requests at once
 	replicaSessions = 512 // twice the most nodes
 	replicaPool     = 4   // connections of one of many nodes
 	cachedSessions  = 100_000
@@ -25,7 +26,7 @@ const (
 )
 
 // Names are the scenarios, in the order they run.
-var Names = []string{"rmw", "read", "mixed", "contended", "replicas", "removals", "http", "memory"}
+var Names = []string{"rmw", "read", "mixed", "bursty", "contended", "replicas", "removals", "http", "memory"}
 
 // Choice narrows a plan down.
 type Choice struct {
@@ -83,7 +84,7 @@ func contenders(cfg Config, subjects []subject.Subject) []subject.Contender {
 	var list []subject.Contender
 	for _, s := range subjects {
 		switch cfg.Scenario {
-		case "read", "mixed":
+		case "read", "mixed", "bursty":
 			for _, mode := range s.Modes {
 				list = append(list, subject.Contender{Subject: s, Mode: mode})
 			}
@@ -105,9 +106,13 @@ func sizes(name string, quick bool) []Config {
 		return []Config{
 			{Workers: 1, Nodes: 1, Payload: small, Sessions: sessions, Op: readOwn, Prepared: true},
 			{Workers: workers, Nodes: 1, Payload: small, Sessions: sessions, Op: readOwn, Prepared: true},
+			{Variant: "round-robin", Workers: workers, Nodes: mixedNodes, Payload: small, Sessions: sessions, Op: roundRobin(look)},
+			{Variant: "sticky", Workers: workers, Nodes: mixedNodes, Payload: small, Sessions: sessions, Op: sticky(look)},
 		}
 	case "mixed":
 		return []Config{{Workers: workers, Nodes: mixedNodes, Payload: small, Sessions: mixedSessions, Op: mixed}}
+	case "bursty":
+		return []Config{{Workers: burstyWorkers, Nodes: mixedNodes, Payload: small, Sessions: mixedSessions, Op: page}}
 	case "contended":
 		return contendedSizes(quick)
 	case "replicas":
@@ -177,7 +182,7 @@ func replicaSizes(quick bool) []Config {
 	for _, balancing := range []struct {
 		name string
 		op   Op
-	}{{"round-robin", roundRobin}, {"sticky", sticky}} {
+	}{{"round-robin", roundRobin(update)}, {"sticky", sticky(update)}} {
 		for _, nodes := range []int{1, 4, 16, 64, 256} {
 			if quick && nodes != 1 && nodes != 256 {
 				continue

@@ -27,7 +27,7 @@ func TestPlanHasEverySize(t *testing.T) {
 	}
 	for _, want := range []string{
 		"rmw, 400 B, 1 worker", "rmw, 8 kB, 64 workers", "rmw, 64 kB, 256 workers",
-		"read, 400 B, 16 workers", "mixed, 400 B, 4 nodes, 16 workers",
+		"read, 400 B, 16 workers", "read, round-robin, 400 B, 4 nodes, 16 workers", "bursty, 400 B, 4 nodes, 4 workers", "mixed, 400 B, 4 nodes, 16 workers",
 		"contended, 400 B, 4 nodes, 4 tabs", "contended, 400 B, 4 nodes, 4 tabs, hold 2ms", "contended, 400 B, 4 nodes, 4 tabs, hold 10ms",
 		"replicas, round-robin, 400 B, 16 workers", "replicas, sticky, 400 B, 256 nodes, 16 workers",
 		"removals, logout, 400 B, 2 nodes, 16 workers, hold 2ms", "http, 400 B, 16 workers", "memory, 400 B, 64 workers",
@@ -36,7 +36,7 @@ func TestPlanHasEverySize(t *testing.T) {
 			t.Errorf("no configuration is called %q", want)
 		}
 	}
-	if got := strings.Join(titles["read, 400 B, 16 workers"], " "); !strings.Contains(got, "holdfast/exclusive holdfast/local") || !strings.Contains(got, "limit/unlocked") {
+	if got := strings.Join(titles["read, 400 B, 16 workers"], " "); !strings.Contains(got, "holdfast/exclusive holdfast/by method holdfast/local") || !strings.Contains(got, "limit/unlocked") {
 		t.Errorf("contenders of read: %s", got)
 	}
 	if got := strings.Join(titles["memory, 400 B, 64 workers"], " "); got != "holdfast/local" {

@@ -1,6 +1,10 @@
 package scenario
 
-import "context"
+import (
+	"context"
+	"errors"
+	"sync"
+)
 
 // zipfExponent makes the busiest of 10,000 sessions get about every sixth request.
 const zipfExponent = 1.1
@@ -35,15 +39,49 @@ func contended(ctx context.Context, s *Site, w *Worker) error {
 	return s.increment(ctx, w.Index/s.Config.Tabs, 0, s.Config.Hold)
 }
 
+// request is what a balancer sends somewhere.
+type request func(ctx context.Context, s *Site, node, session int) error
+
+func update(ctx context.Context, s *Site, node, session int) error {
+	return s.increment(ctx, node, session, 0)
+}
+
+func look(ctx context.Context, s *Site, node, session int) error { return s.read(ctx, node, session) }
+
 // roundRobin sends each request of a session to the node after the one before,
-// so that no node's own copy is ever up to date.
-func roundRobin(ctx context.Context, s *Site, w *Worker) error {
-	session, visits := w.own(s)
-	return s.increment(ctx, (session+visits)%len(s.Nodes), session, 0)
+// so that after a write no node's own copy is up to date.
+func roundRobin(do request) Op {
+	return func(ctx context.Context, s *Site, w *Worker) error {
+		session, visits := w.own(s)
+		return do(ctx, s, (session+visits)%len(s.Nodes), session)
+	}
 }
 
 // sticky sends all requests of a session to the same node.
-func sticky(ctx context.Context, s *Site, w *Worker) error {
+func sticky(do request) Op {
+	return func(ctx context.Context, s *Site, w *Worker) error {
+		session, _ := w.own(s)
+		return do(ctx, s, session%len(s.Nodes), session)
+	}
+}
+
+// pageReads is how many requests of a page only read, beside the one that writes.
+const pageReads = 9
+
+// page sends the requests of a page at once to some node, as a browser does over
+// one connection. Until a session's next page its worker is busy with others.
+func page(ctx context.Context, s *Site, w *Worker) error {
 	session, _ := w.own(s)
-	return s.increment(ctx, session%len(s.Nodes), session, 0)
+	node, writer := w.rand.IntN(len(s.Nodes)), w.rand.IntN(pageReads+1)
+	var errs [pageReads + 1]error
+	var group sync.WaitGroup
+	for i := range errs {
+		do := look
+		if i == writer {
+			do = update
+		}
+		group.Go(func() { errs[i] = do(ctx, s, node, session) })
+	}
+	group.Wait()
+	return errors.Join(errs[:]...)
 }

@@ -16,7 +16,7 @@ import (
 func gorilla() Subject {
 	return Subject{
 		Name:     "gorilla",
-		Settings: "gorilla/sessions with rbcervilla/redisstore v9, defaults (gob, 30 days)",
+		Settings: "gorilla/sessions with rbcervilla/redisstore v9, gob, MaxAge 30 min: reads save the session, too",
 		Modes:    []Mode{Unlocked},
 		Open: func(ctx context.Context, link Link, _ Mode) (Node, error) {
 			rdb := link.client()
@@ -24,6 +24,7 @@ func gorilla() Subject {
 			if err != nil {
 				return nil, fmt.Errorf("open store: %w", err)
 			}
+			store.Options(sessions.Options{Path: "/", MaxAge: int(idleTimeout.Seconds())})
 			store.KeyPrefix(link.Prefix + "gorilla:")
 			return &gorillaNode{rdb: rdb, store: store, prefix: link.Prefix + "gorilla:"}, nil
 		},
@@ -67,8 +68,15 @@ func (n *gorillaNode) Increment(ctx context.Context, token string, hold time.Dur
 }
 
 func (n *gorillaNode) Read(ctx context.Context, token string) (int64, error) {
-	_, count, err := n.load(bareRequest(ctx, token))
-	return count, err
+	r := bareRequest(ctx, token)
+	s, count, err := n.load(r)
+	if err != nil {
+		return 0, err
+	}
+	if err := n.store.Save(r, newSink(), s); err != nil { // prolongs the session
+		return 0, fmt.Errorf("save: %w", err)
+	}
+	return count, nil
 }
 
 func (n *gorillaNode) Remove(ctx context.Context, token string) error {

@@ -26,14 +26,14 @@ var (
 const holdfastCache = 1 << 30
 
 // holdfast is the library itself. An exclusive request is Load, a value and
-// Commit, as with scs. A read from a local copy exists only as middleware, so
-// it goes through the whole of it, from a request with a cookie to the handler
+// Commit, as with scs. Reads in the other modes exist only as middleware, so
+// they go through the whole of it, from a request with a cookie to the handler
 // that reads the value.
 func holdfast() Subject {
 	return Subject{
 		Name:     "holdfast",
-		Settings: "holdfast, defaults (JSON, 24 h, no idle timeout)",
-		Modes:    []Mode{Exclusive, Local},
+		Settings: "holdfast, defaults (JSON, 24 h) and an idle timeout of 30 min",
+		Modes:    []Mode{Exclusive, ByMethod, Local},
 		Open: func(_ context.Context, link Link, mode Mode) (Node, error) {
 			rdb := link.client()
 			return openHoldfast(link, mode, rdb, rdb)
@@ -64,7 +64,7 @@ func holdfastAutopipe() Subject {
 // openHoldfast runs a manager over client, which may wrap rdb.
 func openHoldfast(link Link, mode Mode, rdb *redis.Client, client redis.UniversalClient) (Node, error) {
 	m, err := manager.New(client, &manager.Config{
-		IdleTimeout: 30 * time.Minute, // as applications have it: it must not cost anything per write
+		IdleTimeout: idleTimeout,
 		Prefix:      link.Prefix + "holdfast",
 		Propagator:  manager.Cookie{Name: sessionCookie, Insecure: true},
 		CacheBytes:  holdfastCache,
@@ -74,7 +74,11 @@ func openHoldfast(link Link, mode Mode, rdb *redis.Client, client redis.Universa
 		return nil, errors.Join(fmt.Errorf("open manager: %w", err), rdb.Close())
 	}
 	n := &holdfastNode{rdb: rdb, manager: m, mode: mode}
-	n.readers.New = func() any { return newHoldfastReader(m) }
+	wrap := m.ReadOnly
+	if mode == ByMethod {
+		wrap = m.Optimistic
+	}
+	n.readers.New = func() any { return newHoldfastReader(m, wrap) }
 	return n, nil
 }
 
@@ -116,8 +120,8 @@ func (n *holdfastNode) Increment(ctx context.Context, token string, hold time.Du
 }
 
 func (n *holdfastNode) Read(ctx context.Context, token string) (int64, error) {
-	if n.mode == Local {
-		return n.readLocal(bareRequest(ctx, token))
+	if n.mode != Exclusive {
+		return n.readWrapped(bareRequest(ctx, token))
 	}
 	ctx, count, err := n.load(ctx, token)
 	if err != nil {
@@ -146,13 +150,16 @@ func (n *holdfastNode) Revoke(ctx context.Context, token string) error {
 // Handler gives reads the node's mode, as an application does by route.
 func (n *holdfastNode) Handler() http.Handler {
 	app := application(func(r *http.Request) values { return holdfastValues{n.manager.Session(r.Context())} })
-	exclusive, readOnly := n.manager.Handler(app), n.manager.ReadOnly(app)
-	if n.mode != Local {
+	exclusive, reading := n.manager.Handler(app), n.manager.ReadOnly(app)
+	switch n.mode {
+	case Exclusive:
 		return exclusive
+	case ByMethod:
+		reading = n.manager.Optimistic(app)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
-			readOnly.ServeHTTP(w, r)
+			reading.ServeHTTP(w, r)
 			return
 		}
 		exclusive.ServeHTTP(w, r)
@@ -194,16 +201,16 @@ func (n *holdfastNode) commit(ctx context.Context) error {
 	return nil
 }
 
-// prepare makes the request of a local read beforehand.
+// prepare makes the request beforehand where a read goes through the middleware.
 func (n *holdfastNode) prepare(token string) ReadFunc {
-	if n.mode != Local {
+	if n.mode == Exclusive {
 		return func(ctx context.Context) (int64, error) { return n.Read(ctx, token) }
 	}
 	r := bareRequest(context.Background(), token)
-	return func(context.Context) (int64, error) { return n.readLocal(r) }
+	return func(context.Context) (int64, error) { return n.readWrapped(r) }
 }
 
-func (n *holdfastNode) readLocal(r *http.Request) (int64, error) {
+func (n *holdfastNode) readWrapped(r *http.Request) (int64, error) {
 	reader := n.readers.Get().(*holdfastReader)
 	defer n.readers.Put(reader)
 	return reader.read(r)
@@ -218,9 +225,9 @@ type holdfastReader struct {
 	found   bool
 }
 
-func newHoldfastReader(m *manager.Manager) *holdfastReader {
+func newHoldfastReader(m *manager.Manager, wrap func(http.Handler) http.Handler) *holdfastReader {
 	reader := &holdfastReader{sink: newSink()}
-	reader.handler = m.ReadOnly(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	reader.handler = wrap(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		reader.count, reader.found = holdfastValues{m.Session(r.Context())}.count()
 	}))
 	return reader

@@ -16,7 +16,7 @@ import (
 func limit() Subject {
 	return Subject{
 		Name:     "limit",
-		Settings: "go-redis GET and SET of the payload, nothing else",
+		Settings: "go-redis GETEX and SET EX of the payload, nothing else",
 		Modes:    []Mode{Unlocked},
 		Open: func(_ context.Context, link Link, _ Mode) (Node, error) {
 			return &limitNode{rdb: link.client(), prefix: link.Prefix + "limit:"}, nil
@@ -33,7 +33,7 @@ var _ Node = (*limitNode)(nil)
 
 func (n *limitNode) Create(ctx context.Context, filler string) (string, error) {
 	token := newToken()
-	if err := n.rdb.Set(ctx, n.prefix+token, newBlob(filler), 0).Err(); err != nil {
+	if err := n.rdb.Set(ctx, n.prefix+token, newBlob(filler), idleTimeout).Err(); err != nil {
 		return "", fmt.Errorf("set: %w", err)
 	}
 	return token, nil
@@ -49,7 +49,7 @@ func (n *limitNode) Increment(ctx context.Context, token string, hold time.Durat
 	if err != nil {
 		return 0, err
 	}
-	if err := n.rdb.Set(ctx, n.prefix+token, blob, 0).Err(); err != nil {
+	if err := n.rdb.Set(ctx, n.prefix+token, blob, idleTimeout).Err(); err != nil {
 		return 0, fmt.Errorf("set: %w", err)
 	}
 	return count, nil
@@ -82,7 +82,7 @@ func (n *limitNode) Handler() http.Handler { return byHand(n) }
 func (n *limitNode) Close() error { return n.rdb.Close() }
 
 func (n *limitNode) fetch(ctx context.Context, token string) ([]byte, error) {
-	blob, err := n.rdb.Get(ctx, n.prefix+token).Bytes()
+	blob, err := n.rdb.GetEx(ctx, n.prefix+token, idleTimeout).Bytes()
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, ErrAbsent

@@ -11,9 +11,6 @@ import (
 	"github.com/redis/rueidis/rueidislock"
 )
 
-// sessionLifetime is scs' default, for a subject that has none of its own.
-const sessionLifetime = 24 * time.Hour
-
 // rueidis is a GET and a SET inside a rueidislock. The lock wakes its waiters
 // by the server's invalidation messages. Values travel on a second client
 // without tracking, since a tracked GET would have the server remember each key
@@ -26,7 +23,7 @@ const sessionLifetime = 24 * time.Hour
 func rueidis() Subject {
 	return Subject{
 		Name:     "rueidislock",
-		Settings: "rueidislock (KeyMajority 1, TryNextAfter 1 s) around GET and SET EX of rueidis, which multiplexes",
+		Settings: "rueidislock (KeyMajority 1, TryNextAfter 1 s) around GETEX and SET EX of rueidis, which multiplexes",
 		Modes:    []Mode{Exclusive},
 		Open:     openRueidis,
 	}
@@ -135,7 +132,7 @@ func (n *rueidisNode) Close() error {
 }
 
 func (n *rueidisNode) fetch(ctx context.Context, token string) ([]byte, error) {
-	blob, err := n.rdb.Do(ctx, n.rdb.B().Get().Key(n.prefix+token).Build()).AsBytes()
+	blob, err := n.rdb.Do(ctx, n.rdb.B().Getex().Key(n.prefix+token).Ex(idleTimeout).Build()).AsBytes()
 	switch {
 	case redisclient.IsRedisNil(err):
 		return nil, ErrAbsent
@@ -148,7 +145,7 @@ func (n *rueidisNode) fetch(ctx context.Context, token string) ([]byte, error) {
 }
 
 func (n *rueidisNode) put(ctx context.Context, token string, blob []byte) error {
-	set := n.rdb.B().Set().Key(n.prefix + token).Value(redisclient.BinaryString(blob)).Ex(sessionLifetime).Build()
+	set := n.rdb.B().Set().Key(n.prefix + token).Value(redisclient.BinaryString(blob)).Ex(idleTimeout).Build()
 	if err := n.rdb.Do(ctx, set).Error(); err != nil {
 		return fmt.Errorf("set: %w", err)
 	}

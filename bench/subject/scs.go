@@ -22,10 +22,23 @@ const (
 func scsUnlocked() Subject {
 	return Subject{
 		Name:     "scs",
-		Settings: "scs v2 with goredisstore, defaults (gob, 24 h, no idle timeout)",
+		Settings: "scs v2 with goredisstore, defaults (gob, 24 h) and an idle timeout of 30 min: reads write the session, too",
 		Modes:    []Mode{Unlocked},
 		Open: func(_ context.Context, link Link, _ Mode) (Node, error) {
-			return newSCSNode(link, "scs:"), nil
+			return newSCSNode(link, "scs:", idleTimeout), nil
+		},
+	}
+}
+
+// scsFixed is scs as it is without an idle timeout: its sessions end 24 hours
+// after they began, and a request that only reads is one GET.
+func scsFixed() Subject {
+	return Subject{
+		Name:     "scs-fixed",
+		Settings: "scs without an idle timeout",
+		Modes:    []Mode{Unlocked},
+		Open: func(_ context.Context, link Link, _ Mode) (Node, error) {
+			return newSCSNode(link, "scs-fixed:", 0), nil
 		},
 	}
 }
@@ -42,11 +55,12 @@ type scsNode struct {
 
 var _ Node = (*scsNode)(nil)
 
-func newSCSNode(link Link, name string) *scsNode {
+func newSCSNode(link Link, name string, idle time.Duration) *scsNode {
 	rdb := link.client()
 	store := goredisstore.NewWithPrefix(rdb, link.Prefix+name)
 	sessions := *scsDefaults()
 	sessions.Store = store
+	sessions.IdleTimeout = idle
 	return &scsNode{rdb: rdb, store: store, sessions: &sessions}
 }
 
@@ -82,6 +96,12 @@ func (n *scsNode) Read(ctx context.Context, token string) (int64, error) {
 	ctx, err := n.load(ctx, token)
 	if err != nil {
 		return 0, err
+	}
+	// LoadAndSave commits what Load has modified: with an idle timeout, every session.
+	if n.sessions.Status(ctx) == scs.Modified {
+		if _, _, err := n.sessions.Commit(ctx); err != nil {
+			return 0, fmt.Errorf("commit: %w", err)
+		}
 	}
 	return n.sessions.GetInt64(ctx, counterKey), nil
 }

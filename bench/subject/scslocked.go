@@ -22,7 +22,7 @@ func scsLocked() Subject {
 		Settings: "scs as above inside a redislock v0.10.0, TTL 10 s, linear retry of 5 ms",
 		Modes:    []Mode{Exclusive},
 		Open: func(_ context.Context, link Link, _ Mode) (Node, error) {
-			inner := newSCSNode(link, "scs-locked:")
+			inner := newSCSNode(link, "scs-locked:", idleTimeout)
 			return &scsLockedNode{
 				scsNode: inner,
 				locks:   redislock.New(inner.rdb),

@@ -25,6 +25,7 @@ const (
 	Unlocked  Mode = "unlocked"  // nothing keeps two requests of one session apart
 	Exclusive Mode = "exclusive" // requests of one session take turns, reads included
 	Local     Mode = "local"     // writes are exclusive, reads come from a copy in the process
+	ByMethod  Mode = "by method" // writes are exclusive, reads take no lock and are validated by Redis
 )
 
 // Locks tells whether two increments of one session exclude each other.
@@ -93,12 +94,17 @@ func All() []Subject {
 		holdfast(),
 		holdfastAutopipe(),
 		scsUnlocked(),
+		scsFixed(),
 		scsLocked(),
 		gorilla(),
 		rueidis(),
 		limit(),
 	}
 }
+
+// idleTimeout is how long a session of any subject lives without a request, as
+// in most applications: a request that only reads has to prolong it.
+const idleTimeout = 30 * time.Minute
 
 // work is what the handler of a slow request does between its read and its write.
 func work(hold time.Duration) {

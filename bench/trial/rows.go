@@ -9,7 +9,6 @@ import (
 // The subjects that others are compared with.
 const (
 	baseline = "scs"
-	recipe   = "scs-locked"
 	floor    = "limit"
 )
 
@@ -47,7 +46,12 @@ func (e *entry) row(cfg scenario.Config, entries []*entry) report.Row {
 	row.FIFORatio = e.spread(func(r round) float64 { return r.fifo }).Median
 	row.VsSCS, row.VsSCSRange = vsSCS.Median, [2]float64{vsSCS.Low, vsSCS.High}
 	row.VsLimit, row.VsLimitRange = vsLimit.Median, [2]float64{vsLimit.Low, vsLimit.High}
-	row.VsSCSLocked = beside(recipe).Median
+	row.Vs = make(map[string]float64)
+	for _, other := range entries {
+		if name := other.contender.Subject.Name; other.contender.Mode == other.contender.Subject.Modes[0] {
+			row.Vs[name] = beside(name).Median
+		}
+	}
 	if e.counted > 0 {
 		row.RoundTrips = float64(e.traffic.RoundTrips) / float64(e.counted)
 		row.Bytes = float64(e.traffic.Bytes) / float64(e.counted)
