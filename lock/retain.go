@@ -102,6 +102,14 @@ func (a *asker) await(p *waitBudget, at queue.Standing) error {
 	return err
 }
 
+// Retains reports whether the process keeps the lock of a key for its next request.
+func (l *Locker) Retains(key string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	ln := l.lines[key]
+	return ln != nil && ln.retained != nil
+}
+
 // Reused reports whether the lock was retained, and Redis was not asked for it. Its holder has to have Redis check what
 // it has assumed.
 func (le *Lease) Reused() bool {

@@ -89,6 +89,10 @@ func (m *Manager) rest(lease *lock.Lease, retain bool) {
 	}
 }
 
+// Retains reports whether this Manager keeps the lock of a session, by its ID, for the session's next request: see
+// Config.Retain. It costs no round trip.
+func (m *Manager) Retains(id string) bool { return m.locker.Retains(id) }
+
 // confirm has Redis check what a request has assumed that changed nothing.
 func (m *Manager) confirm(ctx context.Context, p plan) error {
 	lease := p.lease

@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +26,8 @@ var ErrNoReplica = errors.New("no replica is reachable")
 type Balancer struct {
 	proxy   *httputil.ReverseProxy
 	targets []*target
+
+	sticky atomic.Bool // see SetSticky
 
 	mu   sync.Mutex // guards what follows, and the targets' state
 	next int
@@ -63,6 +67,25 @@ func New(addrs ...string) *Balancer {
 		ErrorHandler: answerError,
 	}
 	return b
+}
+
+// SetSticky has the requests of one session go to one replica while that is there, or to all of them in turn, as at first.
+func (b *Balancer) SetSticky(on bool) { b.sticky.Store(on) }
+
+// Sticky reports which it is.
+func (b *Balancer) Sticky() bool { return b.sticky.Load() }
+
+// home is the target of the request's session, or -1 if it goes to the next one.
+func (b *Balancer) home(r *http.Request) int {
+	if !b.sticky.Load() {
+		return -1
+	}
+	for _, c := range r.Cookies() {
+		if id, _, ok := strings.Cut(c.Value, "."); ok && id != "" {
+			return int(id[0]) % len(b.targets)
+		}
+	}
+	return -1
 }
 
 // ServeHTTP passes the request to the next replica.
@@ -124,15 +147,19 @@ func (b *Balancer) Close() {
 	}
 }
 
-// take chooses the next replica that is not in tried. One that is down is chosen only when all others are tried, down,
+// take chooses the home of the request, or the next replica, that is not in tried. One that is down is chosen only when all others are tried, down,
 // draining or suspended.
-func (b *Balancer) take(tried map[*target]bool) (*target, string) {
+func (b *Balancer) take(home int, tried map[*target]bool) (*target, string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
+	first := b.next
+	if home >= 0 {
+		first = home
+	}
 	var down *target
 	for k := range b.targets {
-		t := b.targets[(b.next+k)%len(b.targets)]
+		t := b.targets[(first+k)%len(b.targets)]
 		switch {
 		case t.draining || t.suspended || tried[t]:
 		case now.Before(t.downUntil):
@@ -140,7 +167,7 @@ func (b *Balancer) take(tried map[*target]bool) (*target, string) {
 				down = t
 			}
 		default:
-			b.next = (b.next + k + 1) % len(b.targets)
+			b.next = (first + k + 1) % len(b.targets)
 			t.inFlight++
 			return t, t.addr
 		}
@@ -171,8 +198,9 @@ type roundTripper struct{ *Balancer }
 func (b roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	tried := make(map[*target]bool)
 	last := ErrNoReplica
+	home := b.home(r)
 	for {
-		t, addr := b.take(tried)
+		t, addr := b.take(home, tried)
 		if t == nil {
 			return nil, last
 		}

@@ -55,6 +55,7 @@ func New(s *site.Site, balancer http.Handler, think time.Duration) *Page {
 	mux.HandleFunc("POST /live/replica/{number}/{action}", p.replica)
 	mux.HandleFunc("POST /live/redis/{action}", p.redis)
 	mux.HandleFunc("POST /live/lock/{action}", p.lock)
+	mux.HandleFunc("POST /live/sticky/{action}", p.sticky)
 	mux.HandleFunc("/", p.pass)
 	// Anybody's page can post to this machine, and must not press the buttons.
 	p.handler = http.NewCrossOriginProtection().Handler(mux)
@@ -162,6 +163,19 @@ func (p *Page) lock(w http.ResponseWriter, r *http.Request) {
 		p.site.SetUnlocked(false)
 	case "off":
 		p.site.SetUnlocked(true)
+	default:
+		http.NotFound(w, r)
+		return
+	}
+	done(w, nil)
+}
+
+func (p *Page) sticky(w http.ResponseWriter, r *http.Request) {
+	switch r.PathValue("action") {
+	case "on":
+		p.site.SetSticky(true)
+	case "off":
+		p.site.SetSticky(false)
 	default:
 		http.NotFound(w, r)
 		return

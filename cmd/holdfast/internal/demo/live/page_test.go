@@ -93,10 +93,11 @@ type state struct {
 		State string
 		Trips int
 	}
-	Cut, Unlocked bool
-	Trips         int
-	Session       *struct {
+	Cut, Unlocked, Sticky bool
+	Trips                 int
+	Session               *struct {
 		Version, User, Holder string
+		Kept                  bool
 		Count                 int
 		Cart                  map[string]int
 	}
@@ -206,6 +207,24 @@ func TestButtons(t *testing.T) {
 	if d.state().Cut {
 		t.Error("another site's page has cut Redis off")
 	}
+}
+
+// TestRetainedLock has a replica keep the lock for the next click, and another one recall it.
+func TestRetainedLock(t *testing.T) {
+	t.Parallel()
+	d := start(t, 0)
+	d.post("/live/sticky/on", http.StatusNoContent)
+	d.post("/cart/rope", http.StatusNoContent)
+	d.eventually("the lock is kept", func(s state) bool {
+		d.post("/cart/rope", http.StatusNoContent)
+		return s.Sticky && s.Session.Kept
+	})
+	d.post("/live/sticky/off", http.StatusNoContent)
+	for range 3 { // one lands elsewhere
+		d.post("/cart/rope", http.StatusNoContent)
+	}
+	d.eventually("the lock is free", func(s state) bool { return s.Session.Holder == "" })
+	d.post("/live/sticky/x", http.StatusNotFound)
 }
 
 // TestAddWithoutAnAnswer has a browser leave while its add is being served: the add may be found or not.

@@ -18,6 +18,7 @@ type state struct {
 	Replicas []replica `json:"replicas"`
 	Cut      bool      `json:"cut"`      // the replicas are cut off from Redis
 	Unlocked bool      `json:"unlocked"` // the lock is switched off
+	Sticky   bool      `json:"sticky"`   // the balancer sends a session to one replica
 	Trips    int       `json:"trips"`    // to Redis, -1 if they cannot be counted
 	Session  *session  `json:"session"`  // null if Redis holds none
 	Book     book      `json:"book"`
@@ -43,6 +44,7 @@ type session struct {
 	Cart    shop.Cart `json:"cart"`
 	Count   int       `json:"count"`
 	Holder  string    `json:"holder"` // empty if nobody holds the lock
+	Kept    bool      `json:"kept"`   // the holder keeps it for the next request
 	Queue   []string  `json:"queue"`
 }
 
@@ -62,7 +64,7 @@ func (p *Page) look(ctx context.Context, id string, after uint64) state {
 		trips = -1
 	}
 	// The books come before the cart: what is acknowledged was written earlier.
-	s := state{Cut: p.site.Cut(), Unlocked: p.site.Unlocked(), Trips: trips, Book: p.books.of(id), Replicas: []replica{}}
+	s := state{Cut: p.site.Cut(), Unlocked: p.site.Unlocked(), Sticky: p.site.Sticky(), Trips: trips, Book: p.books.of(id), Replicas: []replica{}}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	found, ok, _ := p.site.Session(ctx, id) // without an answer there is nothing to show
@@ -70,7 +72,7 @@ func (p *Page) look(ctx context.Context, id string, after uint64) state {
 	if ok {
 		s.Session = &session{ID: id, Version: found.Version, User: found.User, Cart: found.Cart, Count: found.Cart.Count()}
 		if found.Holder != nil {
-			s.Session.Holder = name(*found.Holder)
+			s.Session.Holder, s.Session.Kept = name(*found.Holder), found.Kept
 		}
 		for _, q := range found.Queue {
 			s.Session.Queue = append(s.Session.Queue, name(q))

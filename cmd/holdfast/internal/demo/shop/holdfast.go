@@ -47,6 +47,9 @@ func (h *Holdfast) Stats() Stats {
 // Figures are all of the manager's.
 func (h *Holdfast) Figures() manager.Stats { return h.m.Stats() }
 
+// Retains reports whether the replica keeps the session's lock for its next request.
+func (h *Holdfast) Retains(id string) bool { return h.m.Retains(id) }
+
 // Node is the manager's name in Redis.
 func (h *Holdfast) Node() string { return h.m.Node() }
 

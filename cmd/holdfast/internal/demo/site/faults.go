@@ -153,5 +153,11 @@ func (s *Site) SetUnlocked(on bool) {
 	}
 }
 
+// SetSticky has the balancer send the requests of one session to one replica, or to all of them in turn.
+func (s *Site) SetSticky(on bool) { s.balancer.SetSticky(on) }
+
+// Sticky reports which it is.
+func (s *Site) Sticky() bool { return s.balancer.Sticky() }
+
 // Unlocked tells how sessions are kept now.
 func (s *Site) Unlocked() bool { return s.unlocked.Load() }

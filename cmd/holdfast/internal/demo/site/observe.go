@@ -22,6 +22,7 @@ type Session struct {
 	User    string
 	Cart    shop.Cart
 	Holder  *Place  // who holds the lock; nil if nobody does
+	Kept    bool    // no request does: the holder retains it for the session's next one
 	Queue   []Place // who waits in Redis, the next one first: one request per replica
 	Copies  []Place // whose local copy Redis knows of
 }
@@ -71,7 +72,7 @@ func (s *Site) Session(ctx context.Context, id string) (Session, bool, error) {
 	}
 	if token := holder.Val(); token != "" {
 		place := s.place(token)
-		v.Holder = &place
+		v.Holder, v.Kept = &place, s.retains(place, id)
 	}
 	for _, token := range queue.Val() {
 		v.Queue = append(v.Queue, s.place(token))
@@ -116,6 +117,17 @@ func (s *Site) place(token string) Place {
 	}
 	r := s.replicas[i]
 	return Place{Replica: i, Gone: r == nil || r.node() != node}
+}
+
+// retains reports whether a replica keeps the session's lock for its next request.
+func (s *Site) retains(p Place, id string) bool {
+	if p.Replica < 0 || p.Gone {
+		return false
+	}
+	s.mu.Lock()
+	r := s.replicas[p.Replica]
+	s.mu.Unlock()
+	return r != nil && r.holdfast != nil && r.holdfast.Retains(id)
 }
 
 // State is what a replica is doing.

@@ -102,6 +102,7 @@ $('#login').addEventListener('submit', async (e) => {
   const r = await ask('POST', '/login', new URLSearchParams(new FormData(e.target)));
   say(r.ok ? 'Logged in: the cookie has a new secret, and the old one opens nothing any more.' : complaint(r), r.ok ? 'good' : 'bad');
 });
+once($('#sticky'), () => order('sticky/' + ($('#sticky').getAttribute('aria-checked') === 'true' ? 'off' : 'on')));
 once($('#lock'), () => order('lock/' + ($('#lock').getAttribute('aria-checked') === 'true' ? 'off' : 'on')));
 once($('#cut'), () => order('redis/' + ($('#cut').getAttribute('aria-pressed') === 'true' ? 'heal' : 'cut')));
 $$('.replica').forEach((card, i) => {
@@ -208,7 +209,7 @@ function redis(s) {
   put($('#version'), s.session?.version || '–');
   put($('#trips'), s.trips < 0 ? '–' : s.trips);
   const holder = s.session?.holder ?? '';
-  put($('#holder'), s.unlocked ? 'no lock' : holder || 'nobody');
+  put($('#holder'), s.unlocked ? 'no lock' : s.session?.kept ? `${holder}, for its next request` : holder || 'nobody');
   $('.holder').classList.toggle('full', holder !== '');
   $$('[data-slot]').forEach((slot, i) => {
     const name = s.session?.queue?.[i] ?? '';
@@ -217,6 +218,7 @@ function redis(s) {
   });
   $('#cut').setAttribute('aria-pressed', s.cut);
   $('#lock').setAttribute('aria-checked', !s.unlocked);
+  $('#sticky').setAttribute('aria-checked', s.sticky);
 }
 
 function journal(s) {
