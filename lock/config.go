@@ -46,7 +46,7 @@ type Config struct {
 
 	// Retain is how long this process keeps the lock of a key that its last holder has just ended, for a next request of
 	// this process, in case nobody else wants it. Somebody who does gets it as soon as Redis' message has arrived here.
-	// Only scripts of this module retain locks: see [Locker.AcquireWith]. At most TTL. 0 or negative: off.
+	// Only scripts of this module retain locks: see [Locker.AcquireWith]. From MinRetain to TTL. 0 or negative: off.
 	//
 	// Defaults to 0.
 	Retain time.Duration
@@ -100,6 +100,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("MaxHold is %v: it cannot be kept so exactly; set at least 30ms, or a negative one for no bound", c.MaxHold)
 	case c.GrantTTL < time.Millisecond || c.GrantTTL > c.TTL:
 		return fmt.Errorf("GrantTTL is %v: it must lie between 1ms and TTL (%v)", c.GrantTTL, c.TTL)
+	case c.Retain > 0 && c.Retain < MinRetain:
+		return fmt.Errorf("Retain is %v: the next holder would lose such a lock before it is renewed; set at least %v, or 0", c.Retain, MinRetain)
 	case c.Retain > c.TTL:
 		return fmt.Errorf("Retain is %v: it must not be longer than TTL (%v)", c.Retain, c.TTL)
 	case c.MaxWaiters < 1:
@@ -112,6 +114,9 @@ func (c *Config) validate() error {
 
 // margin is how long before its end a lease is no longer trusted: time for the holder to stop.
 func (c *Config) margin() time.Duration { return c.TTL / 10 }
+
+// MinRetain is the shortest Config.Retain: a lock that was retained has to be renewed before that is over.
+const MinRetain = 10 * time.Millisecond
 
 // maxTTL bounds Config.TTL.
 const maxTTL = 24 * time.Hour

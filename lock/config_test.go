@@ -24,6 +24,7 @@ func TestConfigErrorsNameTheField(t *testing.T) {
 		{"GrantTTL", lock.Config{GrantTTL: time.Microsecond}},
 		{"GrantTTL", lock.Config{GrantTTL: -time.Second}},
 		{"GrantTTL", lock.Config{TTL: time.Second, GrantTTL: 2 * time.Second}},
+		{"Retain", lock.Config{Retain: lock.MinRetain - 1}},
 		{"MaxWaiters", lock.Config{MaxWaiters: -1}},
 		{"Timeout", lock.Config{Timeout: time.Microsecond}},
 		{"Timeout", lock.Config{Timeout: -time.Second}},

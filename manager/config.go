@@ -189,7 +189,7 @@ type Config struct {
 	// next one, once a few requests in a row have come to this process. Such a request opens
 	// without a round trip and ends with one, in which Redis checks before its first byte that
 	// nothing has changed. A request at another replica recalls the lock and gets it at once. If
-	// this process dies, that request may wait for Retain. At most LockTTL. Negative means off.
+	// this process dies, that request may wait for Retain. From 10 ms to LockTTL. Negative means off.
 	//
 	// Defaults to 2 s, or to LockTTL if that is shorter.
 	Retain time.Duration

@@ -53,6 +53,7 @@ func TestConfigMistakes(t *testing.T) {
 		{manager.Config{Undecodable: 7}, "Undecodable", "DropValue"},
 		{manager.Config{Undecodable: -1}, "Undecodable", "DropValue"},
 		{manager.Config{RefuseUserSessions: true}, "RefuseUserSessions", "MaxUserSessions"},
+		{manager.Config{Retain: time.Millisecond}, "Retain", "at least 10ms"},
 		{manager.Config{EndOnReuse: true}, "EndOnReuse", "RotateEvery"},
 		{manager.Config{TrustedProxies: make([]netip.Prefix, 1)}, "TrustedProxies[0]", "netip.ParsePrefix"},
 		{manager.Config{TokenKeys: [][]byte{make([]byte, 32), make([]byte, 31)}}, "TokenKeys[1]", "at least 32, from crypto/rand"},

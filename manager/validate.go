@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-go/holdfast/lock"
 	"github.com/holdfast-go/holdfast/store"
 )
 
@@ -52,6 +53,9 @@ func (c *Config) validate() error {
 		return fmt.Errorf("LockTTL is %v: a process that died would lock its sessions for as long; set at most 24h", c.LockTTL)
 	case c.MaxHold > 0 && c.MaxHold < 30*time.Millisecond:
 		return fmt.Errorf("MaxHold is %v: it cannot be kept so exactly; set at least 30ms, or a negative one for no bound", c.MaxHold)
+	case c.Retain > 0 && c.Retain < lock.MinRetain:
+		return fmt.Errorf("Retain is %v: a request would lose such a lock before it is renewed; set at least %v, or a negative one to switch it off",
+			c.Retain, lock.MinRetain)
 	case c.Retain > c.LockTTL:
 		return fmt.Errorf("Retain is %v: it must not be longer than LockTTL (%v); a negative one switches it off", c.Retain, c.LockTTL)
 	case c.MaxWaiters < 1:
