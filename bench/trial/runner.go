@@ -27,6 +27,11 @@ const (
 	aloneShare = 0.4 // of a slice, for one contender by itself
 	countShare = 0.5 // of a slice, to count what passes over the wire
 	checkTime  = 30 * time.Second
+
+	// settleTime is the least for which nodes work before their round trips are
+	// counted. They have connections to make, and a node keeps what it has seen
+	// several times.
+	settleTime = 400 * time.Millisecond
 )
 
 // Redis is what a runner needs of the backend.
@@ -188,7 +193,7 @@ func (r *Runner) count(ctx context.Context, e *entry, slice time.Duration) error
 		return err
 	}
 	defer r.close(e)
-	e.work(ctx, share(slice, warmShare), e.site.Config.Workers)
+	e.work(ctx, max(share(slice, warmShare), settleTime), e.site.Config.Workers)
 	before := wire.Traffic()
 	worked := e.work(ctx, share(slice, countShare), e.site.Config.Workers)
 	e.traffic, e.counted = wire.Traffic().Since(before), worked.ops
