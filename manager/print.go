@@ -63,6 +63,31 @@ func (m *Manager) LogValue() slog.Value { return slog.GroupValue(m.shown()...) }
 // MarshalJSON shows what String does, as an object.
 func (m *Manager) MarshalJSON() ([]byte, error) { return object(m.shown()) }
 
+// printed is what is shown of a Session: the ID that the client's token names. It needs no lock, so a Session may be printed
+// from anywhere.
+func (s *Session) printed() []slog.Attr {
+	if s == nil || s.request == nil {
+		return nil
+	}
+	return []slog.Attr{slog.String("ID", s.token.id), slog.String("Mode", s.as.String())}
+}
+
+// String shows the ID of the session that the client's token names, which is empty for a new one, and the mode. It shows no
+// token and no value.
+func (s *Session) String() string { return fmt.Sprintf("manager.Session%v", s.printed()) }
+
+// GoString is String, for %#v.
+func (s *Session) GoString() string { return s.String() }
+
+// Format prints String, whatever the verb.
+func (s *Session) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.String())) }
+
+// LogValue shows what String does, as a group.
+func (s *Session) LogValue() slog.Value { return slog.GroupValue(s.printed()...) }
+
+// MarshalJSON shows what String does, as an object.
+func (s *Session) MarshalJSON() ([]byte, error) { return object(s.printed()) }
+
 // object is the attributes as a JSON object, with durations as text.
 func object(attrs []slog.Attr) ([]byte, error) {
 	out := make(map[string]any, len(attrs))

@@ -59,3 +59,36 @@ func TestNothingPrintsSecrets(t *testing.T) {
 	var none *manager.Manager
 	_ = fmt.Sprint(none)
 }
+
+// Some verbs go through every pointer of a struct without methods, and a Session holds the client's token.
+func TestSessionPrintsNoToken(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager(signed(1))
+		_, token := visit(m, m.Handler, "", func(s *manager.Session) { name.Set(s, "a private value") })
+		visit(m, m.Handler, token, func(s *manager.Session) {
+			child, err := s.Child("child")
+			if err != nil {
+				t.Fatal(err)
+			}
+			name.Set(s, "a private value")
+			for _, shown := range []*manager.Session{s, child, nil} {
+				text := ""
+				for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+					text += fmt.Sprintf(verb, shown)
+				}
+				data, err := json.Marshal(shown)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, secret := range append(strings.Split(token, ".")[1:], "a private value") {
+					if strings.Contains(text+string(data), secret) {
+						t.Errorf("it shows %q: %s", secret, text)
+					}
+				}
+				if shown != nil && !strings.Contains(text, idOf(token)) {
+					t.Errorf("it does not tell which one it is: %s", text)
+				}
+			}
+		})
+	})
+}
