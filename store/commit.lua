@@ -26,8 +26,8 @@ local meta = redis.call('HMGET', record, 'v', 't', 'n', 'i', 'x', 'h')
 local version, tags, copies = meta[1], meta[2] or '', meta[3] or ''
 local idle, deadline = tonumber(meta[4] or 0), tonumber(meta[5] or 0)
 local holder = token ~= '' and redis.call('GET', lock)
-local rare = {} -- p e k z
-if ARGV[rest] then rare = redis.call('HMGET', record, 'p', 'e', 'k', 'z') end
+local rare = {} -- p e k z f
+if ARGV[rest] then rare = redis.call('HMGET', record, 'p', 'e', 'k', 'z', 'f') end
 
 local counter, newest = 0, ''
 if version then
@@ -74,7 +74,7 @@ elseif holder and holder ~= token then
   return deny('lost')
 elseif version ~= expected then
   local epoch, key_set = ARGV[rest + 5], ARGV[rest + 6]
-  if mode ~= 'keys' or (rare[2] or '') ~= epoch or key_set ~= '' and (rare[3] or '') ~= key_set then
+  if mode ~= 'keys' or (rare[2] or '') ~= epoch or key_set ~= '' and (rare[3] or '') ~= key_set or rare[5] then
     return deny('conflict')
   end
 end

@@ -45,6 +45,11 @@ var (
 	// ErrExists: a session that was to be created is there already. Nothing was written.
 	ErrExists = errors.New("session exists already")
 
+	// ErrNewerFormat: a newer release has written the session in a format that this one cannot read. It matches
+	// ErrUnavailable, so that the request is refused and the client keeps its token. Finish the rollout, or roll back the
+	// release that wrote it.
+	ErrNewerFormat = fmt.Errorf("%w: the session record has a newer format than this release reads; finish the rollout", ErrUnavailable)
+
 	// ErrCorrupt: what lies under the session's key was not written by this library.
 	ErrCorrupt = errors.New("session record is corrupt")
 

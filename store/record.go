@@ -79,6 +79,9 @@ func (r *Record) measure() {
 // parseRecord reads the fields of HGETALL.
 func parseRecord(id, version string, fields []any) (*Record, error) {
 	r := &Record{ID: strings.Clone(id), Version: version} // the caller's is part of a request's header
+	if formatOf(fields) > Format {
+		return nil, ErrNewerFormat
+	}
 	var list []keyed
 	if len(fields)%2 != 0 {
 		return nil, fmt.Errorf("%w: an odd number of fields", ErrCorrupt)
@@ -112,6 +115,24 @@ func parseRecord(id, version string, fields []any) (*Record, error) {
 	r.share()
 	r.measure()
 	return r, nil
+}
+
+// Format is the format of records that this release writes and reads. A record without a field f has format 1. Every later
+// release reads the formats of the releases before it, and keeps the meaning of the fields f, v and h, so that a release
+// before it can refuse what it does not know.
+const Format = 1
+
+// formatOf returns the format of a record.
+func formatOf(fields []any) int {
+	for i := 0; i+1 < len(fields); i += 2 {
+		if fields[i] == "f" {
+			text, _ := fields[i+1].(string)
+			if n, err := strconv.Atoi(text); err == nil {
+				return n
+			}
+		}
+	}
+	return 1
 }
 
 // share lets the stamps of a session that has not changed much be parts of its version.

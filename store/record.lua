@@ -7,6 +7,7 @@
 -- e stamp of the last Rotate or change of user         k stamp of the last commit that added or removed a key
 -- u user   m metadata of the client   b '1' if the cookie ends with the browser
 -- n nodes that hold a copy, separated by spaces, or '*'
+-- f format of the record, absent for 1: see Format in record.go
 -- z removed, alone in the hash: r revoked, d destroyed, m.TAG merged into another by that commit. The session cannot be
 --   created (again)
 -- .KEY  STAMP:EXPIRY:DATA, expiry in Unix ms or 0
