@@ -97,7 +97,7 @@ func reuse(t *testing.T, v *virtual, look func(*manager.Manager, string) int, en
 	if len(told) != 1 || told[0] != id+" reused" {
 		t.Errorf("the hook was told %q", told)
 	}
-	if got := log.String(); strings.Count(got, "level=WARN") != 1 || !strings.Contains(got, id) || strings.Contains(got, strings.Split(owner, ".")[1]) {
+	if got := log.String(); strings.Count(got, " ends=") != 1 || !strings.Contains(got, id) || strings.Contains(got, strings.Split(owner, ".")[1]) {
 		t.Errorf("logged %s", got)
 	}
 	want := 1
