@@ -1,12 +1,9 @@
 package lock
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -213,105 +210,6 @@ func (l *Locker) pass(key string, t turn) {
 	}
 }
 
-// contend asks Redis until the lock is ours. A token that comes with the turn is asked for first. With a state as well
-// there is nothing to ask, unless the turn comes too late for that, or this request began only after the state was
-// checked: something may have happened in between that it must see.
-func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p *waitBudget) (*Lease, error) {
-	if t.state != nil && time.Now().Before(t.lease.until) && p.start.Before(t.lease.since) {
-		lease, err := l.lease(ctx, key, t.token, t.lease, t.state, outlived(rider))
-		if err != nil {
-			l.abandon(key, t.token)
-		}
-		return lease, err
-	}
-	if lease, err := l.reuse(ctx, key, t, rider); lease != nil || err != nil {
-		return lease, err
-	}
-	a := l.asker(key, t.token)
-	defer func() { l.forget(a.token) }()
-	for {
-		at, sent, err := a.ask(ctx, rider)
-		if err != nil {
-			l.abandonAsked(key, a.token, err)
-			return nil, cmp.Or(p.over(), err) // a call that was cut short by the caller's context is no fault of Redis'
-		}
-		switch at.Place {
-		case queue.Held:
-			return l.held(ctx, key, a.token, sent, at, rider)
-		case queue.Out:
-			return nil, ErrRefused
-		case queue.Full:
-			return nil, ErrTooManyWaiters
-		case queue.Queued:
-			if !a.waited {
-				l.stats.queued.Add(1)
-			}
-			a.waited, a.fresh, p.queued = true, false, true
-			err = a.await(p, at)
-		}
-		if err != nil {
-			l.abandonQueued(key, a.token)
-			return nil, err
-		}
-	}
-}
-
-// asker is a request that asks Redis for the lock of a key.
-type asker struct {
-	locker *Locker
-	key    string
-	token  string
-	wake   chan struct{} // a signal to ask again
-	fresh  bool          // Redis has told nobody of the token
-	waited bool          // Redis has put it into the queue
-}
-
-// asker begins to ask, with the token that came with the turn or with one of its own.
-func (l *Locker) asker(key, token string) *asker {
-	a := &asker{locker: l, key: key, token: token}
-	if token == "" {
-		a.token, a.fresh = keys.NewLockToken(l.cfg.Node), true
-	}
-	a.wake = l.expect(a.token) // first, so that a grant which overtakes the answer is not missed
-	return a
-}
-
-// ask asks once, and after an error as often as the client is set to, within the time of one call. It returns when the
-// request that was answered had been sent.
-func (a *asker) ask(ctx context.Context, rider Rider) (at queue.Standing, sent time.Time, err error) {
-	l := a.locker
-	ctx, cancel := l.db.Bound(ctx) // redislock would make one of its own
-	defer cancel()
-	returned := false
-	defer func() {
-		if !returned { // a panic below the client
-			l.abandonAsked(a.key, a.token, ErrOutcomeUnknown)
-		}
-	}()
-	for tries := 0; ; tries++ {
-		sent = time.Now()
-		at, err = l.try(ctx, a.key, queue.Ask{Token: a.token, Waited: a.waited, Settings: &l.settings}, !a.waited, rider)
-		if !l.db.Again(ctx, tries, err) {
-			returned = true
-			return at, sent, err
-		}
-		if a.fresh {
-			a.anew(ctx)
-		}
-	}
-}
-
-// anew goes on with another token. The request that was not answered may yet arrive: with the old token in use it would
-// put that into the queue once more, long after its request has got the lock and gone, and those behind it would wait for
-// a grant that nobody answers.
-func (a *asker) anew(ctx context.Context) {
-	l, old := a.locker, a.token
-	l.forget(old)
-	a.token = keys.NewLockToken(l.cfg.Node)
-	a.wake = l.expect(a.token)
-	l.clean(ctx, old, l.asked(a.key)) // now, lest it stand before us
-}
-
 // Granted tells the Locker that its node has got a message of kind queue.GrantKind with this lock token: the lock may
 // be ours. Only needed with Config.Node.
 func (l *Locker) Granted(token string) {
@@ -329,28 +227,6 @@ func (l *Locker) Recheck() {
 	for _, wake := range l.asking {
 		signal(wake)
 	}
-}
-
-// signal coalesces: one is enough to ask again.
-func signal(wake chan struct{}) {
-	select {
-	case wake <- struct{}{}:
-	default:
-	}
-}
-
-func (l *Locker) expect(token string) chan struct{} {
-	wake := make(chan struct{}, 1)
-	l.mu.Lock()
-	l.asking[token] = wake
-	l.mu.Unlock()
-	return wake
-}
-
-func (l *Locker) forget(token string) {
-	l.mu.Lock()
-	delete(l.asking, token)
-	l.mu.Unlock()
 }
 
 // count notes why a request got no lease.
@@ -384,76 +260,5 @@ func (l *Locker) Stats() Stats {
 		Lost:     l.stats.lost.Load(),
 		Held:     held,
 		Waiting:  waiting,
-	}
-}
-
-// left notes that a request or a lease has come to its end.
-func (l *Locker) left() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.users--
-	l.checkIdle()
-}
-
-// checkIdle is called with mu held.
-func (l *Locker) checkIdle() {
-	if !l.closing || l.users > 0 {
-		return
-	}
-	select {
-	case <-l.idle:
-	default:
-		close(l.idle)
-	}
-}
-
-// Close ends the Locker. New requests and those that wait get [ErrClosed] at once. Leases may be released until ctx
-// ends; then they are taken from their holders, whose contexts end with ErrClosed. When Close returns nil every lock
-// is released and every goroutine has ended; otherwise the error says what Redis did not confirm, and those locks end
-// with their TTL. Further calls wait for the same. The client is not closed.
-func (l *Locker) Close(ctx context.Context) error {
-	l.mu.Lock()
-	if !l.closing {
-		l.closing = true
-		close(l.closed) // 1. nobody new, the waiters leave, and what nobody has is released
-		l.releaseRetained()
-		l.checkIdle()
-	}
-	l.mu.Unlock()
-
-	select { // 2. the holders finish, while the renewer still works for them
-	case <-l.idle:
-	case <-ctx.Done():
-		l.evict()
-		<-l.idle // what is left is bounded by Config.Timeout
-	}
-
-	// 3. The clean-ups go on until they succeed or ctx ends.
-	cut := context.AfterFunc(ctx, l.stopNow)
-	l.cleanUps.Wait()
-	cut()
-
-	l.stopNow() // 4. the renewer and the listener have nothing left to do
-	l.background.Wait()
-	if n := l.leftBehind.Load(); n > 0 {
-		return fmt.Errorf("close locks: %d could not be released and end with their TTL (%v): %w", n, l.cfg.TTL, ErrUnavailable)
-	}
-	return nil
-}
-
-// evict takes the leases from their holders.
-func (l *Locker) evict() {
-	l.mu.Lock()
-	held := slices.Collect(maps.Values(l.leases))
-	clear(l.leases)
-	for _, le := range held {
-		le.ended = true
-		le.lost = cmp.Or(le.lost, ErrClosed)
-	}
-	l.mu.Unlock()
-	for _, le := range held {
-		le.cancel(ErrClosed)
-		l.abandon(le.key, le.token)
-		l.left()
 	}
 }

@@ -83,25 +83,6 @@ func (l *Locker) held(ctx context.Context, key, token string, sent time.Time, at
 	return lease, nil
 }
 
-// await waits in Redis' queue until it makes sense to ask for the lock again: after a signal, or once the lock has
-// expired. The first of those who wait recalls the lock from time to time, since the message that did may be lost.
-func (a *asker) await(p *waitBudget, at queue.Standing) error {
-	l := a.locker
-	end := time.Now().Add(at.Expiry + jitter(l.cfg.GrantTTL))
-	for d := firstRecall; at.First && time.Until(end) > d; d *= 2 {
-		if signaled, err := p.pause(a.wake, d); signaled || err != nil {
-			return err
-		}
-		l.cleanUps.Go(func() {
-			_, _ = l.db.Run(context.WithoutCancel(l.stop), queue.Step{
-				Script: recallScript, Keys: []string{l.space.Of(a.key).Lock}, Args: []any{l.settings.NodePrefix},
-			})
-		})
-	}
-	_, err := p.pause(a.wake, time.Until(end))
-	return err
-}
-
 // Retains reports whether the process keeps the lock of a key for its next request.
 func (l *Locker) Retains(key string) bool {
 	l.mu.Lock()

@@ -1,0 +1,291 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/holdfast-go/holdfast/cache"
+	"github.com/holdfast-go/holdfast/lock"
+	"github.com/holdfast-go/holdfast/store"
+)
+
+// found is what opening a session brought.
+type found struct {
+	lease      *lock.Lease
+	rec        *store.Record // nil if there is none
+	clock      clock
+	superseded bool
+	reused     string // the session whose token periodic rotation has replaced, and which was shown after its end
+	local      bool   // the copy of this process was used without asking
+	confirmed  bool   // Redis has seen the session's secret
+	sole       bool   // no other node has a registered copy
+	registered bool   // this one has
+	streak     int    // how many requests in a row this node has served
+}
+
+// event tells a hook about the open.
+func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
+	e := OpenEvent{Mode: mode, Took: took, Local: f.local}
+	if f.lease != nil {
+		e.Waited, e.Retained = f.lease.Waited(), f.lease.Reused()
+	}
+	switch {
+	case err != nil:
+		e.Outcome, e.Err = OpenFailed, err
+		if errors.Is(err, ErrLockTimeout) {
+			e.Waited = took
+		}
+	case f.superseded:
+		e.Outcome = OpenedSuperseded
+	case f.reused != "":
+		e.Outcome, e.ID = OpenedReused, f.reused
+	case f.rec != nil:
+		e.Outcome, e.ID = OpenedFound, f.rec.ID
+	}
+	return e
+}
+
+// find looks for the session of the token. With assume, a locked request may begin with what this process knows.
+func (m *Manager) find(ctx context.Context, t token, mode Mode, assume bool) (found, error) {
+	if m.closed.Load() {
+		return found{}, ErrClosed
+	}
+	m.counts.opens.Add(1)
+	if t.id == "" {
+		return found{}, nil
+	}
+	start := time.Now()
+	var f found
+	var err error
+	switch mode {
+	case ReadOnly:
+		f, err = m.findCopy(ctx, t, start)
+	case Optimistic:
+		f, err = m.ask(ctx, t, false)
+	default:
+		f, err = m.findLocked(ctx, t, assume)
+		m.counts.waited(time.Since(start))
+	}
+	switch {
+	case errors.Is(err, store.ErrReused):
+		m.tokenReused(ctx, t.id)
+		return found{reused: t.id}, nil
+	case errors.Is(err, store.ErrNotFound):
+		m.counts.unknown.Add(1)
+		return found{}, nil
+	case errors.Is(err, store.ErrSuperseded):
+		m.counts.superseded.Add(1)
+		m.cfg.Logger.Debug("holdfast: a token that was replaced by Rotate was shown", "id", t.id)
+		return found{superseded: true}, nil
+	case errors.Is(err, store.ErrCorrupt):
+		m.counts.corrupt.Add(1)
+		m.cfg.Logger.Error("holdfast: a session record cannot be read; the client gets a new session", "id", t.id, "error", err)
+		return found{}, nil
+	}
+	return f, asRead(err)
+}
+
+// findCopy uses the copy in this process if that is as good as asking.
+func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, error) {
+	if fresh := m.feed.FreshAsOf(); !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness {
+		if lc := m.copyFor(t, at); lc != nil && lc.registered.Load() {
+			m.counts.localHits.Add(1)
+			if lc.use != nil {
+				m.copies.uses.add(lc.use, m.copies.since(at))
+			}
+			return found{rec: lc.rec, clock: lc.clock(m.copies), local: true}, nil
+		}
+	}
+	return m.ask(ctx, t, true)
+}
+
+// copyFor returns the copy in this process that the token opens. Secrets that periodic rotation has replaced are for Redis
+// to judge, and Redis must have seen the new one once, to end those.
+func (m *Manager) copyFor(t token, at time.Time) *localCopy {
+	if lc := m.copies.alive(t.id, at); lc != nil && lc.confirmed.Load() && sameHash(lc.rec.Hash, t.hash) {
+		return lc
+	}
+	return nil
+}
+
+// known returns the record this node has of the token's session, current or not, and nil if none. Without a secret the
+// server asks for itself; a secret must be the record's, so that a client who knows only the ID has no effect on the
+// copy.
+func (m *Manager) known(t token) *store.Record {
+	if rec := m.copies.known(t.id); rec != nil && (t.hash == "" || sameHash(rec.Hash, t.hash)) {
+		return rec
+	}
+	return nil
+}
+
+// dropProven forgets the copy that the token would open, since Redis has said that it opens nothing.
+func (m *Manager) dropProven(t token) {
+	if m.known(t) != nil {
+		m.copies.drop(t.id)
+	}
+}
+
+// ask opens without a lock, in one round trip. A copy that is used without asking needs to be registered.
+func (m *Manager) ask(ctx context.Context, t token, register bool) (found, error) {
+	q, streak := m.query(t, time.Now())
+	q.Register = register && m.copies != nil
+	fill := m.copies.begin(t.id)
+	o, err := m.store.Open(ctx, q.Query)
+	if err != nil {
+		if !errors.Is(err, ErrUnavailable) && !errors.Is(err, ErrOutcomeUnknown) {
+			m.dropProven(t)
+		}
+		return found{}, err
+	}
+	return m.opened(fill, t, o, nil, q, streak), nil
+}
+
+// query is what Redis is asked, and the copy that it is compared with.
+type query struct {
+	store.Query
+
+	copy *localCopy // nil unless the token opens it
+}
+
+// query shows Redis the version of the copy in this process. streak is how many requests in a row this node has served
+// with this one, if the copy is current.
+func (m *Manager) query(t token, at time.Time) (q query, streak int) {
+	q.Query = store.Query{ID: t.id, Secret: t.hash, Known: m.known(t)}
+	if q.copy = m.copyFor(t, at); q.copy != nil {
+		q.Known, q.Current, q.Now = q.copy.rec, true, q.copy.clock(m.copies).now()
+		streak = int(q.copy.streak.Load())
+	}
+	return q, streak + 1
+}
+
+// findLocked takes the lock and reads in the same round trip. With assume it may do without one: see assumes.
+func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, error) {
+	if m.holds(ctx, t.id) {
+		return found{}, ErrHeld
+	}
+	if m.redis == nil {
+		return m.findApart(ctx, t)
+	}
+	if err := m.admit(ctx, t); err != nil {
+		return found{}, err
+	}
+	now := time.Now()
+	q, streak := m.query(t, now)
+	q.Long = m.habits.crowded(t.id)
+	if m.copies != nil && m.habits.pays(t.id, streak) {
+		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy, now)
+	}
+	fill := m.copies.begin(t.id)
+	ride := m.redis.Ride(q.Query)
+	lease, err := m.locker.AcquireWith(ctx, t.id, ride)
+	if errors.Is(err, lock.ErrRefused) {
+		_, err = ride.Result()
+		m.dropProven(t)
+		return found{}, err
+	}
+	if err != nil {
+		return found{}, err
+	}
+	if lease.Queued() {
+		m.habits.waited(t.id)
+	}
+	if lease.Reused() {
+		m.habits.reused(t.id)
+		return found{
+			lease: lease, rec: q.Known, clock: q.copy.clock(m.copies), confirmed: true, sole: true, registered: true, streak: streak,
+		}, nil
+	}
+	if c, ok := lease.State().(*store.Committed); ok {
+		// The request before, in this process, has just committed this, and the lock was not free in between. This
+		// request was waiting already then, so it sees nothing older than what it would have been told by Redis.
+		if sameHash(c.Record.Hash, t.hash) {
+			return found{lease: lease, rec: c.Record, clock: clock{c.Now, c.Sent}, streak: streak}, nil
+		}
+		f, err := m.ask(ctx, t, false)
+		if err != nil {
+			m.release(lease)
+			return found{}, err
+		}
+		f.lease = lease
+		return f, nil
+	}
+	o, _ := ride.Result()
+	return m.opened(fill, t, o, lease, q, streak), nil
+}
+
+// findApart is findLocked for a store that knows nothing of the lock, in three round trips. The store is asked before as
+// well, so that nobody queues with a wrong secret.
+func (m *Manager) findApart(ctx context.Context, t token) (found, error) {
+	if _, err := m.ask(ctx, t, false); err != nil {
+		return found{}, err
+	}
+	lease, err := m.locker.AcquireWith(ctx, t.id, nil)
+	if err != nil {
+		return found{}, err
+	}
+	f, err := m.ask(ctx, t, false)
+	if err != nil {
+		m.release(lease)
+		return found{}, err
+	}
+	f.lease = lease
+	return f, nil
+}
+
+// holds reports whether the request of a context has the lock of a session already, so that waiting for it would be
+// waiting for itself.
+func (m *Manager) holds(ctx context.Context, id string) bool {
+	s, ok := m.Lookup(ctx)
+	if !ok {
+		return false
+	}
+	for r := s.request; r != nil; r = r.outer {
+		if slices.Contains(r.locked(), id) {
+			return true
+		}
+	}
+	return false
+}
+
+// locked lists the sessions whose locks the request has.
+func (s *request) locked() (ids []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lease != nil {
+		ids = append(ids, s.lease.Key())
+	}
+	for _, o := range s.merged {
+		if o.lease != nil {
+			ids = append(ids, o.id)
+		}
+	}
+	return ids
+}
+
+// admit refuses a request with a wrong secret before it stands in line. IDs are no secrets: whoever has seen one must
+// not be able to keep its owner waiting. It asks Redis only if there is a line, and this process cannot tell by itself.
+func (m *Manager) admit(ctx context.Context, t token) error {
+	if t.hash == "" || !m.locker.Busy(t.id) || m.known(t) != nil {
+		return nil
+	}
+	_, err := m.ask(ctx, t, false)
+	return err
+}
+
+// opened keeps what Redis has answered.
+func (m *Manager) opened(fill cache.Fill, t token, o *store.Opened, lease *lock.Lease, q query, streak int) found {
+	if o.Record != q.Known {
+		streak = 1 // another node has changed it meanwhile
+	}
+	f := found{lease: lease, rec: o.Record, sole: o.Sole, registered: o.Registered, streak: streak}
+	if o.Current {
+		f.clock, f.confirmed = q.copy.clock(m.copies), true
+		m.copies.refreshed(q.copy, o, streak)
+		return f
+	}
+	f.clock, f.confirmed = clock{o.Now, o.Sent}, t.hash != "" && !o.Replaced
+	m.copies.keep(fill, seen{o.Record, o.Now, o.Expiry, o.Sent, f.clock, f.confirmed, o.Registered, streak})
+	return f
+}

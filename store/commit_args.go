@@ -1,0 +1,175 @@
+package store
+
+import (
+	_ "embed"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/queue"
+)
+
+// fewSets bounds what fastcommit.lua is given, since Lua's unpack has a limit.
+const fewSets = 100
+
+// usual reports whether fastcommit.lua may do.
+func (c *Commit) usual() bool {
+	if c.EstimatedNow.IsZero() || c.Token == "" || !c.plain() || len(c.Set) > fewSets {
+		return false
+	}
+	for _, w := range c.Set {
+		if w.For > 0 {
+			return false
+		}
+	}
+	// Close to the deadline the server's own clock has to decide.
+	b := c.Base
+	return b.Idle == 0 || b.Deadline.IsZero() || b.Deadline.Sub(c.EstimatedNow.Add(b.Idle)) > time.Minute
+}
+
+// update returns the short script of a commit with its arguments.
+func (s *Store) update(c *Commit, tag string) queue.Step {
+	_, replaces, _ := strings.Cut(c.Base.Version, ".")
+	version := versionAfter(c.Base, tag)
+	stamp := stampOf(version)
+	idle := ""
+	if c.Base.Idle > 0 {
+		idle = strconv.FormatInt(c.Base.Idle.Milliseconds(), 10)
+	}
+	args := make([]any, 0, 10+2*len(c.Set))
+	args = append(args, c.Token, c.Base.Version, replaces, s.cfg.Node, idle, c.keepMS(), "v", version)
+	if c.Register {
+		args = append(args, "n", s.cfg.Node)
+	}
+	for key, w := range c.Set {
+		args = append(args, "."+key, stamp+":0:"+w.Data)
+	}
+	return queue.Step{Script: fastCommitScript, Keys: s.keys(c), Args: args}
+}
+
+// removalArgs lists ARGV of destroy.lua.
+func (s *Store) removalArgs(c *Commit, tag string) []any {
+	version, epoch, mark := "", "", markDestroyed
+	if c.Base != nil {
+		epoch = c.Base.Epoch
+		if c.Mode == Take {
+			version, mark = c.Base.Version, markMerged+tag
+		}
+	}
+	return []any{
+		s.space.NodePrefix(), s.space.Nodes(), s.cfg.GrantTTL.Milliseconds(), c.Token, c.ID,
+		version, epoch, s.cfg.Node, removalMark.Milliseconds(), mark,
+	}
+}
+
+// args lists ARGV of commit.lua.
+func (s *Store) args(c *Commit, tag string, again bool) []any {
+	version := ""
+	if c.Base != nil {
+		version = c.Base.Version
+	}
+	args := make([]any, 0, 32+3*len(c.Set)+len(c.Delete)+2*len(c.Checks))
+	args = append(args,
+		s.space.NodePrefix(), s.space.Nodes(), s.cfg.GrantTTL.Milliseconds(), flag(c.Register),
+		c.Token, c.keepMS(), c.ID, string(c.Mode), version, tag, s.cfg.Node, flag(again), len(c.Set))
+	for key, w := range c.Set {
+		ms := ""
+		if w.For > 0 {
+			ms = strconv.FormatInt(max(1, w.For.Milliseconds()), 10)
+		}
+		args = append(args, key, ms, w.Data)
+	}
+	if c.plain() {
+		return args
+	}
+	return c.rare(args)
+}
+
+// keepMS is Keep as the scripts want it.
+func (c *Commit) keepMS() string {
+	if c.Keep < time.Millisecond {
+		return ""
+	}
+	return strconv.FormatInt(c.Keep.Milliseconds(), 10)
+}
+
+// plain reports whether the commit does nothing but set keys that are there: most do.
+func (c *Commit) plain() bool {
+	return c.Mode == Whole && c.Hash == "" && c.Rotate == Stays && c.Lifetime == nil && c.Idle == nil && c.User == nil &&
+		c.Client == nil && c.Browser == nil && len(c.Delete) == 0 && !c.changesKeys()
+}
+
+// rare appends the arguments of a commit that is not plain.
+func (c *Commit) rare(args []any) []any {
+	base := c.Base
+	if base == nil {
+		base = &Record{}
+	}
+	lifetime, keySet := "", ""
+	if c.Lifetime != nil {
+		lifetime = strconv.FormatInt(max(0, c.Lifetime.Milliseconds()), 10)
+	}
+	if c.KeySet {
+		keySet = base.KeySet
+	}
+	args = append(args, string(c.Rotate), c.Old.Milliseconds(), lifetime,
+		flag(c.User != nil && *c.User != base.User), flag(c.changesKeys()), base.Epoch, keySet)
+
+	metas := make([]any, 0, 10)
+	if c.Hash != "" {
+		metas = append(metas, "h", c.Hash)
+	}
+	if c.Idle != nil {
+		metas = append(metas, "i", max(0, c.Idle.Milliseconds()))
+	}
+	if c.User != nil {
+		metas = append(metas, "u", *c.User)
+	}
+	if c.Client != nil {
+		metas = append(metas, "m", *c.Client)
+	}
+	if c.Browser != nil {
+		metas = append(metas, "b", flag(*c.Browser))
+	}
+	args = append(append(args, len(metas)/2), metas...)
+
+	args = append(args, len(c.Delete))
+	for _, key := range c.Delete {
+		args = append(args, key)
+	}
+	args = append(args, len(c.Checks))
+	for key, stamp := range c.Checks {
+		args = append(args, key, stamp)
+	}
+	return args
+}
+
+func flag(on bool) string {
+	if on {
+		return "1"
+	}
+	return ""
+}
+
+// changesKeys reports whether the commit adds or removes a key.
+func (c *Commit) changesKeys() bool {
+	for key := range c.Set {
+		// One that expires may have expired by now, and is new then.
+		if v, there := c.value(key); !there || !v.Expires.IsZero() {
+			return true
+		}
+	}
+	for _, key := range c.Delete {
+		if _, there := c.value(key); there {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Commit) value(key string) (v Value, there bool) {
+	if c.Base != nil {
+		v, there = c.Base.Values.Get(key)
+	}
+	return v, there
+}
