@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -150,15 +151,15 @@ var short = []string{"record", "lock", "queue"}
 // script reads a script of package store, of which some are made of several files.
 func script(b *testing.B, names ...string) *redis.Script {
 	b.Helper()
-	var text string
+	var text strings.Builder
 	for _, name := range names {
 		part, err := os.ReadFile("../store/" + name + ".lua")
 		if err != nil {
 			b.Fatal(err)
 		}
-		text += string(part)
+		text.WriteString(string(part))
 	}
-	return redis.NewScript(text)
+	return redis.NewScript(text.String())
 }
 
 const counter manager.Key[int] = "n"

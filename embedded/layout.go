@@ -90,7 +90,7 @@ func (l *layout) find() error {
 	if inner == nil {
 		return errors.New("a script's command does not reach the hook")
 	}
-	if err := l.locate(reflect.TypeOf(mini), reflect.TypeOf(peer.Ctx)); err != nil {
+	if err := l.locate(reflect.TypeFor[*miniredis.Miniredis](), reflect.TypeOf(peer.Ctx)); err != nil {
 		return err
 	}
 	if reflect.TypeOf(inner) != reflect.TypeOf(peer.Ctx) || !l.isNested(inner) || l.isNested(peer.Ctx) {

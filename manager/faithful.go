@@ -152,8 +152,7 @@ func (f *faith) examine(t reflect.Type, within map[reflect.Type]bool) facts {
 // examineFields is examine for a struct: doubtful if it is not plain to see that every exported field is stored.
 func (f *faith) examineFields(t reflect.Type, within map[reflect.Type]bool) (found facts) {
 	names := map[string]bool{}
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
 		if !f.stores(field) {
 			continue
 		}
@@ -198,8 +197,8 @@ func (f *faith) stores(field reflect.StructField) bool {
 }
 
 func (f *faith) storesAny(t reflect.Type) bool {
-	for i := range t.NumField() {
-		if f.stores(t.Field(i)) {
+	for field := range t.Fields() {
+		if f.stores(field) {
 			return true
 		}
 	}

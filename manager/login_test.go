@@ -1,6 +1,7 @@
 package manager_test
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -152,9 +153,7 @@ func TestLoginPageForOtherRequests(t *testing.T) {
 			if u, err := url.ParseRequestURI(tt.target); err == nil {
 				r.URL = u
 			}
-			for k, v := range tt.header {
-				r.Header[k] = v
-			}
+			maps.Copy(r.Header, tt.header)
 			rec := httptest.NewRecorder()
 			h.ServeHTTP(rec, r)
 			if res := rec.Result(); res.StatusCode != tt.status || res.Header.Get("Location") != tt.location {

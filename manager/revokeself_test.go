@@ -240,7 +240,7 @@ func TestUserNamesAreBounded(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		m := on(t, b, func(c *manager.Config) { c.MaxSessionBytes = 1000 })
+		m := on(t, b, func(c *manager.Config) { c.MaxSessionBytes, c.Retain = 1000, -1 })
 		for size, want := range map[int]error{990: nil, 1001: manager.ErrTooLarge, 5 << 20: manager.ErrTooLarge} {
 			_, err := m.Create(t.Context(), func(s *manager.Session) error { s.BindUser(strings.Repeat("u", size)); return nil })
 			mustBe(t, fmt.Sprint("a name of ", size), err, want)
@@ -249,6 +249,9 @@ func TestUserNamesAreBounded(t *testing.T) {
 		mustBe(t, "a value", err, nil)
 		bind := func(s *manager.Session) error { s.BindUser(strings.Repeat("u", 600)); return nil }
 		mustBe(t, "a name beside a value", m.Update(t.Context(), id, bind), manager.ErrTooLarge)
+		if err := m.Close(t.Context()); err != nil { // releases all locks
+			t.Error(err)
+		}
 		if n := len(keysOf(t, b.Client(t), b.Prefix)); n != 3 { // two sessions, one index
 			t.Errorf("%d keys, want 3", n)
 		}

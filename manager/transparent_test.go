@@ -216,11 +216,11 @@ func TestVaryBySession(t *testing.T) {
 					wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { tt.handle(m, w, r) })).ServeHTTP(rec, r)
 					vary := map[string]int{}
 					for _, line := range rec.Result().Header["Vary"] {
-						for _, name := range bytes.Split([]byte(line), []byte(",")) {
+						for name := range bytes.SplitSeq([]byte(line), []byte(",")) {
 							vary[http.CanonicalHeaderKey(string(bytes.TrimSpace(name)))]++
 						}
 					}
-					for _, name := range bytes.Split([]byte(carrier), []byte(",")) {
+					for name := range bytes.SplitSeq([]byte(carrier), []byte(",")) {
 						if got := vary[string(name)]; (got > 0) != tt.want && !(what == "the same Vary" && carrier != "*") || got > 1 {
 							t.Errorf("%s, by %s: Vary %q", what, carrier, rec.Result().Header["Vary"])
 						}

@@ -41,7 +41,7 @@ func TestMistakesAreToldInOneLine(t *testing.T) {
 		{"revoke -user bob AAAAAAAAAAAAAAAAAAAAAA", "not both"},
 		{"revoke AAAAAAAAAAAAAAAAAAAAAA", "add -yes"},
 		{"revoke AAAAAAAAAAAAAAAAAAAAAA ../../etc -yes", "argument 2 is no session ID"},
-		{"watch -kind probe,noise", "-kind knows invalidation, grant, probe only"},
+		{"watch -kind probe,noise", "-kind knows invalidation, grant, recall, probe only"},
 		{"watch -for -1s", "-for must not be negative"},
 		{"locks -for 1s", "-for is for -watch"},
 		{"doctor me", `unexpected argument "me"`},

@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +98,22 @@ func login(t *testing.T, m *manager.Manager, user, text string) (id, token strin
 		t.Fatal(err)
 	}
 	return s.ID(), token
+}
+
+// read visits a session read-only, after which the replica has a registered copy of it.
+func read(t *testing.T, m *manager.Manager, token string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	r.AddCookie(&http.Cookie{Name: "session", Value: token})
+	rec := httptest.NewRecorder()
+	m.ReadOnly(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		if m.Session(r.Context()).ID() == "" {
+			t.Error("there is no session to read")
+		}
+	})).ServeHTTP(rec, r)
+	if rec.Code != http.StatusOK {
+		t.Fatalf("read: %d", rec.Code)
+	}
 }
 
 // run runs a command on the application's sessions.

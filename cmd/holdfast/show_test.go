@@ -52,14 +52,15 @@ func TestShow(t *testing.T) {
 	id := s.ID()
 	_, secret, _ := strings.Cut(token, ".")
 	record := keys.In(a.args[3]).Of(id).Record
-	before := a.rdb.HGetAll(t.Context(), record).Val()
 
-	// One request holds the session and another node's waits for it.
+	// One request holds the session, of which its node has a copy, and another node's waits for it.
+	read(t, a.Manager, token)
 	held, err := a.Load(t.Context(), token)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer a.Discard(held)
+	before := a.rdb.HGetAll(t.Context(), record).Val()
 	other := newReplica(t, a.rdb, a.args[3])
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

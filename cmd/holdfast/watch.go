@@ -16,9 +16,10 @@ const watchHelp = `Usage: holdfast watch [flags]
 
 Shows the messages between replicas as they come, until Ctrl-C: to whom, and
 what. An invalidation says that a session has changed or ended, a grant that a
-lock was passed on, and by probes a replica proves to itself that it hears.
+lock was passed on, a recall that another replica waits for a lock, and by
+probes a replica proves to itself that it hears.
 
-  -kind LIST      only these, of invalidation,grant,probe
+  -kind LIST      only these, of invalidation,grant,recall,probe
   -for TIME       end after this time
   -json           one JSON object per message and line
 `

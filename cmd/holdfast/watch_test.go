@@ -50,10 +50,11 @@ func TestWatch(t *testing.T) {
 	a := newApp(t)
 	other := newReplica(t, a.rdb, a.args[3])
 	id, token := login(t, a.Manager, "", "x")
+	read(t, a.Manager, token)
 
 	var people, machines screen
 	endPeople := a.background(t, &people, "watch")
-	endMachines := a.background(t, &machines, "watch", "-json", "-kind", "invalidation,grant")
+	endMachines := a.background(t, &machines, "watch", "-json", "-kind", "invalidation,grant,recall")
 	eventually(t, "subscribing", func() bool {
 		return strings.Contains(people.String(), "subscribed") && strings.Contains(machines.String(), "subscribed")
 	})
@@ -81,8 +82,8 @@ func TestWatch(t *testing.T) {
 	}
 	eventually(t, "all messages", func() bool {
 		p, m := people.String(), machines.String()
-		return strings.Contains(p, "  grant ") && strings.Contains(p, "  invalidation ") && strings.Contains(p, "  probe ") &&
-			strings.Contains(m, `"invalidation"`) && strings.Contains(m, `"grant"`)
+		return strings.Contains(p, "  grant ") && strings.Contains(p, "  invalidation ") && strings.Contains(p, "  recall ") && strings.Contains(p, "  probe ") &&
+			strings.Contains(m, `"invalidation"`) && strings.Contains(m, `"grant"`) && strings.Contains(m, `"recall"`)
 	})
 	status, errs := endPeople()
 	status2, errs2 := endMachines()
@@ -115,6 +116,7 @@ func TestWatch(t *testing.T) {
 		switch {
 		case e.Kind == "invalidation" && e.Session == id && e.Version == 2 && e.Node != "":
 		case e.Kind == "grant" && e.Waited != nil && strings.HasPrefix(lockToken, e.Node+"."):
+		case e.Kind == "recall" && e.Node != "" && !strings.HasPrefix(lockToken, e.Node+"."):
 		case e.Kind == "subscribed":
 		default:
 			t.Errorf("unexpected: %s", line)

@@ -263,7 +263,7 @@ func (s *Sessions) Load(ctx context.Context) (Load, error) {
 		}
 		info := ReadInfo(text)
 		for _, name := range []string{"cmdstat_evalsha", "cmdstat_eval"} {
-			for _, field := range strings.Split(info[name], ",") {
+			for field := range strings.SplitSeq(info[name], ",") {
 				key, value, _ := strings.Cut(field, "=")
 				n, _ := strconv.ParseInt(value, 10, 64)
 				switch key {

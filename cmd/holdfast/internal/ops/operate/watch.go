@@ -14,7 +14,7 @@ import (
 )
 
 // Kinds are what Watch tells of, as users name them.
-var Kinds = []string{"invalidation", "grant", "probe"}
+var Kinds = []string{"invalidation", "grant", "recall", "probe"}
 
 // event is one message, or what happened to the subscription.
 type event struct {
@@ -85,6 +85,8 @@ func (v *watcher) message(h admin.Heard) bool {
 			e.Waited = new(h.Waited.Truncate(time.Millisecond).Seconds())
 			e.text = "the lock is its own, waited " + report.Age(h.Waited)
 		}
+	case m.Kind == invalidate.KindRecall:
+		e.Kind, e.text = "recall", "another node waits for the lock that it holds or keeps"
 	case m.Kind == invalidate.KindProbe:
 		e.Kind, e.Round, e.text = "probe", m.Round, fmt.Sprintf("round %d", m.Round)
 		if v.t.Kind == target.Cluster {
