@@ -72,21 +72,21 @@ func TestSessionPrintsNoToken(t *testing.T) {
 			}
 			name.Set(s, "a private value")
 			for _, shown := range []*manager.Session{s, child, nil} {
-				text := ""
+				var text strings.Builder
 				for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-					text += fmt.Sprintf(verb, shown)
+					text.WriteString(fmt.Sprintf(verb, shown))
 				}
 				data, err := json.Marshal(shown)
 				if err != nil {
 					t.Error(err)
 				}
 				for _, secret := range append(strings.Split(token, ".")[1:], "a private value") {
-					if strings.Contains(text+string(data), secret) {
-						t.Errorf("it shows %q: %s", secret, text)
+					if strings.Contains(text.String()+string(data), secret) {
+						t.Errorf("it shows %q: %s", secret, text.String())
 					}
 				}
-				if shown != nil && !strings.Contains(text, idOf(token)) {
-					t.Errorf("it does not tell which one it is: %s", text)
+				if shown != nil && !strings.Contains(text.String(), idOf(token)) {
+					t.Errorf("it does not tell which one it is: %s", text.String())
 				}
 			}
 		})
