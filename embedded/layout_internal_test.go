@@ -35,6 +35,8 @@ func TestLayoutOfAnotherMiniredis(t *testing.T) {
 		subscriber  *int
 		selectedDB  int
 	}
+	_, _, _ = db{}.keys, mini{}.scripts, mini{}.dbs // they are only looked at by reflection
+	_, _, _, _ = ctx{}.nested, ctx{}.transaction, ctx{}.subscriber, ctx{}.selectedDB
 	if err := new(layout).locate(reflect.TypeFor[*mini](), reflect.TypeFor[*ctx]()); err != nil {
 		t.Fatalf("the same fields: %v", err)
 	}

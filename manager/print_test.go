@@ -26,7 +26,11 @@ func TestNothingPrintsSecrets(t *testing.T) {
 		c.TokenKeys, c.EncryptionKeys = [][]byte{key}, [][]byte{key}
 	})
 	m := open(t, rdb, cfg)
-	raw := strings.Trim(fmt.Sprint(key), "[]")
+	numbers := make([]int, len(key))
+	for i, b := range key {
+		numbers[i] = int(b)
+	}
+	raw := strings.Trim(fmt.Sprint(numbers), "[]")
 	secrets := []string{
 		string(key), raw, strings.ReplaceAll(raw, " ", ", "), hex.EncodeToString(key), strings.ToUpper(hex.EncodeToString(key)),
 		strings.Trim(fmt.Sprintf("%#v", key), "[]byte{}"), base64.StdEncoding.EncodeToString(key), password,
@@ -74,7 +78,7 @@ func TestSessionPrintsNoToken(t *testing.T) {
 			for _, shown := range []*manager.Session{s, child, nil} {
 				var text strings.Builder
 				for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-					text.WriteString(fmt.Sprintf(verb, shown))
+					fmt.Fprintf(&text, verb, shown)
 				}
 				data, err := json.Marshal(shown)
 				if err != nil {

@@ -54,7 +54,7 @@ func failOver(ctx context.Context, args []string, p process) int {
 		if err != nil {
 			return err
 		}
-		defer plan.Close()
+		defer func() { _ = plan.Close() }()
 		if *dry {
 			w.Line("%s can be replaced; nothing was changed", plan.Primary())
 			return w.Err()
