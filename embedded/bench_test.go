@@ -28,11 +28,13 @@ var backends = []struct {
 	start func(b *testing.B) *redis.Client
 }{
 	{"miniredis", func(b *testing.B) *redis.Client {
+		b.Helper()
 		mini := miniredis.RunT(b)
 		mini.ClockTTL(true)
 		return clientOf(b, mini.Addr())
 	}},
 	{"tcp", func(b *testing.B) *redis.Client {
+		b.Helper()
 		srv, err := embedded.Start()
 		if err != nil {
 			b.Fatal(err)
@@ -41,6 +43,7 @@ var backends = []struct {
 		return clientOf(b, srv.Addr())
 	}},
 	{"memory", func(b *testing.B) *redis.Client {
+		b.Helper()
 		srv, err := embedded.InMemory()
 		if err != nil {
 			b.Fatal(err)
@@ -83,6 +86,7 @@ func onEach(b *testing.B, fn func(b *testing.B, rdb *redis.Client)) {
 
 func BenchmarkGet(b *testing.B) {
 	onEach(b, func(b *testing.B, rdb *redis.Client) {
+		b.Helper()
 		before := cpu(b)
 		for b.Loop() {
 			rdb.Get(b.Context(), "k")
@@ -96,6 +100,7 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkShortOpen(b *testing.B) {
 	take := script(b, "take")
 	onEach(b, func(b *testing.B, rdb *redis.Client) {
+		b.Helper()
 		rdb.HSet(b.Context(), "record", "v", "1.a", "n", "node")
 		before := cpu(b)
 		for b.Loop() { // the lock is the token's already: as much work as taking it, less one write
@@ -110,6 +115,7 @@ func BenchmarkShortOpen(b *testing.B) {
 func BenchmarkShortCommit(b *testing.B) {
 	update := script(b, "tags", "update")
 	onEach(b, func(b *testing.B, rdb *redis.Client) {
+		b.Helper()
 		rdb.HSet(b.Context(), "record", "v", "1.a", "n", "node")
 		before := cpu(b)
 		for b.Loop() {
@@ -125,6 +131,7 @@ func BenchmarkShortCommit(b *testing.B) {
 
 func BenchmarkLongOpen(b *testing.B) {
 	onEach(b, func(b *testing.B, rdb *redis.Client) {
+		b.Helper()
 		s, err := store.New(rdb, store.Config{Node: "node", LockTTL: time.Second, GrantTTL: time.Second, Grace: time.Second})
 		if err != nil {
 			b.Fatal(err)
@@ -167,6 +174,7 @@ const counter manager.Key[int] = "n"
 // Eight goroutines, each with a session: every request reads it and writes it.
 func BenchmarkReadModifyWrite(b *testing.B) {
 	onEach(b, func(b *testing.B, rdb *redis.Client) {
+		b.Helper()
 		m, err := manager.New(rdb, &manager.Config{Insecure: true})
 		if err != nil {
 			b.Fatal(err)

@@ -159,7 +159,7 @@ func TestLastSeenIsKnown(t *testing.T) {
 		begun := time.Now()
 		time.Sleep(time.Hour)
 		do(m, token, func(s *manager.Session) {
-			if got := s.Info().LastSeen; got.Sub(time.Now()).Abs() > time.Second {
+			if got := s.Info().LastSeen; time.Until(got).Abs() > time.Second {
 				t.Errorf("one's own session: %v, now %v", got, time.Now())
 			}
 		})

@@ -19,7 +19,7 @@ type Config struct {
 	Pause  time.Duration // after which writes resume automatically, whatever has happened
 }
 
-// ErrInterrupted: the operator ended it early.
+// ErrInterrupted means that the operator ended it early.
 var ErrInterrupted = errors.New("interrupted")
 
 // poll is how often a state is read that is waited for.

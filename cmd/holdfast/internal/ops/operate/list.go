@@ -30,7 +30,7 @@ func (f *Filter) matches(r *admin.Row) bool {
 
 const listFormat = "%-22s  %-19s  %7s  %9s  %7s  %4s  %s"
 
-// ErrNoSessions: the user has none at all.
+// ErrNoSessions means that the user has none at all.
 var ErrNoSessions = errors.New("the user has no sessions")
 
 // List writes the sessions that match, each as soon as it is found. It returns ErrNoSessions if a user was given who has
