@@ -2,6 +2,7 @@ package manager_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -14,8 +15,8 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// piped counts the scripts that a client sends in pipelines. In virtual time, where no lock is held for long enough to be
-// renewed, these are the touches.
+// piped counts the scripts that a client sends in pipelines for a record first: the touches. Those for a lock first renew
+// or release locks.
 type piped struct{ n atomic.Int64 }
 
 func (p *piped) DialHook(next redis.DialHook) redis.DialHook {
@@ -27,7 +28,7 @@ func (p *piped) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return n
 func (p *piped) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		for _, cmd := range cmds {
-			if cmd.Name() == "evalsha" {
+			if args := cmd.Args(); cmd.Name() == "evalsha" && strings.HasSuffix(fmt.Sprint(args[3]), "}") {
 				p.n.Add(1)
 			}
 		}
