@@ -98,13 +98,13 @@ func BenchmarkGet(b *testing.B) {
 // The two scripts of a request that takes the short way, and the one that opens a session which the process has no copy
 // of. The scripts are those of package store.
 func BenchmarkShortOpen(b *testing.B) {
-	take := script(b, "take")
+	open := script(b, "record", "fastopen")
 	onEach(b, func(b *testing.B, rdb *redis.Client) {
 		b.Helper()
 		rdb.HSet(b.Context(), "record", "v", "1.a", "n", "node")
 		before := cpu(b)
 		for b.Loop() { // the lock is the token's already: as much work as taking it, less one write
-			if err := take.Run(b.Context(), rdb, short, "me.1", "1.a", 10_000, "node").Err(); err != nil {
+			if err := open.Run(b.Context(), rdb, short, "me.1", 10_000, "1.a", "", "node", "", "1", "").Err(); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -113,14 +113,14 @@ func BenchmarkShortOpen(b *testing.B) {
 }
 
 func BenchmarkShortCommit(b *testing.B) {
-	update := script(b, "tags", "update")
+	commit := script(b, "tags", "fastcommit")
 	onEach(b, func(b *testing.B, rdb *redis.Client) {
 		b.Helper()
 		rdb.HSet(b.Context(), "record", "v", "1.a", "n", "node")
 		before := cpu(b)
 		for b.Loop() {
 			rdb.Set(b.Context(), "lock", "me.1", 0)
-			err := update.Run(b.Context(), rdb, short, "me.1", "1.a", "b", "node", 100_000, "v", "1.a", ".x", "data").Err()
+			err := commit.Run(b.Context(), rdb, short, "me.1", "1.a", "b", "node", 100_000, "", "v", "1.a", ".x", "data").Err()
 			if err != nil {
 				b.Fatal(err)
 			}
