@@ -101,8 +101,8 @@ func TestReadsReportTheirUse(t *testing.T) {
 		if got := found(m, token); got != 1 {
 			t.Fatal("the session is gone although it was read every 4 s")
 		}
-		if n := touches.n.Load(); n > 11 {
-			t.Errorf("%d touches for 10 reads of a local copy", n)
+		if n := touches.n.Load(); n > 11 || n == 0 {
+			t.Errorf("%d touches for 10 reads of a local copy, want 1 to 11", n)
 		}
 	})
 }
