@@ -92,7 +92,7 @@ func TestKeyboard(t *testing.T) {
 		}
 		order = append(order, at.Name)
 	}
-	want := []string{"Skip to what happens", "Open another tab", "Send 20 clicks", "Lock on", "Cut Redis off"}
+	want := []string{"Skip to what happens", "Open another tab", "Send 20 clicks", "Sticky off", "Lock on", "Cut Redis off"}
 	for _, thing := range []string{"Folding anchor", "Mooring rope", "Bow shackle", "Deck cleat", "Storm lantern", "Hand compass"} {
 		want = append(want, "Add "+thing)
 	}
