@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -11,8 +10,8 @@ import (
 
 // How long the clock of miniredis stands between two moves. With each, miniredis looks at every key it has.
 const (
-	standing       = time.Millisecond     // with few keys
-	standingPerKey = 5 * time.Microsecond // with many: some ten times as long as the look at them takes
+	minStep    = time.Millisecond     // with few keys
+	stepPerKey = 5 * time.Microsecond // with many: some ten times as long as the look at them takes
 )
 
 // clock moves the clock of miniredis, which on its own would follow the time at every command, also at those inside a
@@ -25,9 +24,7 @@ type clock struct {
 	start time.Time
 	due   atomic.Int64 // when to move again, as a time.Duration since start
 
-	mu    sync.Mutex       // held by the one that moves the clock: others that find it due wait until it has moved
-	looks [4]time.Duration // how long the last looks at all keys took
-	moves int
+	mu sync.Mutex // held by the one that moves the clock: others that find it due wait until it has moved
 }
 
 func newClock(mini *miniredis.Miniredis, size func() int) *clock {
@@ -54,16 +51,11 @@ func (c *clock) move() {
 	}
 	now := time.Now()
 	c.mini.SetTime(now.UTC())
-	c.mini.DB(0) // looks at all keys
-	look := time.Since(now)
-	if look == 0 { // time stands still while we work, in a synctest bubble: the clock can follow it exactly
+	c.mini.DB(0)              // looks at all keys
+	if time.Since(now) == 0 { // time stands still while we work, in a synctest bubble: the clock can follow it exactly
 		c.due.Store(int64(now.Sub(c.start) + 1))
 		return
 	}
-	rest := max(standing, standingPerKey*time.Duration(c.size()))
-	c.looks[c.moves%len(c.looks)] = look
-	c.moves++
-	// On a machine so slow that looks alone would fill the time, commands get as much of it. The shortest of the last few
-	// looks says so: a single one also takes long if the process was not running.
-	c.due.Store(int64(now.Sub(c.start) + max(rest, look+slices.Min(c.looks[:]))))
+	// Counted from the time that the clock shows, not from the end of the look: after a long look it moves again at once.
+	c.due.Store(int64(now.Sub(c.start) + max(minStep, stepPerKey*time.Duration(c.size()))))
 }

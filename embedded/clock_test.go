@@ -56,18 +56,11 @@ func TestKeysLiveLongEnough(t *testing.T) {
 	}
 }
 
-// watchKey sets a key again and again and looks at it until it has ended, or for a while. A process that is stopped between
-// reading its clock and using it may end one early, so a few of them accuse nobody.
+// watchKey sets a key again and again and looks at it until it has ended, or for a while.
 func watchKey(ctx context.Context, t *testing.T, rdb *redis.Client, ttl, lag time.Duration) {
 	key := fmt.Sprint("key of ", ttl)
-	begun, keys, early, worst := time.Now(), 0, 0, ttl
-	defer func() {
-		if early > 1+keys/4 {
-			t.Errorf("%d of %d keys of %v ended early, one after %v, with a lag of %v", early, keys, ttl, worst, lag)
-		}
-	}()
+	begun := time.Now()
 	for time.Since(begun) < 150*time.Millisecond {
-		keys++
 		sent := time.Now()
 		if err := rdb.Set(ctx, key, "x", ttl).Err(); err != nil {
 			t.Error(err)
@@ -80,7 +73,7 @@ func watchKey(ctx context.Context, t *testing.T, rdb *redis.Client, ttl, lag tim
 				return
 			}
 			lived := time.Since(sent) // it lived at least until the command was answered
-			if left > 0 {
+			if left >= 0 {            // in whole milliseconds; a key that has ended gives -2
 				if left > ttl {
 					t.Errorf("a key of %v has %v left", ttl, left)
 				}
@@ -90,7 +83,7 @@ func watchKey(ctx context.Context, t *testing.T, rdb *redis.Client, ttl, lag tim
 				continue
 			}
 			if lived < ttl-lag {
-				early, worst = early+1, min(worst, lived)
+				t.Errorf("a key of %v ended after %v, with a lag of %v", ttl, lived, lag)
 			}
 			break
 		}
