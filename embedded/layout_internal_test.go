@@ -5,12 +5,17 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/manager"
 )
 
 // The versions of miniredis and gopher-lua in go.mod are those that the engine knows. If this fails after an update,
@@ -19,6 +24,69 @@ func TestEngineFitsMiniredis(t *testing.T) {
 	t.Parallel()
 	if _, err := standard.inspect(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What sessions cost here depends on it: the engine runs every script of the library, and leaves none to miniredis.
+func TestEngineRunsEveryScriptOfTheLibrary(t *testing.T) {
+	t.Parallel()
+	srv, err := InMemory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = srv.Close() })
+	m, err := manager.New(srv.Client(), &manager.Config{Insecure: true, IdleTimeout: time.Minute, Retain: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close(context.Background()) })
+
+	const visits manager.Key[int] = "visits"
+	h := m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		s := m.Session(r.Context())
+		switch r.URL.Path {
+		case "/login":
+			s.BindUser("ann")
+			fallthrough
+		case "/write":
+			visits.Set(s, visits.Get(s)+1)
+		case "/logout":
+			s.Destroy()
+		}
+	}))
+	var cookie *http.Cookie
+	for _, path := range []string{"/login", "/write", "/write", "/read", "/read", "/logout", "/login"} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		if cookie != nil {
+			r.AddCookie(cookie)
+		}
+		rec := httptest.NewRecorder()
+		h.ServeHTTP(rec, r)
+		if rec.Code != http.StatusOK {
+			t.Fatalf("%s: %d", path, rec.Code)
+		}
+		if cookies := rec.Result().Cookies(); len(cookies) > 0 {
+			cookie = cookies[0]
+		}
+	}
+	if n, err := m.RevokeUser(t.Context(), "ann"); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+
+	l, err := standard.inspect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	scripts := field(srv.mini, l.scripts).MapRange()
+	seen := 0
+	for ; scripts.Next(); seen++ {
+		text := scripts.Value().String()
+		if proto, err := compile(text); err != nil || !isPlain(proto) {
+			t.Errorf("not plain (%v): %s", err, text)
+		}
+	}
+	if seen < 8 {
+		t.Errorf("the library has run %d scripts", seen)
 	}
 }
 

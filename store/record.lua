@@ -1,4 +1,4 @@
--- record.lua: a session in one hash. It stands behind queue.lua in front of the scripts that touch records.
+-- record.lua: a session in one hash. It stands in front of the scripts that read or write records.
 --
 -- v version COUNTER.TAG            t tags of the commits before, newest first
 -- c created, Unix ms               x absolute deadline, Unix ms, or 0    i idle timeout, ms, or 0
@@ -77,12 +77,4 @@ local function register(record, copies, node)
   if #copies > MAX_COPIES * (NODE_LENGTH + 1) then copies = '*' end
   local answer = redis.pcall('HSET', record, 'n', copies)
   return type(answer) == 'table' and answer.err and 0 or 1
-end
-
--- invalidate tells every node that holds a copy, except one, that there is a newer version, or none.
-local function invalidate(copies, except, node_prefix, everybody, message)
-  if copies == '*' then return publish(everybody, message) end
-  for node in string.gmatch(copies, '%S+') do
-    if node ~= except then publish(node_prefix .. node, message) end
-  end
 end

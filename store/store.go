@@ -41,10 +41,13 @@ func New(client redis.UniversalClient, cfg Config) (*Store, error) {
 //go:embed record.lua
 var recordFunctions string
 
+//go:embed invalidate.lua
+var invalidateFunction string
+
 //go:embed tags.lua
 var tagsFunction string
 
-// newScript returns a script that may call the functions of queue.lua, record.lua and tags.lua.
+// newScript returns a script that may call the functions of queue.lua, record.lua, invalidate.lua and tags.lua.
 func newScript(body string) *queue.Script {
-	return queue.NewScript(recordFunctions + "\n" + tagsFunction + "\n" + body)
+	return queue.NewScript(recordFunctions + "\n" + invalidateFunction + "\n" + tagsFunction + "\n" + body)
 }
