@@ -66,6 +66,7 @@ func TestHoldfastLosesNothing(t *testing.T) {
 func TestHoldfastSurvivesKilledReplica(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
 		cfg := site.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
 		report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 50, Seed: 2, Kill: true})
 		if !report.OK() {
