@@ -233,7 +233,7 @@ func TestT10Panic(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		caught := make(chan any, 1)
-		n := serveBehind(t, on(t, b), func(next http.Handler) http.Handler {
+		n := serveBehind(t, on(t, b, unretained), func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				defer func() {
 					v := recover()
