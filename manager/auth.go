@@ -7,7 +7,6 @@ import (
 	"iter"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -47,7 +46,7 @@ func (s *Session) Destroy() {
 	switch {
 	case s.branch != "":
 		s.clear()
-	case !s.superseded: // the session that the token once opened is somebody's by now
+	case !s.on.superseded: // the session that the token once opened is somebody's by now
 		s.destroy()
 	}
 }
@@ -64,7 +63,7 @@ type valuer interface {
 // returns those that are tokens. It is called with mu held.
 func (s *request) offered() (tokens []string, several bool) {
 	c, ok := s.carrier.(valuer)
-	if !ok || s.shown != "" || s.http == nil {
+	if !ok || s.rawToken != "" || s.http == nil {
 		return nil, false
 	}
 	for v := range c.values(s.http) {
@@ -97,13 +96,9 @@ func (m *Manager) endOffered(ctx context.Context, tokens []string) error {
 
 // destroy is Destroy with mu held.
 func (s *request) destroy() {
-	if s.base != nil {
-		s.doomed = s.base
-	}
-	s.wiped, s.destroyed = true, true
 	s.m.letBe(s.merged)
-	s.base, s.id, s.superseded, s.merged = nil, "", false, nil
-	s.changes, s.reads, s.meta, s.readKeys = nil, nil, metaChange{}, false
+	s.merged = nil
+	s.end(destroyed)
 }
 
 // revoked makes this a fresh session if it is among those that were ended a moment ago by a call from within its request:
@@ -113,18 +108,20 @@ func (s *request) revoked(ended []string) {
 	defer s.mu.Unlock()
 	switch {
 	case s.state == unopened && slices.Contains(ended, s.token.id):
-		s.state, s.wiped, s.destroyed = open, true, true // there is nothing to open
+		s.state = open // there is nothing to open
+		s.end(revoked)
 		return
-	case s.id == "" || !slices.Contains(ended, s.id):
+	case s.on.superseded, s.id() == "", !slices.Contains(ended, s.id()):
 		return
 	case s.state == committing, s.state == done: // what the client is told may still be ahead
-		s.base, s.id, s.result = nil, "", result{remove: true}
+		s.fate, s.createID, s.outcome = revoked, "", outcome{forget: true, err: s.outcome.err}
 		return
 	}
 	lease := s.lease
 	s.lease = nil
-	s.destroy()
-	s.doomed = nil
+	s.end(revoked)
+	s.m.letBe(s.merged)
+	s.merged = nil
 	switch {
 	case lease == nil:
 	case s.m.redis == nil:
@@ -142,19 +139,8 @@ func (s *Session) spared(user string, except []string) {
 	}
 	s.enter()
 	defer s.mu.Unlock()
-	if s.state == open && !s.sent && s.base != nil && s.base.User == user {
+	if s.state == open && !s.answered && s.base() != nil && s.base().User == user {
 		s.meta.rotate = true
-	}
-}
-
-// settleOpen locks mu once no other goroutine is opening the session.
-func (s *request) settleOpen() {
-	s.mu.Lock()
-	for s.state == opening {
-		ready := s.ready
-		s.mu.Unlock()
-		<-ready
-		s.mu.Lock()
 	}
 }
 
@@ -163,32 +149,16 @@ func (s *request) settleOpen() {
 func (s *Session) BindUser(id string) {
 	ok := s.change()
 	defer s.mu.Unlock()
-	if !ok {
-		return
+	if ok {
+		s.bind(id)
 	}
-	id = strings.Clone(id) // the record keeps it
-	s.meta.user = &id
-	if s.storedUser() == id {
-		s.meta.user = nil
-	}
-	s.wiped = s.wiped && id == ""
-}
-
-func (s *request) storedUser() string {
-	if s.base == nil {
-		return ""
-	}
-	return s.base.User
 }
 
 // User returns the user that the session is bound to, or "" if there is none.
 func (s *Session) User() string {
 	s.enter()
 	defer s.mu.Unlock()
-	if s.meta.user != nil {
-		return *s.meta.user
-	}
-	return s.storedUser()
+	return s.user()
 }
 
 // Deadline returns when the session ends at the latest, or the zero time if it only has an idle
@@ -250,30 +220,6 @@ func wholeMillis(d time.Duration) time.Duration {
 	return d
 }
 
-// idle returns the idle timeout as this request leaves it, 0 for none. It is called with mu held.
-func (s *request) idle() time.Duration {
-	switch {
-	case s.meta.idle != nil:
-		return *s.meta.idle
-	case s.base != nil:
-		return s.base.Idle
-	}
-	return max(s.m.cfg.IdleTimeout, 0)
-}
-
-// lifetime returns the time to the deadline as this request leaves it, 0 for none. It is called with mu held.
-func (s *request) lifetime() time.Duration {
-	switch {
-	case s.meta.lifetime != nil:
-		return *s.meta.lifetime
-	case s.base == nil, s.meta.rotate:
-		return max(s.m.cfg.Lifetime, 0)
-	case s.base.Deadline.IsZero():
-		return 0
-	}
-	return s.base.Deadline.Sub(s.clock.now())
-}
-
 // Remember sets whether the client keeps its token when it is closed, as with "remember me". With
 // true, which is the default unless Config.BrowserSession is set, the cookie lives as long as the
 // session can. With false it ends with the browser. Browsers that restore their tabs may keep it
@@ -286,7 +232,7 @@ func (s *Session) Remember(on bool) {
 	}
 	browser := !on
 	s.meta.browser = &browser
-	if s.base != nil && s.base.Browser == browser {
+	if rec := s.base(); rec != nil && rec.Browser == browser {
 		s.meta.browser = nil
 	}
 }
@@ -297,5 +243,6 @@ func (s *Session) ShouldRotate() bool {
 	s.enter()
 	defer s.mu.Unlock()
 	threshold := s.m.cfg.RotateThreshold
-	return threshold > 0 && s.base != nil && !s.meta.rotate && s.clock.now().Sub(s.base.Issued.Time()) >= threshold
+	rec := s.base()
+	return threshold > 0 && rec != nil && !s.meta.rotate && s.on.clock.now().Sub(rec.Issued.Time()) >= threshold
 }

@@ -10,17 +10,17 @@ import (
 // session. If fn returns an error, Create returns it unchanged and stores nothing. If fn stores
 // nothing, there is no session and the ID is empty. One round trip.
 func (m *Manager) Create(ctx context.Context, fn func(*Session) error) (id string, err error) {
-	s := &Session{request: &request{m: m, wrap: Exclusive, ctx: ctx}, as: Exclusive}
+	s := m.blankSession(ctx, Exclusive)
 	if err := m.open(ctx, s.request, Exclusive); err != nil {
 		return "", err
 	}
 	if err := m.apply(ctx, s, fn); err != nil {
 		return "", err
 	}
-	if !s.result.inject {
+	if s.outcome.token == "" {
 		return "", nil
 	}
-	return s.id, nil
+	return s.id(), nil
 }
 
 // updateTries bounds how often Update runs its function.

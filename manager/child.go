@@ -31,7 +31,7 @@ func (s *Session) Children() []string {
 	s.enter()
 	defer s.mu.Unlock()
 	var out []string
-	for _, name := range s.names() {
+	for _, name := range s.names(s.branch) {
 		if rest, ok := strings.CutPrefix(name[len(s.branch):], childMark); ok {
 			child, _, _ := strings.Cut(rest, childMark)
 			out = append(out, child)

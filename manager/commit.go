@@ -6,116 +6,157 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cache"
+	"github.com/holdfast-go/holdfast/lock"
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// commitError is what the commit returned.
-func (s *request) commitError() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failed
+// task is a commit under way: its plan, and what it has taken over from its request.
+type task struct {
+	plan
+	hold
+	merged  []merged
+	offered []string // Destroy: tokens of other sessions that the client has sent
+	forget  bool     // the client is to forget its token, and there is nothing to remove for that
+}
+
+// hold is a session that a commit has to do with: as it was opened, and its lock.
+type hold struct {
+	opened
+	lease  *lock.Lease
+	retain bool // it pays to keep the lock, and to be registered
+}
+
+// nothing reports whether there is nothing to do.
+func (t *task) nothing() bool {
+	return t.remove == nil && t.write == nil && len(t.merged) == 0 && len(t.offered) == 0
 }
 
 // commit writes the changes of a session once. A second call waits for the first and returns what came of it.
 func (m *Manager) commit(ctx context.Context, s *request) error {
 	start := time.Now()
-	p, err := s.close()
-	if p.repeated {
-		return s.outcome()
+	t, first, err := s.close()
+	if !first {
+		return s.awaitOutcome()
 	}
-	settled := false
+	out, settled := outcome{forget: t.forget}, false
 	defer func() {
 		if !settled { // a panic, of a Store or below the client, goes on by itself
-			m.drop(p)
-			s.settled(fmt.Errorf("commit session: %w", ErrOutcomeUnknown))
+			m.drop(&t)
+			out.err = fmt.Errorf("commit session: %w", ErrOutcomeUnknown)
+			s.settle(out)
 		}
 	}()
-	nothing := err == nil && p.remove == nil && p.write == nil && len(p.merged) == 0 && len(p.offered) == 0
+	nothing := err == nil && t.nothing()
 	switch {
-	case nothing && p.lease != nil && p.lease.Reused():
-		err = m.confirm(ctx, p)
-	case nothing:
-		m.drop(p)
 	case err != nil:
-		p.retain = false
-		m.drop(p)
+		t.retain = false
+		m.drop(&t)
+	case !nothing:
+		err = m.perform(ctx, &t, &out)
+	case t.lease != nil && t.lease.Reused():
+		err = m.confirm(ctx, &t.hold)
 	default:
-		err = m.perform(ctx, s, p)
+		m.drop(&t)
 	}
 	if err != nil {
-		err = fmt.Errorf("commit session: %w", err)
+		out.err = fmt.Errorf("commit session: %w", err)
 	}
-	s.settled(err)
+	s.settle(out)
 	settled = true // the hooks may ask for the outcome
 	if nothing && err == nil {
 		return nil
 	}
-	if err == nil && p.write != nil {
-		m.limit(context.WithoutCancel(ctx), p.write)
+	if err == nil && t.write != nil {
+		m.limit(context.WithoutCancel(ctx), t.write)
 	}
-	m.counts.committed(&p, err)
+	m.counts.committed(&t.plan, out.err)
 	if f := m.cfg.Hooks.Committed; f != nil {
-		f(ctx, p.event(s, time.Since(start), err))
+		f(ctx, t.event(t.mode, time.Since(start), out.err))
 	}
-	return err
+	return out.err
 }
 
-// drop gives back what a plan holds, without doing what it says.
-func (m *Manager) drop(p plan) {
-	m.rest(p.lease, p.retain)
-	m.letBe(p.merged)
-}
-
-// settled notes what the commit has come to, for those who wait for it and those who ask later.
-func (s *request) settled(err error) {
+// close ends the changes of a session and returns what they amount to. It reports false if they had ended before. After
+// an error the task is to be dropped.
+func (s *request) close() (t task, first bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.state, s.failed = done, err
-	s.wake()
-}
-
-// outcome waits for the commit under way, which is bounded in time by itself, and returns what it has come to.
-func (s *request) outcome() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.state == committing {
-		if s.ready == nil {
-			s.ready = make(chan struct{})
-		}
+	for s.state == opening && s.on.mode != 0 { // for more than before: what was changed before counts
 		ready := s.ready
 		s.mu.Unlock()
 		<-ready
 		s.mu.Lock()
 	}
-	return s.failed
+	switch s.state {
+	case committing, done:
+		return task{}, false, nil
+	case unopened, opening: // whoever opens it finds it done, and keeps nothing
+		s.state = committing
+		return task{}, true, nil
+	}
+	s.state = committing
+	s.alive.end()
+	t = task{hold: hold{opened: s.on, lease: s.lease}, merged: s.merged}
+	if id := s.id(); id != "" && s.m.cfg.Retain > 0 && s.m.copies != nil {
+		t.retain = s.m.habits.pays(id, max(s.on.streak, 1))
+	}
+	s.holds = holds{}
+	if s.err != nil || s.discarded {
+		return t, true, s.err
+	}
+	d := demand{token: s.token, answered: s.answered}
+	if s.base() == nil && s.modified() {
+		if s.createID == "" {
+			s.createID = newID()
+		}
+		d.client = s.m.clientOf(s.http)
+	}
+	if t.plan, err = s.plan(d); err != nil {
+		return t, true, err
+	}
+	if s.m.closed.Load() && t.lease == nil && (t.remove != nil || s.modified()) {
+		return t, true, ErrClosed
+	}
+	if s.fate != kept {
+		var several bool
+		t.offered, several = s.offered()
+		if t.write == nil && t.remove == nil && t.offered == nil { // else once it is removed
+			t.forget = s.rawToken != "" || several
+		}
+	}
+	return t, true, nil
 }
 
-// perform does what a plan says. The change does not depend on the client's patience: the store bounds its calls.
-func (m *Manager) perform(ctx context.Context, s *request, p plan) (err error) {
+// drop gives back what a task holds, without doing what it says.
+func (m *Manager) drop(t *task) {
+	m.rest(t.lease, t.retain)
+	m.letBe(t.merged)
+}
+
+// perform does what a task says. The change does not depend on the client's patience: the store bounds its calls.
+func (m *Manager) perform(ctx context.Context, t *task, out *outcome) (err error) {
 	ctx = context.WithoutCancel(ctx)
-	if err := m.takeOver(ctx, s, p); err != nil {
-		m.release(p.lease)
+	if err := m.takeOver(ctx, t); err != nil {
+		m.release(t.lease)
 		return err
 	}
-	if p.remove != nil {
-		if _, err = m.send(ctx, p.remove, p); errors.Is(err, ErrRemoved) {
+	h := t.hold
+	if t.remove != nil {
+		if _, err = m.send(ctx, t.remove, &h); errors.Is(err, ErrRemoved) {
 			err = nil
 		}
-		p.lease = nil // send has released it
-		s.mu.Lock()
-		s.result.remove = err == nil
-		s.mu.Unlock()
+		h.lease = nil // send has released it
+		out.forget = err == nil
 	}
-	if err == nil && len(p.offered) > 0 {
-		err = m.endOffered(ctx, p.offered)
-		s.mu.Lock()
-		s.result.remove = err == nil
-		s.mu.Unlock()
+	if err == nil && len(t.offered) > 0 {
+		err = m.endOffered(ctx, t.offered)
+		out.forget = err == nil
 	}
 	if err == nil {
-		err = m.write(ctx, s, p)
+		err = m.write(ctx, t.plan, &h, out)
 	}
-	if err != nil && len(p.merged) > 0 {
+	if err != nil && len(t.merged) > 0 {
 		m.cfg.Logger.Error("holdfast: a session was merged, and the one that takes it in was not written; its values may be lost",
 			"error", err)
 	}
@@ -123,108 +164,89 @@ func (m *Manager) perform(ctx context.Context, s *request, p plan) (err error) {
 }
 
 // write makes the commit of a plan that stores something.
-func (m *Manager) write(ctx context.Context, s *request, p plan) error {
+func (m *Manager) write(ctx context.Context, p plan, h *hold, out *outcome) error {
 	if p.write == nil {
-		m.release(p.lease)
+		m.release(h.lease)
 		return nil
 	}
 	indexed, err := m.index(ctx, p.write)
 	if err != nil {
-		m.release(p.lease)
+		m.release(h.lease)
 		m.unindex(ctx, indexed, err)
 		return err
 	}
-	c, err := m.send(ctx, p.write, p)
+	c, err := m.send(ctx, p.write, h)
 	m.unindex(ctx, indexed, err)
-	if err != nil {
-		return err
+	if err == nil && p.token != "" {
+		*out = outcome{token: p.token, expires: m.expiry(p.write, c)}
 	}
-	if p.inject {
-		s.mu.Lock()
-		s.result = result{inject: true, token: p.token.text, expires: m.expiry(p.write, c)}
-		s.mu.Unlock()
-	}
-	return nil
+	return err
 }
 
-// send makes one commit, keeps its outcome as the local copy and settles the lease.
-func (m *Manager) send(ctx context.Context, c *store.Commit, p plan) (*store.Committed, error) {
-	lease := p.lease
-	if lease != nil {
-		if !lease.Trusted() {
-			m.release(lease)
+// send makes one commit, keeps what it has written as the local copy, and ends the lease.
+func (m *Manager) send(ctx context.Context, c *store.Commit, h *hold) (*store.Committed, error) {
+	if h.lease != nil {
+		if !h.lease.Trusted() {
+			m.release(h.lease)
 			return nil, ErrLockLost
 		}
 		if m.redis != nil {
-			c.Token = lease.Token()
+			c.Token = h.lease.Token()
 			if c.Mode != store.Remove {
-				c.Keep = lease.Keep(p.retain)
+				c.Keep = h.lease.Keep(h.retain)
 			}
 		}
 	}
-	c.Register = p.retain
+	c.Register = h.retain
 	answered := m.copies.pending(c.ID)
 	fill := m.copies.begin(c.ID)
 	out, err := m.store.Commit(ctx, c)
-	if out != nil && out.Record != nil {
-		if !out.Fast {
-			p.clock = clock{out.Now, out.Sent}
-		}
-		registered := c.Register || out.Fast && p.registered
-		m.copies.keep(fill, seen{out.Record, out.Now, out.Expiry, out.Sent, p.clock, p.confirmed, registered, p.streak})
-	} else {
-		m.copies.drop(c.ID)
-	}
+	m.keepWritten(fill, c, h, out)
 	answered(errors.Is(err, ErrOutcomeUnknown))
-	if lease == nil || m.redis == nil {
-		m.release(lease) // the store has not done it
-		return out, err
-	}
-	if out == nil {
-		lease.Abandon()
-		return nil, err
-	}
-	var state any // what the next request in this process may start from
-	if err == nil && out.Record != nil {
-		state = out
-	}
-	lease.Done(out.Kept, out.Sent, state)
+	m.endLease(h.lease, out, err)
 	return out, err
 }
 
-// maxCookieAge is the most that browsers keep a cookie (RFC 6265bis, section 5.5).
-const maxCookieAge = 400 * 24 * time.Hour
+// keepWritten makes what a commit has written the local copy. If that is not known, there is none.
+func (m *Manager) keepWritten(fill cache.Fill, c *store.Commit, h *hold, out *store.Committed) {
+	if out == nil || out.Record == nil {
+		m.copies.drop(c.ID)
+		return
+	}
+	at := h.clock
+	if !out.Fast {
+		at = clock{out.Now, out.Sent}
+	}
+	confirmed := c.Rotate == store.Stays && (h.confirmed || c.Base == nil) // a new session has replaced no secret
+	registered := c.Register || out.Fast && h.registered
+	m.copies.keep(fill, seen{out.Record, out.Now, out.Expiry, out.Sent, at, confirmed, registered, max(h.streak, 1)})
+}
 
-// expiry is when the client may forget its token, on this process' clock; zero if it should when it ends.
-func (m *Manager) expiry(c *store.Commit, out *store.Committed) time.Time {
-	life := m.cfg.Lifetime
-	if out.Record != nil {
-		if out.Record.Browser {
-			return time.Time{}
-		}
-		life = 0
-		if !out.Record.Deadline.IsZero() {
-			life = out.Record.Deadline.Sub(out.Now)
-		}
-	} else if c.Lifetime != nil {
-		life = *c.Lifetime
+// endLease ends the lease of a commit that was sent. The store has dealt with a lock beside the records by then.
+func (m *Manager) endLease(lease *lock.Lease, out *store.Committed, err error) {
+	switch {
+	case lease == nil:
+	case m.redis == nil:
+		m.release(lease)
+	case out == nil:
+		lease.Abandon()
+	case err == nil && out.Record != nil: // the next request in this process may start from it
+		lease.Done(out.Kept, out.Sent, out)
+	default:
+		lease.Done(out.Kept, out.Sent, nil)
 	}
-	if life <= 0 || life > maxCookieAge {
-		life = maxCookieAge
-	}
-	return time.Now().Add(life)
 }
 
 // discard ends a session without writing anything.
 func (m *Manager) discard(s *request) {
 	s.mu.Lock()
-	lease, merged := s.lease, s.merged
-	s.lease, s.merged = nil, nil
+	h := s.holds
+	s.holds = holds{}
 	if s.state != committing { // else its commit says what comes of it
 		s.state = done
 	}
-	s.alive.end()
+	h.alive.end()
 	s.mu.Unlock()
-	m.release(lease)
-	m.letBe(merged)
+	m.release(h.lease)
+	m.letBe(h.merged)
 }

@@ -103,19 +103,19 @@ func bytesOf(s string) []byte  { return unsafe.Slice(unsafe.StringData(s), len(s
 func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) } //nolint:gosec // see above
 
 // sealValue encrypts a session's value, if values are encrypted. It is bound to its session and key.
-func (m *Manager) sealValue(id, key, data string) string {
-	if m.vault == nil {
+func (c *policy) sealValue(id, key, data string) string {
+	if c.vault == nil {
 		if data != "" && (data[0] == sealedMark || data[0] == plainMark) {
 			return string(rune(plainMark)) + data
 		}
 		return data
 	}
-	return m.vault.seal(data, id, key)
+	return c.vault.seal(data, id, key)
 }
 
 // openValue decrypts a value from Redis.
-func (m *Manager) openValue(id, key, data string) (string, error) {
-	if m.vault == nil {
+func (c *policy) openValue(id, key, data string) (string, error) {
+	if c.vault == nil {
 		switch {
 		case data == "":
 		case data[0] == sealedMark:
@@ -125,5 +125,5 @@ func (m *Manager) openValue(id, key, data string) (string, error) {
 		}
 		return data, nil
 	}
-	return m.vault.open(data, id, key)
+	return c.vault.open(data, id, key)
 }

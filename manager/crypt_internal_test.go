@@ -38,12 +38,12 @@ func FuzzVaultOpen(f *testing.F) {
 
 // Whatever a codec writes comes back, with and without encryption, and neither is taken for the other.
 func FuzzStoredValue(f *testing.F) {
-	plain, secret := &Manager{}, &Manager{vault: testVault(f, 1)}
+	plain, secret := &policy{}, &policy{vault: testVault(f, 1)}
 	for _, seed := range []string{"", "1", "\x03", "\x04", "\x04\x03", "\x03" + strings.Repeat("x", 40), `{"a":1}`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for what, m := range map[string]*Manager{"plain": plain, "encrypted": secret} {
+		for what, m := range map[string]*policy{"plain": plain, "encrypted": secret} {
 			if got, err := m.openValue("id", "key", m.sealValue("id", "key", text)); got != text || err != nil {
 				t.Fatalf("%s: %q became %q, %v", what, text, got, err)
 			}
@@ -64,7 +64,7 @@ func FuzzStoredValue(f *testing.F) {
 func BenchmarkThreeValues(b *testing.B) {
 	ts := newTokens(tokenKeys[:1])
 	text := ts.issue(newID()).text
-	m := &Manager{vault: testVault(b, 1)}
+	m := &policy{vault: testVault(b, 1)}
 	id := text[:idLen]
 	stored := m.sealValue(id, "name", `"Ada Lovelace"`)
 	b.ReportAllocs()

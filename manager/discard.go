@@ -21,14 +21,12 @@ func (s *request) drop() []merged {
 	if s.state >= committing {
 		return nil
 	}
-	s.discarded = true
 	if s.state != open { // nothing was changed yet; why it could not be opened stays
+		s.discarded = true
 		return nil
 	}
-	if s.doomed != nil {
-		s.base, s.id = s.doomed, s.doomed.ID
-	}
+	s.changes.discard()
 	taken := s.merged
-	s.changes, s.meta, s.doomed, s.wiped, s.merged, s.err = nil, metaChange{}, nil, false, nil, nil
+	s.merged = nil
 	return taken
 }

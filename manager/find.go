@@ -13,16 +13,10 @@ import (
 
 // found is what opening a session brought.
 type found struct {
-	lease      *lock.Lease
-	rec        *store.Record // nil if there is none
-	clock      clock
-	superseded bool
-	reused     string // the session whose token periodic rotation has replaced, and which was shown after its end
-	local      bool   // the copy of this process was used without asking
-	confirmed  bool   // Redis has seen the session's secret
-	sole       bool   // no other node has a registered copy
-	registered bool   // this one has
-	streak     int    // how many requests in a row this node has served
+	opened
+	lease  *lock.Lease
+	reused string // the session whose token periodic rotation has replaced, and which was shown after its end
+	local  bool   // the copy of this process was used without asking
 }
 
 // event tells a hook about the open.
@@ -78,7 +72,7 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode, assume bool) (fo
 	case errors.Is(err, store.ErrSuperseded):
 		m.counts.superseded.Add(1)
 		m.cfg.Logger.Debug("holdfast: a token that was replaced by Rotate was shown", "id", t.id)
-		return found{superseded: true}, nil
+		return found{opened: opened{superseded: true}}, nil
 	case errors.Is(err, store.ErrCorrupt):
 		m.counts.corrupt.Add(1)
 		m.cfg.Logger.Error("holdfast: a session record cannot be read; the client gets a new session", "id", t.id, "error", err)
@@ -95,7 +89,7 @@ func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, e
 			if lc.use != nil {
 				m.copies.uses.add(lc.use, m.copies.since(at))
 			}
-			return found{rec: lc.rec, clock: lc.clock(m.copies), local: true}, nil
+			return found{opened: opened{rec: lc.rec, clock: lc.clock(m.copies)}, local: true}, nil
 		}
 	}
 	return m.ask(ctx, t, true)
@@ -139,7 +133,7 @@ func (m *Manager) ask(ctx context.Context, t token, register bool) (found, error
 		}
 		return found{}, err
 	}
-	return m.opened(fill, t, o, nil, q, streak), nil
+	return m.answered(fill, t, o, nil, q, streak), nil
 }
 
 // query is what Redis is asked, and the copy that it is compared with.
@@ -193,15 +187,15 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 	}
 	if lease.Reused() {
 		m.habits.reused(t.id)
-		return found{
-			lease: lease, rec: q.Known, clock: q.copy.clock(m.copies), confirmed: true, sole: true, registered: true, streak: streak,
-		}, nil
+		return found{lease: lease, opened: opened{
+			rec: q.Known, clock: q.copy.clock(m.copies), confirmed: true, sole: true, registered: true, streak: streak,
+		}}, nil
 	}
 	if c, ok := lease.State().(*store.Committed); ok {
 		// The request before, in this process, has just committed this, and the lock was not free in between. This
 		// request was waiting already then, so it sees nothing older than what it would have been told by Redis.
 		if sameHash(c.Record.Hash, t.hash) {
-			return found{lease: lease, rec: c.Record, clock: clock{c.Now, c.Sent}, streak: streak}, nil
+			return found{lease: lease, opened: opened{rec: c.Record, clock: clock{c.Now, c.Sent}, streak: streak}}, nil
 		}
 		f, err := m.ask(ctx, t, false)
 		if err != nil {
@@ -212,7 +206,7 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 		return f, nil
 	}
 	o, _ := ride.Result()
-	return m.opened(fill, t, o, lease, q, streak), nil
+	return m.answered(fill, t, o, lease, q, streak), nil
 }
 
 // findApart is findLocked for a store that knows nothing of the lock, in three round trips. The store is asked before as
@@ -274,12 +268,12 @@ func (m *Manager) admit(ctx context.Context, t token) error {
 	return err
 }
 
-// opened keeps what Redis has answered.
-func (m *Manager) opened(fill cache.Fill, t token, o *store.Opened, lease *lock.Lease, q query, streak int) found {
+// answered keeps what Redis has answered.
+func (m *Manager) answered(fill cache.Fill, t token, o *store.Opened, lease *lock.Lease, q query, streak int) found {
 	if o.Record != q.Known {
 		streak = 1 // another node has changed it meanwhile
 	}
-	f := found{lease: lease, rec: o.Record, sole: o.Sole, registered: o.Registered, streak: streak}
+	f := found{lease: lease, opened: opened{rec: o.Record, sole: o.Sole, registered: o.Registered, streak: streak}}
 	if o.Current {
 		f.clock, f.confirmed = q.copy.clock(m.copies), true
 		m.copies.refreshed(q.copy, o, streak)

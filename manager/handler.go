@@ -137,7 +137,7 @@ func (m *Manager) run(w http.ResponseWriter, r, inner *http.Request, s *Session,
 			switch {
 			case err == nil:
 				m.tellClient(w, s.request, ww.streams)
-			case s.sent:
+			case s.answered:
 				m.reportRefusal(inner, err)
 			default:
 				before.restore(w)
@@ -193,13 +193,13 @@ func (m *Manager) reportLate(r *http.Request, s *Session) {
 // to the next says so to caches: its handler has used the session, or goes on writing and may still use it.
 func (m *Manager) tellClient(w http.ResponseWriter, s *request, streams bool) {
 	s.mu.Lock()
-	res, used := s.result, s.used
+	out, used := s.outcome, s.used
 	s.mu.Unlock()
 	switch {
-	case res.inject:
+	case out.token != "":
 		m.warnPlain(s)
-		s.carrier.Inject(w, res.token, res.expires)
-	case res.remove:
+		s.carrier.Inject(w, out.token, out.expires)
+	case out.forget:
 		s.carrier.Remove(w)
 	}
 	if used || streams {

@@ -77,11 +77,11 @@ func (s *Session) Info() Info {
 	user, id := s.User(), s.ID()
 	s.enter()
 	defer s.mu.Unlock()
-	now := s.clock.now()
-	if s.base == nil {
+	now := s.on.clock.now()
+	if s.base() == nil {
 		return Info{ID: id, User: user, LastSeen: now}
 	}
-	i := infoOf(s.base, now)
+	i := infoOf(s.base(), now)
 	i.User = user
 	return i
 }

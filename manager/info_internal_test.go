@@ -13,7 +13,7 @@ import (
 // FuzzClientInfo reads what clients say about themselves, stores it and reads it back, and reads what Redis may hold in
 // its place. The address is one, or none; no trusted proxy is taken for a client.
 func FuzzClientInfo(f *testing.F) {
-	m := &Manager{cfg: Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}}
+	m := &Manager{policy: policy{cfg: Config{TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}}}}
 	f.Add("Mozilla/5.0", "10.0.0.1:80", "1.2.3.4, 10.0.0.2", `{"ua":"x","ip":"1.2.3.4"}`)
 	f.Add("\xff\xfe", "[fd00::1%eth0]:80", "::ffff:1.2.3.4,,", "{")
 	f.Add("", "", "unknown, _hidden, [::1]:8080", "null")

@@ -68,7 +68,7 @@ func (k Key[T]) SetFor(s *Session, v T, d time.Duration) {
 func (k Key[T]) ExpiresIn(s *Session) (d time.Duration, ok bool) {
 	s.enter()
 	defer s.mu.Unlock()
-	d = s.left(s.look(string(k)))
+	d = s.remaining(s.look(string(k)))
 	ok = d > 0
 	if life := s.lifetime(); ok && life > 0 {
 		d = min(d, life)
@@ -105,7 +105,7 @@ func (k Key[T]) replace(s *Session, before entry, v T) bool {
 	case s.look(string(k)) != before:
 		return false
 	case err != nil || !before.ok || before.err != nil || data != before.data:
-		s.put(string(k), data, err, s.left(before))
+		s.put(string(k), data, err, s.remaining(before))
 	}
 	return true
 }

@@ -79,9 +79,9 @@ func (m *Manager) Commit(ctx context.Context) (token string, expires time.Time, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.result.inject:
-		return s.result.token, s.result.expires, nil
-	case s.result.remove, s.base == nil:
+	case s.outcome.token != "":
+		return s.outcome.token, s.outcome.expires, nil
+	case s.outcome.forget, s.base() == nil:
 		return "", time.Time{}, nil
 	}
 	return s.token.text, s.tokenExpiry(), nil
@@ -108,18 +108,6 @@ func (m *Manager) Discard(ctx context.Context) {
 	}
 }
 
-// tokenExpiry is when the client may forget a token that stays as it is.
-func (s *request) tokenExpiry() time.Time {
-	if s.base.Browser {
-		return time.Time{}
-	}
-	life := s.lifetime()
-	if life <= 0 || life > maxCookieAge {
-		life = maxCookieAge
-	}
-	return time.Now().Add(life)
-}
-
 // LoadID is Load by ID, for the server's own use, in mode Optimistic. It takes no lock, so it may
 // be called in a handler that holds the session's lock. End it with Commit, which returns no token,
 // or with Discard. It returns ErrNotFound if there is no such session. Prefer Update for changes
@@ -130,7 +118,7 @@ func (m *Manager) LoadID(ctx context.Context, id string) (context.Context, error
 		return nil, err
 	}
 	loaded, err := m.load(ctx, s)
-	if err == nil && s.base == nil {
+	if err == nil && s.base() == nil {
 		m.Discard(loaded)
 		err = fmt.Errorf("open session: %w", ErrNotFound)
 	}
@@ -149,7 +137,7 @@ func (m *Manager) byID(ctx context.Context, mode Mode, id string) (*Session, err
 	if err := m.open(ctx, s.request, mode); err != nil {
 		return nil, err
 	}
-	if s.base == nil {
+	if s.base() == nil {
 		return nil, fmt.Errorf("open session: %w", ErrNotFound)
 	}
 	return s, nil
@@ -160,5 +148,7 @@ func (m *Manager) ofID(ctx context.Context, mode Mode, id string) (*Session, err
 	if !isID(id) {
 		return nil, fmt.Errorf("open session: %w", ErrNotFound)
 	}
-	return &Session{request: &request{m: m, wrap: mode, ctx: ctx, token: token{id: strings.Clone(id)}}, as: mode}, nil
+	s := m.blankSession(ctx, mode)
+	s.token.id = strings.Clone(id)
+	return s, nil
 }

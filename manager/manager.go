@@ -20,16 +20,14 @@ import (
 // Manager opens and commits the sessions of one application in one process. Make one per process
 // and prefix. It is safe for concurrent use.
 type Manager struct {
-	cfg     Config
+	policy
 	node    string
-	tokens  tokens
 	locker  *lock.Locker
 	store   store.Sessions
 	redis   *store.Store // the same, if the sessions are in Redis beside their locks; nil with Config.Store
 	feed    *invalidate.Feed
 	copies  *copies // nil: none are kept
 	habits  *habits
-	vault   *vault   // of values in Redis; nil: they are not encrypted
 	cookies *vault   // of Sealed values
 	varies  []string // request headers that the token may come in
 	faith   *faith   // of the codec, if it is one of this package
@@ -64,7 +62,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}
 	m := &Manager{
-		cfg: c, habits: newHabits(), tokens: newTokens(c.TokenKeys), varies: varyOf(c.Propagator), faith: faithOf(c.Codec),
+		policy: policy{cfg: c, tokens: newTokens(c.TokenKeys)}, habits: newHabits(), varies: varyOf(c.Propagator), faith: faithOf(c.Codec),
 		underWay: newUnderWay(), stop: make(chan struct{}),
 	}
 	if err := m.keys(); err != nil {

@@ -75,7 +75,7 @@ func (s *Session) Merge(ctx context.Context, token string) error {
 // takeIn copies the values of a record. It is called with mu held.
 func (s *Session) takeIn(f found) {
 	for key, v := range f.rec.Values.All() {
-		data, err := s.m.openValue(f.rec.ID, key, v.Data)
+		data, err := s.rules.openValue(f.rec.ID, key, v.Data)
 		if err != nil {
 			continue // nobody could read it there either
 		}
@@ -96,7 +96,7 @@ func (s *Session) reserve(id string) (ok bool, err error) {
 	switch {
 	case !ok:
 		return false, fmt.Errorf("merge session: %w", errors.Join(s.err, s.late))
-	case id == s.id, s.superseded, slices.ContainsFunc(s.merged, func(o merged) bool { return o.id == id }):
+	case id == s.id(), s.on.superseded, slices.ContainsFunc(s.merged, func(o merged) bool { return o.id == id }):
 		return false, nil
 	case s.discarded: // the values are for this request only
 		return true, nil
@@ -139,14 +139,14 @@ func (m *Manager) letBe(taken []merged) {
 
 // takeOver removes the sessions that a commit takes in, each if it is as Merge found it. It asks first whether the
 // commit itself can be written, since what it takes in is gone after that.
-func (m *Manager) takeOver(ctx context.Context, s *request, p plan) error {
-	if len(p.merged) == 0 {
+func (m *Manager) takeOver(ctx context.Context, t *task) error {
+	if len(t.merged) == 0 {
 		return nil
 	}
-	err := m.verify(ctx, s, p)
-	for i, o := range p.merged {
+	err := m.verify(ctx, t.write, &t.hold)
+	for i, o := range t.merged {
 		if err != nil {
-			m.letBe(p.merged[i:])
+			m.letBe(t.merged[i:])
 			break
 		}
 		o.alive.end()
@@ -154,7 +154,7 @@ func (m *Manager) takeOver(ctx context.Context, s *request, p plan) error {
 			continue // Merge has not returned yet, and finds the session committed
 		}
 		c := &store.Commit{ID: o.rec.ID, Mode: store.Take, Base: o.rec}
-		if _, err = m.send(ctx, c, plan{lease: o.lease}); err != nil {
+		if _, err = m.send(ctx, c, &hold{lease: o.lease}); err != nil {
 			err = fmt.Errorf("remove the merged session: %w", err)
 		}
 	}
@@ -162,12 +162,11 @@ func (m *Manager) takeOver(ctx context.Context, s *request, p plan) error {
 }
 
 // verify reports whether the session is as it was opened, so that its commit can be written.
-func (m *Manager) verify(ctx context.Context, s *request, p plan) error {
-	w := p.write
+func (m *Manager) verify(ctx context.Context, w *store.Commit, h *hold) error {
 	if w == nil || w.Mode == store.Create {
 		return nil
 	}
-	if p.lease != nil && !p.lease.Trusted() {
+	if h.lease != nil && !h.lease.Trusted() {
 		return ErrLockLost
 	}
 	o, err := m.store.Open(ctx, store.Query{ID: w.ID})
@@ -178,7 +177,7 @@ func (m *Manager) verify(ctx context.Context, s *request, p plan) error {
 		return asRead(err)
 	case o.Record.Version == w.Base.Version:
 		return nil
-	case s.mode == Optimistic && o.Record.Epoch == w.Base.Epoch:
+	case h.mode == Optimistic && o.Record.Epoch == w.Base.Epoch:
 		return nil // the commit compares its keys
 	}
 	return ErrConflict

@@ -50,7 +50,7 @@ func (s *request) needs(mode Mode) bool {
 	case unopened, opening:
 		return true
 	case open:
-		return mode.rank() > s.mode.rank()
+		return mode.rank() > s.on.mode.rank()
 	case broken, committing, done:
 	}
 	return false
@@ -59,33 +59,11 @@ func (s *request) needs(mode Mode) bool {
 // raise opens a session that is open already for a stronger mode. It reports false if Redis has to be asked for that.
 // It is called with mu held.
 func (s *request) raise(mode Mode) bool {
-	if s.base != nil || s.away != nil {
+	if s.base() != nil || s.on.unavailable != nil {
 		return false
 	}
-	s.mode = mode // there is nothing to lock
+	s.on.mode = mode // there is nothing to lock
 	return true
-}
-
-// outdated compares what a request has used without the lock with what it has under the lock, as the commit would have
-// done. It is called with mu held, before the new state is taken over.
-func (s *request) outdated(f found) error {
-	was, now := s.base, f.rec
-	switch {
-	case was == nil, s.mode != Optimistic, !s.used:
-		return nil
-	case f.superseded:
-		return ErrConflict
-	case now == nil:
-		return ErrRemoved
-	case now.Epoch != was.Epoch, s.readKeys && now.KeySet != was.KeySet:
-		return ErrConflict
-	}
-	for key, stamp := range s.reads {
-		if now.Values.At(key).Stamp != stamp {
-			return ErrConflict
-		}
-	}
-	return nil
 }
 
 // watch calls cancel when the session's lease is lost, also if it comes later.
@@ -107,7 +85,7 @@ func heed(lease *lock.Lease, cancel context.CancelCauseFunc) {
 func (s *request) begun(inner *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.inner, inner.sent = inner, s.state >= committing
+	s.inner, inner.answered = inner, s.state >= committing
 }
 
 // lastToken is what the client would show after the response.
@@ -117,10 +95,10 @@ func (s *request) lastToken() string {
 	switch {
 	case s.inner != nil:
 		return s.inner.lastToken()
-	case s.result.inject:
-		return s.result.token
-	case s.result.remove:
+	case s.outcome.token != "":
+		return s.outcome.token
+	case s.outcome.forget:
 		return ""
 	}
-	return s.shown
+	return s.rawToken
 }

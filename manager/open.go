@@ -13,7 +13,8 @@ import (
 // newSession makes the session of a request that shows a token, or something else, or nothing.
 func (m *Manager) newSession(ctx context.Context, mode Mode, shown string) *Session {
 	shown = strings.Clone(shown) // a server other than net/http may use the bytes again while the session is open
-	s := &Session{request: &request{m: m, wrap: mode, ctx: ctx, shown: shown}, as: mode}
+	s := m.blankSession(ctx, mode)
+	s.rawToken = shown
 	if shown != "" {
 		if t, ok := m.tokens.parse(shown); ok {
 			s.token = t
@@ -22,6 +23,11 @@ func (m *Manager) newSession(ctx context.Context, mode Mode, shown string) *Sess
 		}
 	}
 	return s
+}
+
+// blankSession makes the session of nobody yet.
+func (m *Manager) blankSession(ctx context.Context, mode Mode) *Session {
+	return &Session{request: &request{m: m, wrap: mode, ctx: ctx, changes: changes{rules: &m.policy}}, as: mode}
 }
 
 // open opens a session for use in a mode, once, however many goroutines ask, and again if it was opened for less. The
@@ -72,17 +78,18 @@ func (m *Manager) begin(s *request, mode Mode, f found, err error) error {
 		s.fail(fmt.Errorf("open session: %w", ErrCommitted))
 		return s.err
 	}
-	if err == nil {
-		err = s.outdated(f)
+	if err == nil && s.used {
+		err = s.outdated(&f.opened)
+	}
+	f.mode = mode
+	if err != nil && mode == ReadOnly && m.cfg.OnUnavailable == Anonymous && errors.Is(err, ErrUnavailable) {
+		f.unavailable, err = err, nil
 	}
 	s.take(f)
 	s.alive.end()
 	s.alive = m.keepAlive(f.rec)
-	s.state, s.mode, s.away = open, mode, nil
-	switch {
-	case err != nil && mode == ReadOnly && m.cfg.OnUnavailable == Anonymous && errors.Is(err, ErrUnavailable):
-		s.away = err
-	case err != nil:
+	s.state = open
+	if err != nil {
 		s.state, s.err = broken, fmt.Errorf("open session: %w", err)
 	}
 	return s.err
@@ -115,15 +122,9 @@ func (e *unanswered) Is(target error) bool {
 	return target == ErrUnavailable || target != ErrOutcomeUnknown && errors.Is(e.cause, target)
 }
 
+// take makes what was found the ground that changes stand on.
 func (s *request) take(f found) {
-	if s.base != nil {
-		s.id = "" // it may be gone by now, and its ID with it
-	}
-	s.lease, s.base, s.clock = f.lease, f.rec, f.clock
-	s.superseded, s.confirmed, s.sole, s.registered, s.streak = f.superseded, f.confirmed, f.sole, f.registered, f.streak
-	if f.rec != nil {
-		s.id = f.rec.ID
-	}
+	s.on, s.lease = f.opened, f.lease
 	if f.lease != nil {
 		for _, cancel := range s.watchers {
 			heed(f.lease, cancel)

@@ -2,194 +2,137 @@ package manager
 
 import (
 	"fmt"
-	"time"
 
-	"github.com/holdfast-go/holdfast/lock"
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// plan is what a commit has to do, taken from a session whose changes are closed.
+// plan is what a commit has to do. It follows from what was opened, what was changed, and the policy; nothing is
+// looked up or sent for it.
 type plan struct {
-	remove     *store.Commit
-	write      *store.Commit
-	token      token // the new one, if write brings one
-	lease      *lock.Lease
-	clock      clock         // of the session
-	confirmed  bool          // the session's secret is, by Redis
-	base       *store.Record // as opened
-	registered bool          // this node has a registered copy
-	streak     int
-	retain     bool // it pays to keep the lock, and to be registered
-	merged     []merged
-	inject     bool     // the client is told the token and its time
-	offered    []string // Destroy: tokens of other sessions that the client has sent
-
-	repeated bool // the session was committed or discarded before
+	remove *store.Commit
+	write  *store.Commit
+	token  string // for the client, after write; empty: it keeps the one it has
 }
 
-// event tells a hook about the commit.
-func (p *plan) event(s *request, took time.Duration, err error) CommitEvent {
-	e := CommitEvent{Mode: s.mode, Destroyed: p.remove != nil, Took: took, Err: err}
-	if p.remove != nil {
-		e.ID = p.remove.ID
-	}
-	if w := p.write; w != nil {
-		e.ID, e.Created, e.Rotated = w.ID, w.Mode == store.Create, w.Rotate != store.Stays
-		if w.User != nil {
-			e.User = *w.User
-		}
-	}
-	return e
+// demand is what a plan depends on besides the session.
+type demand struct {
+	token    token  // that opened the session
+	client   string // metadata for a session that is created
+	answered bool   // the response has begun, so no new token reaches the client
 }
 
-// close ends the changes of a session and returns what they amount to. After an error only the lease counts.
-func (s *request) close() (plan, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.state == opening && s.mode != 0 { // for more than before: what was changed before counts
-		ready := s.ready
-		s.mu.Unlock()
-		<-ready
-		s.mu.Lock()
+// plan returns what the changes amount to.
+func (c *changes) plan(d demand) (p plan, err error) {
+	if c.fate == destroyed && c.on.rec != nil {
+		p.remove = &store.Commit{ID: c.on.rec.ID, Mode: store.Remove, Base: c.on.rec}
 	}
-	switch s.state {
-	case committing, done:
-		return plan{repeated: true}, nil
-	case unopened, opening: // whoever opens it finds it done, and keeps nothing
-		s.state = committing
-		return plan{}, nil
-	}
-	s.state = committing
-	s.alive.end()
-	p := plan{
-		lease: s.lease, clock: s.clock, merged: s.merged, base: s.base, registered: s.registered, streak: max(s.streak, 1),
-	}
-	p.retain = s.m.cfg.Retain > 0 && s.m.copies != nil && s.id != "" && s.m.habits.pays(s.id, p.streak)
-	s.lease, s.merged = nil, nil
-	if s.err != nil || s.discarded {
-		return p, s.err
-	}
-	if s.m.closed.Load() && p.lease == nil && (s.doomed != nil || s.modified()) {
-		return p, ErrClosed
-	}
-	if s.destroyed {
-		var several bool
-		p.offered, several = s.offered()
-		if s.wiped && s.doomed == nil && p.offered == nil { // else once it is removed
-			s.result.remove = s.shown != "" || several
-		}
-	}
-	if s.doomed != nil {
-		p.remove = &store.Commit{ID: s.doomed.ID, Mode: store.Remove, Base: s.doomed}
-	}
-	rotate := s.rotation()
-	renew := rotate == store.Stays && s.renews()
-	if !s.modified() && rotate == store.Stays && !renew {
+	rotate := c.rotation(d.token)
+	renew := rotate == store.Stays && c.renews(d.token)
+	if !c.modified() && rotate == store.Stays && !renew {
 		return p, nil
 	}
-	p.write = s.writes(rotate)
+	p.write = c.write(rotate, d.client)
 	if renew {
-		p.write.Client = s.renewed()
+		p.write.Client = c.renewed()
 	}
-	p.confirmed = rotate == store.Stays && (s.confirmed || s.base == nil) // a new session has replaced no secret
-	if err := s.checkSize(p.write); err != nil {
+	if err := c.checkSize(p.write); err != nil {
 		return p, err
 	}
-	switch {
-	case s.sent && (p.write.Mode == store.Create || rotate != store.Stays):
+	switch needsToken := c.base() == nil || rotate != store.Stays; {
+	case needsToken && d.answered:
 		return p, ErrCommitted
-	case p.write.Hash == "" && (p.write.Mode == store.Create || rotate != store.Stays):
-		p.token = s.m.tokens.issue(p.write.ID)
-		p.write.Hash = p.token.hash
-		p.inject = true
+	case needsToken:
+		t := c.rules.tokens.issue(p.write.ID)
+		p.token, p.write.Hash = t.text, t.hash
 	case p.write.Lifetime != nil || p.write.Browser != nil || renew:
-		p.token, p.inject = s.token, s.token.text != ""
+		p.token = d.token.text
 	}
 	return p, nil
 }
 
-// rotation says whether the token is to be replaced: because the handler said so, or because it is old enough.
-func (s *request) rotation() store.Rule {
-	every := s.m.cfg.RotateEvery
+// rotation tells whether the token is to be replaced: because the handler asked for it, or because it is old enough.
+func (c *changes) rotation(t token) store.Rule {
+	every, rec := c.rules.cfg.RotateEvery, c.base()
 	switch {
-	case s.base == nil, s.superseded:
+	case rec == nil, c.on.superseded:
 		return store.Stays
-	case s.meta.rotate:
+	case c.meta.rotate:
 		return store.Privilege
-	case every > 0 && s.mode != ReadOnly && s.token.text != "" && s.clock.now().Sub(s.base.Issued.Time()) >= every:
+	case every > 0 && c.on.mode != ReadOnly && t.text != "" && c.on.clock.now().Sub(rec.Issued.Time()) >= every:
 		return store.Periodic
 	}
 	return store.Stays
 }
 
-// writes turns the changes into a commit.
-func (s *request) writes(rotate store.Rule) *store.Commit {
-	cfg := &s.m.cfg
-	c := &store.Commit{
-		ID: s.id, Mode: store.Whole, Base: s.base, Rotate: rotate,
-		Lifetime: s.meta.lifetime, Idle: s.meta.idle, User: s.meta.user, Browser: s.meta.browser,
+// write turns the changes into a commit.
+func (c *changes) write(rotate store.Rule, client string) *store.Commit {
+	out := &store.Commit{
+		ID: c.id(), Mode: store.Whole, Base: c.base(), Rotate: rotate,
+		Lifetime: c.meta.lifetime, Idle: c.meta.idle, User: c.meta.user, Browser: c.meta.browser,
 	}
-	switch rotate {
+	switch cfg := &c.rules.cfg; rotate {
 	case store.Privilege:
-		c.Old = cfg.RotateGrace
-		if c.Lifetime == nil {
-			c.Lifetime = &cfg.Lifetime
+		out.Old = cfg.RotateGrace
+		if out.Lifetime == nil {
+			out.Lifetime = &cfg.Lifetime
 		}
 	case store.Periodic:
-		c.Old = cfg.RotateEvery + cfg.RotateGrace
+		out.Old = cfg.RotateEvery + cfg.RotateGrace
 	case store.Stays:
 	}
 	switch {
-	case s.base == nil:
-		c.Mode = store.Create
-		if c.ID == "" {
-			c.ID = newID()
-			s.id = c.ID
-		}
-		if c.Lifetime == nil {
-			c.Lifetime = &cfg.Lifetime
-		}
-		if c.Idle == nil && cfg.IdleTimeout > 0 {
-			c.Idle = &cfg.IdleTimeout
-		}
-		if c.Browser == nil && cfg.BrowserSession {
-			c.Browser = &cfg.BrowserSession
-		}
-		if info := s.m.clientOf(s.http); info != "" {
-			c.Client = &info
-		}
-	case s.mode == Optimistic:
-		c.Mode = store.Keys
-		if s.modified() { // else only the token is sent again, and nothing depends on what was read
-			c.Checks, c.KeySet = s.reads, s.readKeys
+	case out.Base == nil:
+		c.create(out, client)
+	case c.on.mode == Optimistic:
+		out.Mode = store.Keys
+		if c.modified() { // else only the token is sent again, and nothing depends on what was read
+			out.Checks, out.KeySet = c.reads, c.readKeys
 		}
 	}
-	for key, ch := range s.changes {
+	for key, ch := range c.values {
 		if ch.deleted {
-			c.Delete = append(c.Delete, key)
+			out.Delete = append(out.Delete, key)
 			continue
 		}
-		if c.Set == nil {
-			c.Set = make(map[string]store.Write, len(s.changes))
+		if out.Set == nil {
+			out.Set = make(map[string]store.Write, len(c.values))
 		}
-		c.Set[key] = store.Write{Data: s.m.sealValue(s.id, key, ch.data), For: ch.ttl}
+		out.Set[key] = store.Write{Data: c.rules.sealValue(out.ID, key, ch.data), For: ch.ttl}
 	}
-	if s.sole {
-		c.EstimatedNow = s.clock.now()
+	if c.on.sole {
+		out.EstimatedNow = c.on.clock.now()
 	}
-	if c.Mode == store.Whole { // nobody else can have set an expired value anew
-		c.Delete = append(c.Delete, s.expired()...)
+	if out.Mode == store.Whole { // nobody else can have set an expired value again
+		out.Delete = append(out.Delete, c.expired()...)
 	}
-	return c
+	return out
 }
 
-// expired lists the keys of values that have expired by themselves and were not set anew. Redis still has them.
-func (s *request) expired() (keys []string) {
-	for key := range s.base.Values.All() {
-		if _, changed := s.changes[key]; changed {
+// create completes the commit of a new session with what the policy says about one.
+func (c *changes) create(out *store.Commit, client string) {
+	cfg := &c.rules.cfg
+	out.Mode = store.Create
+	if out.Lifetime == nil {
+		out.Lifetime = &cfg.Lifetime
+	}
+	if out.Idle == nil && cfg.IdleTimeout > 0 {
+		out.Idle = &cfg.IdleTimeout
+	}
+	if out.Browser == nil && cfg.BrowserSession {
+		out.Browser = &cfg.BrowserSession
+	}
+	if client != "" {
+		out.Client = &client
+	}
+}
+
+// expired lists the keys of values that have expired by themselves and were not set again. Redis still has them.
+func (c *changes) expired() (keys []string) {
+	for key := range c.base().Values.All() {
+		if _, changed := c.values[key]; changed {
 			continue
 		}
-		if _, there := s.peek(key); !there {
+		if _, there := c.peek(key); !there {
 			keys = append(keys, key)
 		}
 	}
@@ -197,25 +140,25 @@ func (s *request) expired() (keys []string) {
 }
 
 // checkSize refuses a session that has grown too large, before anything is sent. What only shrinks is never too large.
-func (s *request) checkSize(c *store.Commit) error {
-	limit := s.m.cfg.MaxSessionBytes
-	if limit <= 0 || len(c.Set) == 0 && len(userOf(c)) <= len(s.storedUser()) {
+func (c *changes) checkSize(out *store.Commit) error {
+	limit := c.rules.cfg.MaxSessionBytes
+	if limit <= 0 || len(out.Set) == 0 && len(userOf(out)) <= len(c.storedUser()) {
 		return nil
 	}
-	size := len(userOf(c))
-	for key, w := range c.Set {
+	size := len(userOf(out))
+	for key, w := range out.Set {
 		size += len(key) + len(w.Data)
 	}
-	if c.Client != nil {
-		size += len(*c.Client)
+	if out.Client != nil {
+		size += len(*out.Client)
 	}
-	if s.base != nil {
-		size += len(s.base.Client)
-		for key := range s.base.Values.All() {
-			if _, changed := s.changes[key]; changed {
+	if rec := c.base(); rec != nil {
+		size += len(rec.Client)
+		for key := range rec.Values.All() {
+			if _, changed := c.values[key]; changed {
 				continue
 			}
-			if v, there := s.peek(key); there {
+			if v, there := c.peek(key); there {
 				size += len(key) + len(v.Data)
 			}
 		}

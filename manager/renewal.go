@@ -10,27 +10,28 @@ import (
 const renewal = maxCookieAge / 10
 
 // renews reports whether the client gets its token again, with another time. Sessions without a deadline, or with one that is
-// far away, outlive their cookie otherwise. It is called with mu held.
-func (s *request) renews() bool {
-	if s.base == nil || s.token.text == "" || s.mode == ReadOnly || s.base.Browser {
+// far away, outlive their cookie otherwise.
+func (c *changes) renews(t token) bool {
+	rec := c.base()
+	if rec == nil || t.text == "" || c.on.mode == ReadOnly || rec.Browser {
 		return false
 	}
-	now, sent := s.clock.now(), s.base.Issued.Time()
+	now, sent := c.on.clock.now(), rec.Issued.Time()
 	if now.Sub(sent) < renewal {
 		return false
 	}
-	if again := time.Unix(parseClient(s.base.Client).Sent, 0); again.After(sent) {
+	if again := time.Unix(parseClient(rec.Client).Sent, 0); again.After(sent) {
 		sent = again
 	}
-	ends := s.base.Deadline
+	ends := rec.Deadline
 	return now.Sub(sent) >= renewal && (ends.IsZero() || ends.Time().Sub(sent) > maxCookieAge)
 }
 
 // renewed is the metadata of the session's client, with the time of a renewal.
-func (s *request) renewed() *string {
-	c := parseClient(s.base.Client)
-	c.Sent = s.clock.now().Unix()
-	data, err := json.Marshal(c)
+func (c *changes) renewed() *string {
+	info := parseClient(c.base().Client)
+	info.Sent = c.on.clock.now().Unix()
+	data, err := json.Marshal(info)
 	if err != nil {
 		return nil
 	}

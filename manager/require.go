@@ -34,21 +34,21 @@ func (s *Session) loginAge() (time.Duration, bool) {
 	user := s.User()
 	s.enter()
 	defer s.mu.Unlock()
-	if user == "" || s.superseded {
+	if user == "" || s.on.superseded {
 		return 0, false
 	}
-	if s.base == nil || s.meta.rotate || s.meta.user != nil {
+	if s.base() == nil || s.meta.rotate || s.meta.user != nil {
 		return 0, true // by this very request
 	}
-	return s.clock.now().Sub(s.base.Rotated.Time()), true
+	return s.on.clock.now().Sub(s.base().Rotated.Time()), true
 }
 
 // insist fails a session that is empty only because Redis could not be asked.
 func (s *Session) insist() {
 	s.enter()
 	defer s.mu.Unlock()
-	if s.away != nil {
-		s.fail(s.away)
+	if s.on.unavailable != nil {
+		s.fail(s.on.unavailable)
 	}
 }
 

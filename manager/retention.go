@@ -94,20 +94,20 @@ func (m *Manager) rest(lease *lock.Lease, retain bool) {
 func (m *Manager) Retains(id string) bool { return m.locker.Retains(id) }
 
 // confirm has Redis check what a request has assumed that changed nothing.
-func (m *Manager) confirm(ctx context.Context, p plan) error {
-	lease := p.lease
-	ttl := lease.Keep(p.retain)
+func (m *Manager) confirm(ctx context.Context, h *hold) error {
+	lease := h.lease
+	ttl := lease.Keep(h.retain)
 	if ttl == 0 {
 		ttl = m.cfg.LockTTL
 	}
-	held, sent, err := m.redis.Confirm(context.WithoutCancel(ctx), p.base, p.clock.now(), lease.Token(), ttl)
+	held, sent, err := m.redis.Confirm(context.WithoutCancel(ctx), h.rec, h.clock.now(), lease.Token(), ttl)
 	if held {
 		lease.Confirm(sent, ttl)
 	}
 	if err != nil {
-		m.copies.drop(p.base.ID)
+		m.copies.drop(h.rec.ID)
 		m.counts.unconfirmed.Add(1)
 	}
-	m.rest(lease, p.retain && held)
+	m.rest(lease, h.retain && held)
 	return err
 }
