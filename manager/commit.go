@@ -102,9 +102,6 @@ func (s *request) close() (t task, first bool, err error) {
 		t.retain = s.m.habits.pays(id, max(s.on.streak, 1))
 	}
 	s.holds = holds{}
-	if s.err != nil || s.discarded {
-		return t, true, s.err
-	}
 	d := demand{token: s.token, answered: s.answered}
 	if s.base() == nil && s.modified() {
 		if s.createID == "" {
@@ -118,7 +115,7 @@ func (s *request) close() (t task, first bool, err error) {
 	if s.m.closed.Load() && t.lease == nil && (t.remove != nil || s.modified()) {
 		return t, true, ErrClosed
 	}
-	if s.fate != kept {
+	if s.fate != kept && !s.discarded {
 		var several bool
 		t.offered, several = s.offered()
 		if t.write == nil && t.remove == nil && t.offered == nil { // else once it is removed

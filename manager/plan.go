@@ -23,6 +23,9 @@ type demand struct {
 
 // plan returns what the changes amount to.
 func (c *changes) plan(d demand) (p plan, err error) {
+	if c.err != nil || c.discarded {
+		return p, c.err
+	}
 	if c.fate == destroyed && c.on.rec != nil {
 		p.remove = &store.Commit{ID: c.on.rec.ID, Mode: store.Remove, Base: c.on.rec}
 	}
