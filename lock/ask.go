@@ -76,7 +76,7 @@ func (l *Locker) asker(key, token string) *asker {
 // request that was answered had been sent.
 func (a *asker) ask(ctx context.Context, rider Rider) (at queue.Standing, sent time.Time, err error) {
 	l := a.locker
-	ctx, cancel := l.db.Bound(ctx) // redislock would make one of its own
+	ctx, cancel := l.db.Bound(ctx) // all tries together
 	defer cancel()
 	returned := false
 	defer func() {

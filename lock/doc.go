@@ -22,8 +22,9 @@
 //
 // # What a lease is worth
 //
-// The lease itself is a lock of [github.com/bsm/redislock]: a key with a TTL. One goroutine of the Locker renews all
-// leases, in one pipeline per tick. A lease is trusted from the moment before the request for it was sent, by the
+// The lock in Redis is a lock of [github.com/bsm/redislock]: a key with a TTL, whose value is the holder's token. A program
+// that takes the key with redislock and one that takes it with a Locker exclude each other. One goroutine of the Locker
+// renews all leases, in one pipeline per tick. A lease is trusted from the moment before the request for it was sent, by the
 // monotonic clock, for its TTL less a margin; then its context ends with [ErrLost] as the cause. No lock service can
 // do more: a process that is paused at the wrong moment goes on believing that it holds the lock. Where that matters
 // the guarded resource has to check as well, as package store does with a version in each commit. See Martin

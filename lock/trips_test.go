@@ -110,7 +110,7 @@ func TestScriptsAreLoadedOnDemand(t *testing.T) {
 			t.Fatal(err)
 		}
 		lease = mustAcquire(t, l)
-		mustTake(t, p, 2, "acquiring with redislock's script alone")
+		mustTake(t, p, 2, "acquiring with the script of redislock alone")
 		if err := other.Release(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -1,13 +1,20 @@
--- enter.lua: ask for a lock, and stand in line for it if it is taken. It stands behind queue.lua and obtain in front of
--- the scripts of riders. obtain is redislock's own script as a function of its KEYS and ARGV: it takes the lock if that
--- is free or ours already, and tells whether it did.
+-- enter.lua: ask for a lock, and stand in line for it if it is taken. It stands behind queue.lua, in front of the scripts
+-- that take a lock.
 
--- enter says where a token stands once redislock has tried to take the lock for it, and queues it if need be.
+-- take takes a lock that is free or ours already, as redislock's Obtain does, and tells whether it did.
+local function take(lock, token, ttl_ms)
+  if redis.call('SET', lock, token, 'NX', 'PX', ttl_ms) then return true end
+  if redis.call('GET', lock) ~= token then return false end
+  redis.call('PEXPIRE', lock, ttl_ms)
+  return true
+end
+
+-- enter tries to take the lock for a token, says where the token stands then, and queues it if need be.
 -- waited: this token was told "queued" before. max: how many may wait. queue_ms: the life of the queue. ttl_ms: that of
 -- the lock.
 -- returns 'held' | 'first' in the queue or 'queued' behind others, ms until the lock expires | 'full'
 local function enter(lock, queue, node_prefix, token, waited, max, queue_ms, grant_ms, ttl_ms)
-  local ours = obtain({lock}, {token, #token, ttl_ms})
+  local ours = take(lock, token, ttl_ms)
   local length = redis.call('LLEN', queue)
   if ours and length == 0 then return 'held', 0 end
   local place = redis.call('LPOS', queue, token)

@@ -4,14 +4,10 @@
 package queue
 
 import (
-	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/bsm/redislock"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
@@ -33,39 +29,8 @@ func NewScript(body string) *Script { return rdb.NewScript(functions + "\n" + bo
 
 // NewRiderScript returns a script that may call enter as well.
 func NewRiderScript(body string) *Script {
-	return NewScript("local function obtain(KEYS, ARGV)\n" + obtainSource() + "\nend\n" + enterFunction + "\n" + body)
+	return NewScript(enterFunction + "\n" + body)
 }
-
-// obtainSource is the script with which redislock takes a lock.
-func obtainSource() string {
-	var c captor
-	_, _ = redislock.New(&c).Obtain(context.Background(), "key", time.Second, nil) // fails: nothing is asked
-	return c.source
-}
-
-// captor is a server that knows no script, and keeps the one that it is sent.
-type captor struct {
-	redis.Scripter
-	source string
-}
-
-func (*captor) EvalSha(ctx context.Context, _ string, _ []string, _ ...any) *redis.Cmd {
-	cmd := redis.NewCmd(ctx)
-	cmd.SetErr(errNoScript{})
-	return cmd
-}
-
-func (c *captor) Eval(ctx context.Context, source string, _ []string, _ ...any) *redis.Cmd {
-	c.source = source
-	cmd := redis.NewCmd(ctx)
-	cmd.SetErr(redis.Nil)
-	return cmd
-}
-
-type errNoScript struct{}
-
-func (errNoScript) Error() string { return "NOSCRIPT" }
-func (errNoScript) RedisError()   {}
 
 // GrantKind is the first byte of the message that tells a node of a grant; the lock token follows.
 const GrantKind = 'g'
