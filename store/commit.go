@@ -13,8 +13,17 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-//go:embed commit.lua
-var commitBody string
+// The parts of the commit, in the order in which they call each other.
+var (
+	//go:embed commit_args.lua
+	commitArguments string
+	//go:embed commit_verify.lua
+	commitVerify string
+	//go:embed commit_fields.lua
+	commitFields string
+	//go:embed commit.lua
+	commitBody string
+)
 
 //go:embed fastcommit.lua
 var fastCommitBody string
@@ -23,7 +32,7 @@ var fastCommitBody string
 var destroyBody string
 
 var (
-	commitScript     = newScript(commitBody)
+	commitScript     = newScript(strings.Join([]string{commitArguments, commitVerify, commitFields, commitBody}, "\n"))
 	fastCommitScript = rdb.NewScript(tagsFunction + "\n" + fastCommitBody)
 	destroyScript    = newScript(destroyBody)
 )

@@ -62,7 +62,7 @@ func (s *Store) removalArgs(c *Commit, tag string) []any {
 	}
 }
 
-// args lists ARGV of commit.lua.
+// args lists ARGV of commit.lua, which commit_args.lua reads by name.
 func (s *Store) args(c *Commit, tag string, again bool) []any {
 	version := ""
 	if c.Base != nil {
