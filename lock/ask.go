@@ -12,29 +12,29 @@ import (
 // contend asks Redis until the lock is ours. A token that comes with the turn is asked for first. With a state as well
 // there is nothing to ask, unless the turn comes too late for that, or this request began only after the state was
 // checked: something may have happened in between that it must see.
-func (l *Locker) contend(ctx context.Context, key string, t turn, rider Rider, p *waitBudget) (*Lease, error) {
+func (l *Locker) contend(ctx context.Context, key string, t turn, script Script, p *waitBudget) (*Lease, error) {
 	if t.state != nil && time.Now().Before(t.lease.until) && p.start.Before(t.lease.since) {
-		lease, err := l.lease(ctx, key, t.token, t.lease, t.state, outlived(rider))
+		lease, err := l.lease(ctx, key, t.token, t.lease, t.state, outlived(script))
 		if err != nil {
 			l.abandon(key, t.token)
 		}
 		return lease, err
 	}
-	if lease, err := l.reuse(ctx, key, t, rider); lease != nil || err != nil {
+	if lease, err := l.reuse(ctx, key, t, script); lease != nil || err != nil {
 		return lease, err
 	}
 	a := l.asker(key, t.token)
 	defer func() { l.forget(a.token) }()
 	for {
-		at, sent, err := a.ask(ctx, rider)
+		at, sent, err := a.ask(ctx, script)
 		if err != nil {
 			l.abandonAsked(key, a.token, err)
 			return nil, cmp.Or(p.over(), err) // a call that was cut short by the caller's context is no fault of Redis'
 		}
-		switch at.Place {
+		switch at.Position {
 		case queue.Held:
-			return l.held(ctx, key, a.token, sent, at, rider)
-		case queue.Out:
+			return l.held(ctx, key, a.token, sent, at, script)
+		case queue.Refused:
 			return nil, ErrRefused
 		case queue.Full:
 			return nil, ErrTooManyWaiters
@@ -74,7 +74,7 @@ func (l *Locker) asker(key, token string) *asker {
 
 // ask asks once, and after an error as often as the client is set to, within the time of one call. It returns when the
 // request that was answered had been sent.
-func (a *asker) ask(ctx context.Context, rider Rider) (at queue.Standing, sent time.Time, err error) {
+func (a *asker) ask(ctx context.Context, script Script) (at queue.Status, sent time.Time, err error) {
 	l := a.locker
 	ctx, cancel := l.db.Bound(ctx) // all tries together
 	defer cancel()
@@ -86,7 +86,7 @@ func (a *asker) ask(ctx context.Context, rider Rider) (at queue.Standing, sent t
 	}()
 	for tries := 0; ; tries++ {
 		sent = time.Now()
-		at, err = l.try(ctx, a.key, queue.Ask{Token: a.token, Waited: a.waited, Settings: &l.settings}, !a.waited, rider)
+		at, err = l.try(ctx, a.key, queue.Ask{Token: a.token, Waited: a.waited, Settings: &l.settings}, !a.waited, script)
 		if !l.db.Again(ctx, tries, err) {
 			returned = true
 			return at, sent, err
@@ -132,7 +132,7 @@ func (l *Locker) forget(token string) {
 
 // await waits in Redis' queue until it makes sense to ask for the lock again: after a signal, or once the lock has
 // expired. The first of those who wait recalls the lock from time to time, since the message that did may be lost.
-func (a *asker) await(p *waitBudget, at queue.Standing) error {
+func (a *asker) await(p *waitBudget, at queue.Status) error {
 	l := a.locker
 	end := time.Now().Add(at.Expiry + jitter(l.cfg.GrantTTL))
 	for d := firstRecall; at.First && time.Until(end) > d; d *= 2 {

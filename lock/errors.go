@@ -23,7 +23,7 @@ var (
 	// ErrClosed: the Locker was closed.
 	ErrClosed = errors.New("closed")
 
-	// ErrRefused: the rider of [Locker.AcquireWith] said that it does not want the lock. The rider knows why.
+	// ErrRefused: the script of [Locker.AcquireWith] said that it does not want the lock. The script knows why.
 	ErrRefused = errors.New("lock refused")
 
 	// ErrUnavailable: Redis could not be asked; nothing was changed.

@@ -116,20 +116,20 @@ func (l *Locker) Acquire(ctx context.Context, key string) (*Lease, error) {
 	if key == "" {
 		return nil, errors.New("acquire lock: the key is empty")
 	}
-	lease, err := l.AcquireWith(ctx, key, plain{keys: l.space.Of(key)})
+	lease, err := l.AcquireWith(ctx, key, lockOnly{keys: l.space.Of(key)})
 	if err != nil {
 		return nil, fmt.Errorf("acquire lock: %w", err)
 	}
 	return lease, nil
 }
 
-// AcquireWith is Acquire with a rider of the caller's, for packages of this module; a nil one asks for nothing but the
-// lock. When a lease comes from a request of this process that vouched for a state (see [Lease.Done]), the rider is not
+// AcquireWith is Acquire with a script of the caller's, for packages of this module; a nil one asks for nothing but the
+// lock. When a lease comes from a request of this process that vouched for a state (see [Lease.Done]), the script is not
 // asked and Lease.State returns the state.
-func (l *Locker) AcquireWith(ctx context.Context, key string, rider Rider) (*Lease, error) {
+func (l *Locker) AcquireWith(ctx context.Context, key string, script Script) (*Lease, error) {
 	key = strings.Clone(key) // lines, leases and clean-ups outlive the call; the caller may use its bytes again
-	if rider == nil {
-		rider = plain{keys: l.space.Of(key), outlived: true}
+	if script == nil {
+		script = lockOnly{keys: l.space.Of(key), outlived: true}
 	}
 	budget := waitBudget{ctx: ctx, closed: l.closed, limit: l.cfg.Wait, start: time.Now()}
 	defer budget.end()
@@ -149,7 +149,7 @@ func (l *Locker) AcquireWith(ctx context.Context, key string, rider Rider) (*Lea
 			l.left()
 		}
 	}()
-	if lease, err = l.contend(ctx, key, t, rider, &budget); err != nil {
+	if lease, err = l.contend(ctx, key, t, script, &budget); err != nil {
 		return nil, l.count(err)
 	}
 	lease.waited, lease.queued = budget.spent(), budget.queued

@@ -47,14 +47,14 @@ func (l *Locker) retain(key string, t turn) bool {
 	return true
 }
 
-// reuse gives out a retained lock without asking Redis, if the rider can do without and enough of its time is left.
-func (l *Locker) reuse(ctx context.Context, key string, t turn, rider Rider) (*Lease, error) {
-	if a, ok := rider.(queue.Assumer); !ok || !t.retained || time.Until(t.lease.until) < l.cfg.Retain/2 || !a.Assume() {
+// reuse gives out a retained lock without asking Redis, if the script can do without and enough of its time is left.
+func (l *Locker) reuse(ctx context.Context, key string, t turn, script Script) (*Lease, error) {
+	if a, ok := script.(queue.Assumer); !ok || !t.retained || time.Until(t.lease.until) < l.cfg.Retain/2 || !a.Assume() {
 		return nil, nil //nolint:nilnil // neither is the usual answer
 	}
 	trust := t.lease
 	trust.since = time.Now()
-	lease, err := l.lease(ctx, key, t.token, trust, nil, outlived(rider))
+	lease, err := l.lease(ctx, key, t.token, trust, nil, outlived(script))
 	if err != nil {
 		l.abandon(key, t.token)
 		return nil, err
@@ -67,12 +67,12 @@ func (l *Locker) reuse(ctx context.Context, key string, t turn, rider Rider) (*L
 }
 
 // held gives out a lease that Redis has just confirmed.
-func (l *Locker) held(ctx context.Context, key, token string, sent time.Time, at queue.Standing, rider Rider) (*Lease, error) {
+func (l *Locker) held(ctx context.Context, key, token string, sent time.Time, at queue.Status, script Script) (*Lease, error) {
 	trust := l.trust(sent)
 	if at.For > 0 {
 		trust = l.trustFor(sent, at.For)
 	}
-	lease, err := l.lease(ctx, key, token, trust, nil, outlived(rider))
+	lease, err := l.lease(ctx, key, token, trust, nil, outlived(script))
 	if err != nil {
 		l.abandon(key, token)
 		return nil, err

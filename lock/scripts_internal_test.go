@@ -29,7 +29,7 @@ func TestScripts(t *testing.T) {
 			}
 		}
 		enter := func(token string) *redis.Cmd {
-			step := plain{keys: k}.Step(queue.Ask{Token: token, Settings: settings})
+			step := lockOnly{keys: k}.Step(queue.Ask{Token: token, Settings: settings})
 			return redis.NewScript(step.Script.Source()).Run(ctx, client, step.Keys, step.Args...)
 		}
 		leave := func(token string) *redis.Cmd {
@@ -69,7 +69,7 @@ func TestScripts(t *testing.T) {
 func TestAnswerOfEnter(t *testing.T) {
 	t.Parallel()
 	for _, reply := range []any{nil, "held", []any{}, []any{"held"}, []any{"no such word", int64(0)}, []any{int64(1), int64(2)}} {
-		if at, err := (plain{}).Answer(reply, nil); err == nil {
+		if at, err := (lockOnly{}).Answer(reply, nil); err == nil {
 			t.Errorf("%v was read as %v", reply, at)
 		}
 	}

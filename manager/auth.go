@@ -96,7 +96,7 @@ func (m *Manager) endOffered(ctx context.Context, tokens []string) error {
 
 // destroy is Destroy with mu held.
 func (s *request) destroy() {
-	s.m.letBe(s.merged)
+	s.m.releaseMerged(s.merged)
 	s.merged = nil
 	s.end(destroyed)
 }
@@ -104,7 +104,7 @@ func (s *request) destroy() {
 // revoked makes this a fresh session if it is among those that were ended a moment ago by a call from within its request:
 // Destroy, but for the removal itself.
 func (s *request) revoked(ended []string) {
-	s.settleOpen()
+	s.lockOpened()
 	defer s.mu.Unlock()
 	switch {
 	case s.state == unopened && slices.Contains(ended, s.token.id):
@@ -120,7 +120,7 @@ func (s *request) revoked(ended []string) {
 	lease := s.lease
 	s.lease = nil
 	s.end(revoked)
-	s.m.letBe(s.merged)
+	s.m.releaseMerged(s.merged)
 	s.merged = nil
 	switch {
 	case lease == nil:
@@ -133,7 +133,7 @@ func (s *request) revoked(ended []string) {
 
 // spared rotates this session if it is the one that a call from within its request has left a user. Whoever else holds
 // its token is one of the others.
-func (s *Session) spared(user string, except []string) {
+func (s *Session) rotateKept(user string, except []string) {
 	if s.as == ReadOnly || s.token.id == "" || !slices.Contains(except, s.token.id) {
 		return
 	}

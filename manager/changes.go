@@ -28,7 +28,7 @@ type changes struct {
 type policy struct {
 	cfg    Config
 	tokens tokens
-	vault  *vault // of values in Redis; nil: they are not encrypted
+	values *sealer // of values in Redis; nil: they are not encrypted
 }
 
 // fate is what becomes of the session that was opened.

@@ -39,12 +39,12 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 	if !first {
 		return s.awaitOutcome()
 	}
-	out, settled := outcome{forget: t.forget}, false
+	out, finished := outcome{forget: t.forget}, false
 	defer func() {
-		if !settled { // a panic, of a Store or below the client, goes on by itself
+		if !finished { // a panic, of a Store or below the client, goes on by itself
 			m.drop(&t)
 			out.err = fmt.Errorf("commit session: %w", ErrOutcomeUnknown)
-			s.settle(out)
+			s.finish(out)
 		}
 	}()
 	nothing := err == nil && t.nothing()
@@ -62,8 +62,8 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 	if err != nil {
 		out.err = fmt.Errorf("commit session: %w", err)
 	}
-	s.settle(out)
-	settled = true // the hooks may ask for the outcome
+	s.finish(out)
+	finished = true // the hooks may ask for the outcome
 	if nothing && err == nil {
 		return nil
 	}
@@ -127,11 +127,11 @@ func (s *request) close() (t task, first bool, err error) {
 
 // drop gives back what a task holds, without doing what it says.
 func (m *Manager) drop(t *task) {
-	m.rest(t.lease, t.retain)
-	m.letBe(t.merged)
+	m.releaseUnchanged(t.lease, t.retain)
+	m.releaseMerged(t.merged)
 }
 
-// perform does what a task says. The change does not depend on the client's patience: the store bounds its calls.
+// perform does what a task says. The change does not depend on how long the client waits: the store bounds its calls.
 func (m *Manager) perform(ctx context.Context, t *task, out *outcome) (err error) {
 	ctx = context.WithoutCancel(ctx)
 	if err := m.takeOver(ctx, t); err != nil {
@@ -245,5 +245,5 @@ func (m *Manager) discard(s *request) {
 	h.alive.end()
 	s.mu.Unlock()
 	m.release(h.lease)
-	m.letBe(h.merged)
+	m.releaseMerged(h.merged)
 }

@@ -17,14 +17,14 @@ type copies struct {
 	maxAge time.Duration
 	start  time.Time // what the times of a localCopy count from, on the monotonic clock
 
-	patience time.Duration // with a commit under way, before its session is in doubt
-	doubtful atomic.Int64  // len(doubts), for a look without the mutex
+	commitGrace time.Duration // for a commit under way, before the copy of its session may be old
+	uncertain   atomic.Int64  // len(commits), for a look without the mutex
 
 	uses pendingUses
 	tick time.Duration // how often Redis hears of them
 
-	mu     sync.Mutex
-	doubts map[string]doubt // by session, of which this node does not know whether it has changed it; guarded by mu
+	mu      sync.Mutex
+	commits map[string]pendingCommit // by session, of which this node does not know whether it has changed it; guarded by mu
 }
 
 // localCopy is a record and what this node knows of its time: nanoseconds since copies.start.
@@ -63,8 +63,8 @@ func newCopies(cfg *Config) (*copies, error) {
 		return nil, err
 	}
 	return &copies{
-		cache: c, maxAge: cfg.MaxCopyAge, start: time.Now(), tick: cfg.touchTick(), patience: cfg.MaxStaleness / 4,
-		doubts: make(map[string]doubt),
+		cache: c, maxAge: cfg.MaxCopyAge, start: time.Now(), tick: cfg.touchTick(), commitGrace: cfg.MaxStaleness / 4,
+		commits: make(map[string]pendingCommit),
 	}, nil
 }
 
@@ -156,7 +156,7 @@ func (cs *copies) alive(id string, at time.Time) *localCopy {
 		return nil
 	}
 	now := cs.since(at)
-	if now >= lc.ends.Load() || now-lc.read.Load() >= int64(cs.maxAge) || cs.doubted(id, now) {
+	if now >= lc.ends.Load() || now-lc.read.Load() >= int64(cs.maxAge) || cs.mayBeOld(id, now) {
 		return nil
 	}
 	// A use may wait for one tick, and the call takes time too.

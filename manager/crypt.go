@@ -13,10 +13,10 @@ import (
 	"github.com/holdfast-go/holdfast/internal/mark"
 )
 
-// vault encrypts with AES-256-GCM: the first key encrypts, all decrypt. What it seals is bound to a context, so that
+// sealer encrypts with AES-256-GCM: the first key encrypts, all decrypt. What it seals is bound to a context, so that
 // it is worthless anywhere else. The nonce is random; with one key some 2^32 values may be sealed before two of them
 // are likely to share one (NIST SP 800-38D, 8.3), which is one more reason to rotate keys.
-type vault struct{ aeads []keyed }
+type sealer struct{ aeads []keyed }
 
 // keyed is a key with a short name that is stored in front of what it has sealed.
 type keyed struct {
@@ -24,7 +24,7 @@ type keyed struct {
 	name [4]byte
 }
 
-// The first byte tells what a vault has sealed from what a Codec has written. A Codec may write what it likes: where
+// The first byte tells what a sealer has sealed from what a Codec has written. A Codec may write what it likes: where
 // that begins with one of the marks, plainMark goes in front of it.
 const (
 	sealedMark = mark.Sealed
@@ -34,11 +34,11 @@ const (
 var errSealed = errors.New("encrypted with no key of Config.EncryptionKeys, changed, or moved from elsewhere")
 
 // newVault derives from each key one for the purpose, so that keys may serve several. Without keys it returns nil.
-func newVault(keys [][]byte, purpose string) (*vault, error) {
+func newSealer(keys [][]byte, purpose string) (*sealer, error) {
 	if len(keys) == 0 {
-		return nil, nil //nolint:nilnil // no keys, no vault
+		return nil, nil //nolint:nilnil // no keys, no sealer
 	}
-	v := &vault{}
+	s := &sealer{}
 	for i, key := range keys {
 		derived, err := hkdf.Key(sha256.New, key, nil, "holdfast "+purpose, 32)
 		if err != nil {
@@ -53,49 +53,50 @@ func newVault(keys [][]byte, purpose string) (*vault, error) {
 			return nil, fmt.Errorf("EncryptionKeys[%d]: %w", i, err)
 		}
 		sum := sha256.Sum256(derived)
-		v.aeads = append(v.aeads, keyed{aead, [4]byte(sum[:4])})
+		s.aeads = append(s.aeads, keyed{aead, [4]byte(sum[:4])})
 	}
-	return v, nil
+	return s, nil
 }
 
 // seal encrypts a text for one place: a name, and where that name counts.
-func (v *vault) seal(text, where, name string) string {
-	k := v.aeads[0]
+func (s *sealer) seal(text, where, name string) string {
+	k := s.aeads[0]
 	out := make([]byte, 0, 1+len(k.name)+len(text)+k.Overhead())
 	out = append(append(out, sealedMark), k.name[:]...)
-	place := placeOf(where, name)
-	out = k.Seal(out, nil, bytesOf(text), *place) //nolint:gosec // the AEAD draws its nonces itself
-	places.Put(place)
+	data := additionalData(where, name)
+	out = k.Seal(out, nil, bytesOf(text), *data) //nolint:gosec // the AEAD draws its nonces itself
+	additionalDataPool.Put(data)
 	return stringOf(out)
 }
 
 // open decrypts what seal has made for the same place.
-func (v *vault) open(sealed, where, name string) (string, error) {
+func (s *sealer) open(sealed, where, name string) (string, error) {
 	const head = 1 + 4
 	if len(sealed) < head || sealed[0] != sealedMark {
 		return "", errSealed
 	}
-	place := placeOf(where, name)
-	defer places.Put(place)
-	for i := range v.aeads {
-		k := &v.aeads[i]
+	data := additionalData(where, name)
+	defer additionalDataPool.Put(data)
+	for i := range s.aeads {
+		k := &s.aeads[i]
 		if string(k.name[:]) != sealed[1:head] {
 			continue
 		}
-		if text, err := k.Open(nil, nil, bytesOf(sealed[head:]), *place); err == nil {
+		if text, err := k.Open(nil, nil, bytesOf(sealed[head:]), *data); err == nil {
 			return stringOf(text), nil
 		}
 	}
 	return "", errSealed
 }
 
-// places has room for the places of values. Every read of an encrypted value needs one.
-var places = sync.Pool{New: func() any { return new([]byte) }}
+// additionalDataPool has room for what values are bound to. Every read of an encrypted one needs it.
+var additionalDataPool = sync.Pool{New: func() any { return new([]byte) }}
 
-func placeOf(where, name string) *[]byte {
-	place := places.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
-	*place = append(append(append((*place)[:0], where...), 0), name...)
-	return place
+// additionalData is what authenticates where a text belongs, without being stored.
+func additionalData(where, name string) *[]byte {
+	data := additionalDataPool.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	*data = append(append(append((*data)[:0], where...), 0), name...)
+	return data
 }
 
 // bytesOf and stringOf spare copies: the bytes are only read, and nobody else has them to change the string.
@@ -104,18 +105,18 @@ func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b
 
 // sealValue encrypts a session's value, if values are encrypted. It is bound to its session and key.
 func (c *policy) sealValue(id, key, data string) string {
-	if c.vault == nil {
+	if c.values == nil {
 		if data != "" && (data[0] == sealedMark || data[0] == plainMark) {
 			return string(rune(plainMark)) + data
 		}
 		return data
 	}
-	return c.vault.seal(data, id, key)
+	return c.values.seal(data, id, key)
 }
 
 // openValue decrypts a value from Redis.
 func (c *policy) openValue(id, key, data string) (string, error) {
-	if c.vault == nil {
+	if c.values == nil {
 		switch {
 		case data == "":
 		case data[0] == sealedMark:
@@ -125,5 +126,5 @@ func (c *policy) openValue(id, key, data string) (string, error) {
 		}
 		return data, nil
 	}
-	return c.vault.open(data, id, key)
+	return c.values.open(data, id, key)
 }

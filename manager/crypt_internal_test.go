@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-func testVault(tb testing.TB, keys ...byte) *vault {
+func testVault(tb testing.TB, keys ...byte) *sealer {
 	tb.Helper()
 	var all [][]byte
 	for _, k := range keys {
 		all = append(all, bytes.Repeat([]byte{k}, 32))
 	}
-	v, err := newVault(all, "test")
+	v, err := newSealer(all, "test")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func FuzzVaultOpen(f *testing.F) {
 
 // Whatever a codec writes comes back, with and without encryption, and neither is taken for the other.
 func FuzzStoredValue(f *testing.F) {
-	plain, secret := &policy{}, &policy{vault: testVault(f, 1)}
+	plain, secret := &policy{}, &policy{values: testVault(f, 1)}
 	for _, seed := range []string{"", "1", "\x03", "\x04", "\x04\x03", "\x03" + strings.Repeat("x", 40), `{"a":1}`} {
 		f.Add(seed)
 	}
@@ -64,7 +64,7 @@ func FuzzStoredValue(f *testing.F) {
 func BenchmarkThreeValues(b *testing.B) {
 	ts := newTokens(tokenKeys[:1])
 	text := ts.issue(newID()).text
-	m := &policy{vault: testVault(b, 1)}
+	m := &policy{values: testVault(b, 1)}
 	id := text[:idLen]
 	stored := m.sealValue(id, "name", `"Ada Lovelace"`)
 	b.ReportAllocs()

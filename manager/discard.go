@@ -13,7 +13,7 @@ func (s *Session) Discard() {
 	s.mu.Lock()
 	taken := s.drop()
 	s.mu.Unlock()
-	s.m.letBe(taken)
+	s.m.releaseMerged(taken)
 }
 
 // drop forgets the changes of the request, and returns the sessions that it wanted to take in. It is called with mu held.

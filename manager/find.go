@@ -133,7 +133,7 @@ func (m *Manager) ask(ctx context.Context, t token, register bool) (found, error
 		}
 		return found{}, err
 	}
-	return m.answered(fill, t, o, nil, q, streak), nil
+	return m.keepOpened(fill, t, o, nil, q, streak), nil
 }
 
 // query is what Redis is asked, and the copy that it is compared with.
@@ -172,10 +172,10 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy, now)
 	}
 	fill := m.copies.begin(t.id)
-	ride := m.redis.Ride(q.Query)
-	lease, err := m.locker.AcquireWith(ctx, t.id, ride)
+	request := m.redis.OpenRequest(q.Query)
+	lease, err := m.locker.AcquireWith(ctx, t.id, request)
 	if errors.Is(err, lock.ErrRefused) {
-		_, err = ride.Result()
+		_, err = request.Result()
 		m.dropProven(t)
 		return found{}, err
 	}
@@ -205,8 +205,8 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 		f.lease = lease
 		return f, nil
 	}
-	o, _ := ride.Result()
-	return m.answered(fill, t, o, lease, q, streak), nil
+	o, _ := request.Result()
+	return m.keepOpened(fill, t, o, lease, q, streak), nil
 }
 
 // findApart is findLocked for a store that knows nothing of the lock, in three round trips. The store is asked before as
@@ -269,7 +269,7 @@ func (m *Manager) admit(ctx context.Context, t token) error {
 }
 
 // answered keeps what Redis has answered.
-func (m *Manager) answered(fill cache.Fill, t token, o *store.Opened, lease *lock.Lease, q query, streak int) found {
+func (m *Manager) keepOpened(fill cache.Fill, t token, o *store.Opened, lease *lock.Lease, q query, streak int) found {
 	if o.Record != q.Known {
 		streak = 1 // another node has changed it meanwhile
 	}

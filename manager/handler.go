@@ -89,12 +89,12 @@ func (m *Manager) serve(mode Mode, next http.Handler) http.Handler {
 			return
 		}
 		carrier := m.carrier(r)
-		shown, _ := carrier.Extract(r)
+		rawToken, _ := carrier.Extract(r)
 		if nested {
-			shown = outer.lastToken()
+			rawToken = outer.lastToken()
 		}
 		ctx := r.Context()
-		s := m.newSession(ctx, mode, shown)
+		s := m.newSession(ctx, mode, rawToken)
 		s.http, s.carrier = r, carrier
 		if nested {
 			outer.begun(s.request)

@@ -24,14 +24,14 @@ func (m *Manager) Load(ctx context.Context, token string) (context.Context, erro
 // opened again with its current token, which the request itself does not carry.
 func (m *Manager) LoadRequest(r *http.Request, mode Mode) (context.Context, error) {
 	carrier := m.carrier(r)
-	shown, _ := carrier.Extract(r)
+	rawToken, _ := carrier.Extract(r)
 	if before, ok := m.Lookup(r.Context()); ok {
-		shown = before.lastToken()
+		rawToken = before.lastToken()
 	}
 	if mode == Lazy {
 		mode = Exclusive
 	}
-	s := m.newSession(r.Context(), m.mode(mode, r), shown)
+	s := m.newSession(r.Context(), m.mode(mode, r), rawToken)
 	s.http, s.carrier = r, carrier
 	return m.load(r.Context(), s)
 }

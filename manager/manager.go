@@ -28,7 +28,7 @@ type Manager struct {
 	feed    *invalidate.Feed
 	copies  *copies // nil: none are kept
 	habits  *habits
-	cookies *vault   // of Sealed values
+	cookies *sealer  // of Sealed values
 	varies  []string // request headers that the token may come in
 	faith   *faith   // of the codec, if it is one of this package
 	login   *url.URL // Config.LoginURL; nil if there is none
@@ -93,10 +93,10 @@ func (m *Manager) Propagator() Propagator { return m.cfg.Propagator }
 
 // keys derives what encrypts.
 func (m *Manager) keys() (err error) {
-	if m.vault, err = newVault(m.cfg.EncryptionKeys, "values"); err != nil {
+	if m.values, err = newSealer(m.cfg.EncryptionKeys, "values"); err != nil {
 		return err
 	}
-	m.cookies, err = newVault(m.cfg.EncryptionKeys, "cookies")
+	m.cookies, err = newSealer(m.cfg.EncryptionKeys, "cookies")
 	return err
 }
 

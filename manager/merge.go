@@ -130,7 +130,7 @@ func (m *Manager) findOther(ctx context.Context, t token, locked []string) (foun
 }
 
 // letBe releases the sessions that were taken in and stay as they are.
-func (m *Manager) letBe(taken []merged) {
+func (m *Manager) releaseMerged(taken []merged) {
 	for _, o := range taken {
 		o.alive.end()
 		m.release(o.lease)
@@ -146,7 +146,7 @@ func (m *Manager) takeOver(ctx context.Context, t *task) error {
 	err := m.verify(ctx, t.write, &t.hold)
 	for i, o := range t.merged {
 		if err != nil {
-			m.letBe(t.merged[i:])
+			m.releaseMerged(t.merged[i:])
 			break
 		}
 		o.alive.end()

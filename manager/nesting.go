@@ -72,12 +72,12 @@ func (s *request) watch(cancel context.CancelCauseFunc) {
 	defer s.mu.Unlock()
 	s.watchers = append(s.watchers, cancel)
 	if s.lease != nil {
-		heed(s.lease, cancel)
+		propagateLoss(s.lease, cancel)
 	}
 }
 
-// heed calls cancel when a lease is lost.
-func heed(lease *lock.Lease, cancel context.CancelCauseFunc) {
+// propagateLoss calls cancel when a lease is lost.
+func propagateLoss(lease *lock.Lease, cancel context.CancelCauseFunc) {
 	context.AfterFunc(lease.Context(), func() { cancel(context.Cause(lease.Context())) })
 }
 

@@ -11,12 +11,12 @@ import (
 )
 
 // newSession makes the session of a request that shows a token, or something else, or nothing.
-func (m *Manager) newSession(ctx context.Context, mode Mode, shown string) *Session {
-	shown = strings.Clone(shown) // a server other than net/http may use the bytes again while the session is open
+func (m *Manager) newSession(ctx context.Context, mode Mode, rawToken string) *Session {
+	rawToken = strings.Clone(rawToken) // a server other than net/http may use the bytes again while the session is open
 	s := m.blankSession(ctx, mode)
-	s.rawToken = shown
-	if shown != "" {
-		if t, ok := m.tokens.parse(shown); ok {
+	s.rawToken = rawToken
+	if rawToken != "" {
+		if t, ok := m.tokens.parse(rawToken); ok {
 			s.token = t
 		} else {
 			m.counts.malformed.Add(1)
@@ -127,7 +127,7 @@ func (s *request) take(f found) {
 	s.on, s.lease = f.opened, f.lease
 	if f.lease != nil {
 		for _, cancel := range s.watchers {
-			heed(f.lease, cancel)
+			propagateLoss(f.lease, cancel)
 		}
 	}
 }

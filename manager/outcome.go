@@ -14,8 +14,8 @@ type outcome struct {
 	err     error
 }
 
-// settle notes the outcome of the commit, for those who wait for it and those who ask later.
-func (s *request) settle(out outcome) {
+// finish notes the outcome of the commit, for those who wait for it and those who ask later.
+func (s *request) finish(out outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if out.token == "" {

@@ -41,7 +41,7 @@ func (c Config) LogValue() slog.Value { return slog.GroupValue(c.settings()...) 
 func (c Config) MarshalJSON() ([]byte, error) { return object(c.settings()) }
 
 // shown are the node and the settings of a Manager.
-func (m *Manager) shown() []slog.Attr {
+func (m *Manager) printed() []slog.Attr {
 	if m == nil {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (m *Manager) shown() []slog.Attr {
 }
 
 // String names the node and shows some settings, none of the keys and nothing of the Redis client.
-func (m *Manager) String() string { return fmt.Sprintf("manager.Manager%v", m.shown()) }
+func (m *Manager) String() string { return fmt.Sprintf("manager.Manager%v", m.printed()) }
 
 // GoString is String, for %#v.
 func (m *Manager) GoString() string { return m.String() }
@@ -58,10 +58,10 @@ func (m *Manager) GoString() string { return m.String() }
 func (m *Manager) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(m.String())) }
 
 // LogValue shows what String does, as a group.
-func (m *Manager) LogValue() slog.Value { return slog.GroupValue(m.shown()...) }
+func (m *Manager) LogValue() slog.Value { return slog.GroupValue(m.printed()...) }
 
 // MarshalJSON shows what String does, as an object.
-func (m *Manager) MarshalJSON() ([]byte, error) { return object(m.shown()) }
+func (m *Manager) MarshalJSON() ([]byte, error) { return object(m.printed()) }
 
 // printed is what is shown of a Session: the ID that the client's token names. It needs no lock, so a Session may be printed
 // from anywhere.

@@ -64,7 +64,7 @@ const (
 )
 
 // settleOpen locks mu once no other goroutine is opening the session.
-func (s *request) settleOpen() {
+func (s *request) lockOpened() {
 	s.mu.Lock()
 	for s.state == opening {
 		ready := s.ready

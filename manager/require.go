@@ -9,21 +9,21 @@ import (
 // cart has a session; use RequireUser to let only users pass. Inside a handler that the Manager
 // wraps, Require uses the session of the request. Elsewhere it opens the session, as Handler does.
 func (m *Manager) Require(next http.Handler) http.Handler {
-	return m.gate(next, unauthorized, func(s *Session) bool { return !s.IsNew() })
+	return m.requireSession(next, unauthorized, func(s *Session) bool { return !s.IsNew() })
 }
 
 // RequireUser runs next only if the session is bound to a user, see Session.BindUser. It sends
 // every other request to Config.LoginURL, or answers 401 if that is not set. It opens the session
 // where Require does.
 func (m *Manager) RequireUser(next http.Handler) http.Handler {
-	return m.gate(next, m.askLogin, func(s *Session) bool { return s.User() != "" })
+	return m.requireSession(next, m.askLogin, func(s *Session) bool { return s.User() != "" })
 }
 
 // RequireFresh is RequireUser for sensitive steps: the login must also be younger than d (OWASP
 // ASVS 5.0, 7.5). Rotate counts as a login, and so does a BindUser that changes the user. The login
 // page asks for the password again and calls Rotate.
 func (m *Manager) RequireFresh(d time.Duration, next http.Handler) http.Handler {
-	return m.gate(next, m.askLogin, func(s *Session) bool {
+	return m.requireSession(next, m.askLogin, func(s *Session) bool {
 		age, ok := s.loginAge()
 		return ok && age < d
 	})
@@ -43,8 +43,8 @@ func (s *Session) loginAge() (time.Duration, bool) {
 	return s.on.clock.now().Sub(s.base().Rotated.Time()), true
 }
 
-// insist fails a session that is empty only because Redis could not be asked.
-func (s *Session) insist() {
+// requireRedis fails a session that is empty only because Redis could not be asked.
+func (s *Session) requireRedis() {
 	s.enter()
 	defer s.mu.Unlock()
 	if s.on.unavailable != nil {
@@ -52,11 +52,11 @@ func (s *Session) insist() {
 	}
 }
 
-// gate lets a request pass if its session is good for it, and answers it with refuse if not.
-func (m *Manager) gate(next http.Handler, refuse http.HandlerFunc, pass func(*Session) bool) http.Handler {
+// requireSession lets a request pass if its session is good for it, and answers it with refuse if not.
+func (m *Manager) requireSession(next http.Handler, refuse http.HandlerFunc, pass func(*Session) bool) http.Handler {
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := m.Session(r.Context())
-		s.insist()
+		s.requireRedis()
 		ok := pass(s)
 		switch err := s.Err(); {
 		case ok:

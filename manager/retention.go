@@ -83,7 +83,7 @@ func safe(method string) bool {
 
 // rest ends a lease whose holder has changed nothing, off the response's path: the lock goes to the next request of this
 // process, is retained as it is, or is released.
-func (m *Manager) rest(lease *lock.Lease, retain bool) {
+func (m *Manager) releaseUnchanged(lease *lock.Lease, retain bool) {
 	if lease != nil && !(retain && lease.Park()) {
 		lease.ReleaseSoon()
 	}
@@ -108,6 +108,6 @@ func (m *Manager) confirm(ctx context.Context, h *hold) error {
 		m.copies.drop(h.rec.ID)
 		m.counts.unconfirmed.Add(1)
 	}
-	m.rest(lease, h.retain && held)
+	m.releaseUnchanged(lease, h.retain && held)
 	return err
 }

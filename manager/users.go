@@ -84,7 +84,7 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 	}
 	m.revoked(ctx, RevokeEvent{IDs: ended, User: user, Took: time.Since(start), Err: err})
 	if s, ok := m.Lookup(ctx); ok {
-		s.spared(user, except)
+		s.rotateKept(user, except)
 	}
 	return len(ended), err
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // FuzzAnswer takes any words for the answer of open.lua: what a proxy, another server or a later release may say. It
-// is a session, a standing, or an error.
+// is a session, a status, or an error.
 func FuzzAnswer(f *testing.F) {
 	s := &Store{}
 	f.Add("held", int64(0), int64(1700000000000), "1.abcdefghijk", int64(0), "", int64(1), "v|1.abcdefghijk|h|hash", 9)
@@ -20,7 +20,7 @@ func FuzzAnswer(f *testing.F) {
 		words := []any{word, ms, now, version, expiry, via, registered, fieldsOf(fields), int64(1)}
 		words = words[:max(0, min(n, len(words)))]
 		for _, known := range []*Record{nil, {ID: "id", Version: version, Hash: "h"}} {
-			r := s.Ride(Query{ID: "id", Known: known})
+			r := s.OpenRequest(Query{ID: "id", Known: known})
 			at, err := r.Answer(words, nil)
 			opened, refused := r.Result()
 			switch {
@@ -28,17 +28,17 @@ func FuzzAnswer(f *testing.F) {
 				if opened != nil {
 					t.Fatalf("%q: a session beside the error %v", words, err)
 				}
-			case at.Place == queue.Held:
+			case at.Position == queue.Held:
 				if opened == nil || opened.Record == nil || opened.Record.Version != version || refused != nil {
 					t.Fatalf("%q: held, and %+v, %v", words, opened, refused)
 				}
-			case at.Place == queue.Out:
+			case at.Position == queue.Refused:
 				if !errors.Is(refused, ErrNotFound) && !errors.Is(refused, ErrSuperseded) {
 					t.Fatalf("%q: refused with %v", words, refused)
 				}
 			}
 		}
-		if _, err := (&Store{}).Ride(Query{ID: "id"}).Answer(word, nil); err == nil {
+		if _, err := (&Store{}).OpenRequest(Query{ID: "id"}).Answer(word, nil); err == nil {
 			t.Fatalf("%q is taken for an answer", word)
 		}
 	})

@@ -151,7 +151,7 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 // try sends the commit once. In the usual case the short script does; where it finds that it does not, it has changed
 // nothing.
 func (s *Store) try(ctx context.Context, c *Commit, tag string, again bool) (answer, error) {
-	if !again && c.usual() {
+	if !again && c.fastPath() {
 		a, err := s.once(ctx, s.update(c, tag))
 		if a.reply == updated || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrUnavailable) {
 			return a, err

@@ -12,9 +12,9 @@ import (
 // fewSets bounds what fastcommit.lua is given, since Lua's unpack has a limit.
 const fewSets = 100
 
-// usual reports whether fastcommit.lua may do.
-func (c *Commit) usual() bool {
-	if c.EstimatedNow.IsZero() || c.Token == "" || !c.plain() || len(c.Set) > fewSets {
+// fastPath reports whether fastcommit.lua may do.
+func (c *Commit) fastPath() bool {
+	if c.EstimatedNow.IsZero() || c.Token == "" || !c.valuesOnly() || len(c.Set) > fewSets {
 		return false
 	}
 	for _, w := range c.Set {
@@ -79,10 +79,10 @@ func (s *Store) args(c *Commit, tag string, again bool) []any {
 		}
 		args = append(args, key, ms, w.Data)
 	}
-	if c.plain() {
+	if c.valuesOnly() {
 		return args
 	}
-	return c.rare(args)
+	return c.appendMore(args)
 }
 
 // keepMS is Keep as the scripts want it.
@@ -93,14 +93,14 @@ func (c *Commit) keepMS() string {
 	return strconv.FormatInt(c.Keep.Milliseconds(), 10)
 }
 
-// plain reports whether the commit does nothing but set keys that are there: most do.
-func (c *Commit) plain() bool {
+// valuesOnly reports whether the commit does nothing but set keys that are there: most do.
+func (c *Commit) valuesOnly() bool {
 	return c.Mode == Whole && c.Hash == "" && c.Rotate == Stays && c.Lifetime == nil && c.Idle == nil && c.User == nil &&
 		c.Client == nil && c.Browser == nil && len(c.Delete) == 0 && !c.changesKeys()
 }
 
-// rare appends the arguments of a commit that is not plain.
-func (c *Commit) rare(args []any) []any {
+// appendMore appends the arguments of a commit that does more.
+func (c *Commit) appendMore(args []any) []any {
 	base := c.Base
 	if base == nil {
 		base = &Record{}

@@ -182,7 +182,7 @@ func TestRide(t *testing.T) {
 		waiting []any
 		query   func(rec *store.Record) store.Query
 
-		place  queue.Place
+		place  queue.Position
 		err    error // of the result
 		after  string
 		queued []string
@@ -200,7 +200,7 @@ func TestRide(t *testing.T) {
 			waiting: []any{"a.1"}, place: queue.Queued, after: "a.1", queued: []string{"me.1"},
 		},
 		"free, unknown secret": {
-			place: queue.Out, err: store.ErrNotFound,
+			place: queue.Refused, err: store.ErrNotFound,
 			query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "guessed"} },
 		},
 		"too many wait": {
@@ -210,19 +210,19 @@ func TestRide(t *testing.T) {
 			holder: "me.1", waiting: []any{"a.1"}, place: queue.Queued, after: "a.1", queued: []string{"me.1"},
 		},
 		"unknown secret": {
-			holder: "me.1", waiting: []any{"a.1"}, place: queue.Out, err: store.ErrNotFound, after: "a.1",
+			holder: "me.1", waiting: []any{"a.1"}, place: queue.Refused, err: store.ErrNotFound, after: "a.1",
 			query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "guessed"} },
 		},
 		"unknown secret, lock held by another": {
-			holder: "you.1", place: queue.Out, err: store.ErrNotFound, after: "you.1",
+			holder: "you.1", place: queue.Refused, err: store.ErrNotFound, after: "you.1",
 			query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "guessed"} },
 		},
 		"superseded secret": {
-			holder: "me.1", place: queue.Out, err: store.ErrSuperseded,
+			holder: "me.1", place: queue.Refused, err: store.ErrSuperseded,
 			query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "first"} },
 		},
 		"superseded secret of one that waits": {
-			holder: "you.1", waiting: []any{"me.1"}, place: queue.Out, err: store.ErrSuperseded, after: "you.1",
+			holder: "you.1", waiting: []any{"me.1"}, place: queue.Refused, err: store.ErrSuperseded, after: "you.1",
 			query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "first"} },
 		},
 	}
@@ -243,9 +243,9 @@ func TestRide(t *testing.T) {
 				}
 				copies := e.field(t, rec.ID, "n")
 				reader := e.other(t)
-				r, at, err := reader.ride(t, q, "me.1")
-				if err != nil || at.Place != tt.place {
-					t.Fatalf("standing %+v, %v; want %v", at, err, tt.place)
+				r, at, err := reader.openForLock(t, q, "me.1")
+				if err != nil || at.Position != tt.place {
+					t.Fatalf("status %+v, %v; want %v", at, err, tt.place)
 				}
 				if tt.place == queue.Queued && (at.Expiry <= 0 || at.Expiry > lockTTL) {
 					t.Errorf("the holder's lock lives %v", at.Expiry)
@@ -275,9 +275,9 @@ func TestRide(t *testing.T) {
 		each(t, func(t *testing.T, e *env) {
 			e.hold(t, "nobody", "me.1", lockTTL)
 			e.enqueue(t, "nobody", "you.1")
-			r, at, err := e.ride(t, store.Query{ID: "nobody", Secret: "first"}, "me.1")
-			if err != nil || at.Place != queue.Out {
-				t.Fatalf("standing %+v, %v", at, err)
+			r, at, err := e.openForLock(t, store.Query{ID: "nobody", Secret: "first"}, "me.1")
+			if err != nil || at.Position != queue.Refused {
+				t.Fatalf("status %+v, %v", at, err)
 			}
 			_, err = r.Result()
 			wantErr(t, err, store.ErrNotFound)
@@ -289,31 +289,31 @@ func TestRide(t *testing.T) {
 	})
 }
 
-// A ride may be taken again, and forgets what it was told before.
+// A request may be sent again, and forgets what it was told before.
 func TestRideAgain(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		rec := e.create(t, "a", "1")
-		r := e.Ride(store.Query{ID: rec.ID, Secret: "first", Known: rec})
-		take := func() queue.Place {
+		r := e.OpenRequest(store.Query{ID: rec.ID, Secret: "first", Known: rec})
+		take := func() queue.Position {
 			step := r.Step(queue.Ask{Token: "me.1", Settings: e.asking()})
 			reply, err := redis.NewScript(step.Script.Source()).Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
 			at, err := r.Answer(reply, err)
 			if err != nil {
 				t.Fatal(err)
 			}
-			return at.Place
+			return at.Position
 		}
 		e.hold(t, rec.ID, "me.1", lockTTL)
 		if p := take(); p != queue.Held {
-			t.Fatalf("place %v", p)
+			t.Fatalf("position %v", p)
 		}
 		if o, _ := r.Result(); o == nil || o.Record != rec {
 			t.Errorf("opened %+v, want the record that is known", o)
 		}
 		e.hold(t, rec.ID, "you.1", lockTTL)
 		if p := take(); p != queue.Queued {
-			t.Fatalf("place %v", p)
+			t.Fatalf("position %v", p)
 		}
 		if o, err := r.Result(); o != nil || err != nil {
 			t.Errorf("opened %+v, %v while it waits", o, err)

@@ -272,10 +272,10 @@ func (e *env) asking() *queue.Settings {
 	return &queue.Settings{NodePrefix: e.space.NodePrefix(), MaxWaiters: 2, Life: time.Minute, Grant: grantTTL, TTL: lockTTL}
 }
 
-// ride runs the open script for a lock token, as a locker does.
-func (e *env) ride(t testing.TB, q store.Query, token string) (*store.Ride, queue.Standing, error) {
+// openForLock runs the open script for a lock token, as a locker does.
+func (e *env) openForLock(t testing.TB, q store.Query, token string) (*store.OpenRequest, queue.Status, error) {
 	t.Helper()
-	r := e.Ride(q)
+	r := e.OpenRequest(q)
 	step := r.Step(queue.Ask{Token: token, Settings: e.asking()})
 	reply, err := redis.NewScript(step.Script.Source()).Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
 	at, err := r.Answer(reply, err)

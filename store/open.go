@@ -19,7 +19,7 @@ var openBody string
 var fastOpenBody string
 
 var (
-	openScript     = queue.NewRiderScript(recordFunctions + "\n" + openBody)
+	openScript     = queue.NewLockScript(recordFunctions + "\n" + openBody)
 	fastOpenScript = rdb.NewScript(recordFunctions + "\n" + fastOpenBody)
 )
 
@@ -65,10 +65,10 @@ func (o *Opened) Lives() (d time.Duration, ends bool) {
 // Open reads the session without its lock, in one round trip, two in unusual cases, and counts as a use of it. It returns
 // ErrNotFound, ErrSuperseded, ErrReused, ErrCorrupt, or an outcome of Redis.
 func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
-	r := s.Ride(q)
-	if step, ok := r.Shortcut(queue.Ask{Settings: &queue.Settings{}}); ok {
+	r := s.OpenRequest(q)
+	if step, ok := r.FastStep(queue.Ask{Settings: &queue.Settings{}}); ok {
 		reply, err := s.db.Repeat(ctx, step)
-		if queue.Taken(reply) || isOutcome(err) {
+		if queue.Hit(reply) || isOutcome(err) {
 			return r.outcome(r.Answer(reply, err))
 		}
 	}
@@ -85,8 +85,8 @@ func isOutcome(err error) bool {
 // again, for as long as Retain says. It counts as a use. One round trip; a second one where Redis finds something else:
 // then it reports that the lock is not held. It returns ErrConflict or ErrRemoved if there is another version or none.
 func (s *Store) Confirm(ctx context.Context, rec *Record, now time.Time, token string, retain time.Duration) (held bool, sent time.Time, err error) {
-	r := s.Ride(Query{ID: rec.ID, Secret: rec.Hash, Known: rec, Current: true, Now: now, Retain: retain})
-	if step, ok := r.Shortcut(queue.Ask{Token: token, Settings: &queue.Settings{TTL: s.cfg.LockTTL}}); ok {
+	r := s.OpenRequest(Query{ID: rec.ID, Secret: rec.Hash, Known: rec, Current: true, Now: now, Retain: retain})
+	if step, ok := r.FastStep(queue.Ask{Token: token, Settings: &queue.Settings{TTL: s.cfg.LockTTL}}); ok {
 		reply, err := s.db.Repeat(ctx, step)
 		if isOutcome(err) {
 			return false, r.sent, err
@@ -105,8 +105,8 @@ func (s *Store) Confirm(ctx context.Context, rec *Record, now time.Time, token s
 	return false, r.sent, err
 }
 
-// Ride is an Open that takes the lock as well: one round trip for both, two in unusual cases.
-type Ride struct {
+// OpenRequest is an Open that takes the lock as well: one round trip for both, two in unusual cases.
+type OpenRequest struct {
 	store  *Store
 	query  Query
 	sent   time.Time
@@ -115,30 +115,30 @@ type Ride struct {
 	err    error
 }
 
-var _ queue.Assumer = (*Ride)(nil)
+var _ queue.Assumer = (*OpenRequest)(nil)
 
-// Ride prepares an Open for a lock's Acquire, which serves one Acquire at a time.
-func (s *Store) Ride(q Query) *Ride { return &Ride{store: s, query: q} }
+// OpenRequest prepares an Open for a lock's Acquire, which serves one Acquire at a time.
+func (s *Store) OpenRequest(q Query) *OpenRequest { return &OpenRequest{store: s, query: q} }
 
 // Result is what the last answer said: the session if the lock is held, and why not if the lock was refused. It is nil
 // if Redis was not asked.
-func (r *Ride) Result() (*Opened, error) { return r.opened, r.err }
+func (r *OpenRequest) Result() (*Opened, error) { return r.opened, r.err }
 
-func (r *Ride) outcome(at queue.Standing, err error) (*Opened, error) {
+func (r *OpenRequest) outcome(at queue.Status, err error) (*Opened, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case at.Place != queue.Held:
+	case at.Position != queue.Held:
 		return nil, r.err
 	}
 	return r.opened, nil
 }
 
-// Assume implements the lock's Assumer.
-func (r *Ride) Assume() bool { return r.query.Assume && r.query.Current }
+// Assume implements queue.Assumer.
+func (r *OpenRequest) Assume() bool { return r.query.Assume && r.query.Current }
 
-// Step implements the lock's Rider.
-func (r *Ride) Step(ask queue.Ask) queue.Step {
+// Step implements queue.LockScript.
+func (r *OpenRequest) Step(ask queue.Ask) queue.Step {
 	r.sent, r.short = time.Now(), false
 	known := ""
 	if r.query.Known != nil {
@@ -149,7 +149,7 @@ func (r *Ride) Step(ask queue.Ask) queue.Step {
 	return queue.Step{Script: openScript, Keys: r.keys(), Args: args}
 }
 
-func (r *Ride) keys() []string {
+func (r *OpenRequest) keys() []string {
 	k := r.store.space.Of(r.query.ID)
 	return []string{k.Record, k.Lock, k.Queue}
 }
@@ -157,8 +157,8 @@ func (r *Ride) keys() []string {
 // nearDeadline is how far from its deadline a session must be for a caller to know that its idle timeout ends it first.
 const nearDeadline = time.Minute
 
-// Shortcut implements the lock's Shortcut.
-func (r *Ride) Shortcut(ask queue.Ask) (queue.Step, bool) {
+// FastStep implements queue.FastPath.
+func (r *OpenRequest) FastStep(ask queue.Ask) (queue.Step, bool) {
 	q := &r.query
 	if q.Long {
 		return queue.Step{}, false
@@ -185,34 +185,34 @@ func (r *Ride) Shortcut(ask queue.Ask) (queue.Step, bool) {
 	}, true
 }
 
-// Answer implements the lock's Rider.
-func (r *Ride) Answer(reply any, err error) (queue.Standing, error) {
+// Answer implements queue.LockScript.
+func (r *OpenRequest) Answer(reply any, err error) (queue.Status, error) {
 	r.opened, r.err = nil, nil
 	if err != nil {
-		return queue.Standing{}, corrupt(err)
+		return queue.Status{}, corrupt(err)
 	}
 	if hit, ok := reply.(int64); ok {
 		r.opened = &Opened{Record: r.query.Known, Sent: r.sent, Current: true, Sole: hit&2 != 0, Registered: hit&4 != 0}
-		return queue.Standing{Place: queue.Held, For: r.query.Retain}, nil
+		return queue.Status{Position: queue.Held, For: r.query.Retain}, nil
 	}
 	words, _ := reply.([]any)
 	if len(words) < 3 {
-		return queue.Standing{}, fmt.Errorf("%w: open.lua answered %d words", ErrCorrupt, len(words))
+		return queue.Status{}, fmt.Errorf("%w: open.lua answered %d words", ErrCorrupt, len(words))
 	}
 	word, _ := words[0].(string)
 	switch word {
 	case "absent", "denied":
 		r.err = ErrNotFound
-		return queue.Standing{Place: queue.Out}, nil
+		return queue.Status{Position: queue.Refused}, nil
 	case "superseded":
 		r.err = ErrSuperseded
-		return queue.Standing{Place: queue.Out}, nil
+		return queue.Status{Position: queue.Refused}, nil
 	case "reused":
 		r.err = ErrReused
-		return queue.Standing{Place: queue.Out}, nil
+		return queue.Status{Position: queue.Refused}, nil
 	case "held":
 		if err := r.read(words); err != nil {
-			return queue.Standing{}, err
+			return queue.Status{}, err
 		}
 	}
 	ms, _ := words[1].(int64)
@@ -224,7 +224,7 @@ func (r *Ride) Answer(reply any, err error) (queue.Standing, error) {
 }
 
 // read takes in the answer of a session that is open.
-func (r *Ride) read(words []any) error {
+func (r *OpenRequest) read(words []any) error {
 	if len(words) < 9 {
 		return fmt.Errorf("%w: open.lua answered %d words", ErrCorrupt, len(words))
 	}

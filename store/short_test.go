@@ -80,8 +80,8 @@ func TestShortOpen(t *testing.T) {
 				before := dump()
 				holder, _ := e.holder(t, base.ID)
 
-				r := e.Ride(store.Query{ID: base.ID, Secret: base.Hash, Known: base, Current: true})
-				step, ok := r.Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()})
+				r := e.OpenRequest(store.Query{ID: base.ID, Secret: base.Hash, Known: base, Current: true})
+				step, ok := r.FastStep(queue.Ask{Token: "me.1", Settings: e.asking()})
 				if !ok {
 					t.Fatal("there is no short script")
 				}
@@ -99,14 +99,14 @@ func TestShortOpen(t *testing.T) {
 					return
 				}
 				if name != "as expected" && name != "copied by another" && name != "changed" {
-					if queue.Taken(reply) {
+					if queue.Hit(reply) {
 						t.Error("the lock was taken")
 					}
 					e.wantHolder(t, base.ID, holder)
 					return
 				}
 				at, err := r.Answer(reply, nil)
-				if o, _ := r.Result(); err != nil || at.Place != queue.Held || o.Current != (name != "changed") || o.Sole != (name != "copied by another") {
+				if o, _ := r.Result(); err != nil || at.Position != queue.Held || o.Current != (name != "changed") || o.Sole != (name != "copied by another") {
 					t.Errorf("answered %v: %+v, %+v, %v", reply, at, o, err)
 				} else if name == "changed" {
 					sameRecord(t, o.Record, e.open(t, base.ID))
@@ -136,7 +136,7 @@ func TestShortOpenIsNotForAll(t *testing.T) {
 			"at a time that is not known": {Current: true, Known: base},
 		} {
 			q.ID, q.Secret = base.ID, base.Hash
-			if _, ok := e.Ride(q).Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()}); ok {
+			if _, ok := e.OpenRequest(q).FastStep(queue.Ask{Token: "me.1", Settings: e.asking()}); ok {
 				t.Errorf("%s: there is a short script", name)
 			}
 		}
@@ -146,12 +146,12 @@ func TestShortOpenIsNotForAll(t *testing.T) {
 				c.Rotate, c.Hash, c.Old = store.Periodic, "second", time.Minute
 				e.commit(t, c)
 			}
-			step, ok := e.Ride(store.Query{ID: base.ID, Secret: secret}).Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()})
+			step, ok := e.OpenRequest(store.Query{ID: base.ID, Secret: secret}).FastStep(queue.Ask{Token: "me.1", Settings: e.asking()})
 			if !ok {
 				t.Fatal("there is no short script")
 			}
 			reply, err := redis.NewScript(step.Script.Source()).Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
-			if err != nil || queue.Taken(reply) {
+			if err != nil || queue.Hit(reply) {
 				t.Errorf("a %s secret: answered %v, %v", name, reply, err)
 			}
 			e.wantHolder(t, base.ID, "")
@@ -340,8 +340,8 @@ func TestShortScriptsNameTheirKeys(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		base := e.create(t, "a", "1")
-		r := e.Ride(store.Query{ID: base.ID, Known: base, Current: true})
-		step, _ := r.Shortcut(queue.Ask{Token: "me.1", Settings: e.asking()})
+		r := e.OpenRequest(store.Query{ID: base.ID, Known: base, Current: true})
+		step, _ := r.FastStep(queue.Ask{Token: "me.1", Settings: e.asking()})
 		k := keys.In(e.prefix).Of(base.ID)
 		if want := []string{k.Record, k.Lock, k.Queue}; !slices.Equal(step.Keys, want) {
 			t.Errorf("the keys are %v, want %v", step.Keys, want)

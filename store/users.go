@@ -34,9 +34,9 @@ var (
 )
 
 const (
-	// settling is how long an entry is believed though its session is not there, or not the user's: the commit that will
+	// entryGrace is how long an entry is believed though its session is not there, or not the user's: the commit that will
 	// make it so may be on its way. It is longer than any commit may take.
-	settling = removalMark
+	entryGrace = removalMark
 
 	// chunk bounds how many entries, or sessions, one call to Redis is about.
 	chunk = 1000
@@ -58,7 +58,7 @@ type Entry struct {
 // more, now and then, for a user with many entries, to take out a few that are stale.
 func (s *Store) Enlist(ctx context.Context, user, id string, lifetime time.Duration) (Entry, int, error) {
 	if lifetime > 0 {
-		lifetime += settling // the deadline counts from the commit
+		lifetime += entryGrace // the deadline counts from the commit
 	}
 	reply, err := s.db.Repeat(ctx, queue.Step{
 		Script: enlistScript,
@@ -117,8 +117,8 @@ func (s *Store) delistEnded(ctx context.Context, ended ...Removed) {
 type entry struct {
 	Entry
 
-	settled bool // old enough for its session to be there if it ever will
-	behind  bool // Before only: entered after the session that is asked about
+	pastGrace bool // old enough for its session to be there if it ever will
+	behind    bool // Before only: entered after the session that is asked about
 }
 
 // entries reads the index of a user, oldest first, from behind the entry with that stamp. One round trip.
@@ -149,8 +149,8 @@ func readEntries(words []any) ([]entry, error) {
 			return nil, fmt.Errorf("read the index of a user: %w", err)
 		}
 		out = append(out, entry{
-			Entry:   Entry{ID: id, Stamp: stamp},
-			settled: time.Duration(now-int64(entered))*time.Microsecond > settling,
+			Entry:     Entry{ID: id, Stamp: stamp},
+			pastGrace: time.Duration(now-int64(entered))*time.Microsecond > entryGrace,
 		})
 	}
 	return out, nil
@@ -192,7 +192,7 @@ func (s *Store) look(ctx context.Context, user string, some []entry, each func(e
 		if rec != nil && rec.User != user {
 			rec = nil
 		}
-		if rec == nil && some[i].settled {
+		if rec == nil && some[i].pastGrace {
 			wrong = append(wrong, some[i].Entry)
 			continue
 		}
@@ -257,7 +257,7 @@ func (s *Store) Trim(ctx context.Context, user string, keep int) ([]string, erro
 	}
 	var old []entry
 	for _, rec := range records[:max(0, len(records)-keep)] {
-		old = append(old, entry{Entry: Entry{ID: rec.ID}, settled: true})
+		old = append(old, entry{Entry: Entry{ID: rec.ID}, pastGrace: true})
 	}
 	ended, err := s.end(ctx, user, old)
 	removed := make([]Removed, len(ended))
@@ -299,7 +299,7 @@ func (s *Store) RemoveUser(ctx context.Context, user string, except ...string) (
 func (s *Store) end(ctx context.Context, user string, some []entry) (ended []string, err error) {
 	steps := make([]queue.Step, len(some))
 	for i, e := range some {
-		steps[i] = s.removal(e.ID, user, !e.settled)
+		steps[i] = s.removal(e.ID, user, !e.pastGrace)
 	}
 	replies, err := s.runAll(ctx, steps)
 	for i, reply := range replies {

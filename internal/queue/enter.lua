@@ -17,29 +17,29 @@ local function enter(lock, queue, node_prefix, token, waited, max, queue_ms, gra
   local ours = take(lock, token, ttl_ms)
   local length = redis.call('LLEN', queue)
   if ours and length == 0 then return 'held', 0 end
-  local place = redis.call('LPOS', queue, token)
+  local position = redis.call('LPOS', queue, token)
   if ours then
-    if place == 0 then
+    if position == 0 then
       redis.call('LPOP', queue)
       return 'held', 0
     end
     -- A grant takes the token off the queue. So a waiter that is no longer there was granted the lock; one that is
     -- still there, or a newcomer, took it out of turn, after its holder had died, and gives way.
-    if waited and not place then return 'held', 0 end
+    if waited and not position then return 'held', 0 end
   end
-  if not place then
+  if not position then
     if length >= max and not waited then
       if ours then pass(lock, queue, node_prefix, grant_ms) end
       return 'full', 0
     end
     redis.call('RPUSH', queue, token)
-    place = length
+    position = length
   end
   redis.call('PEXPIRE', queue, queue_ms)
   if ours then
     pass(lock, queue, node_prefix, grant_ms)
-  elseif place == 0 then
+  elseif position == 0 then
     recall(lock, node_prefix)
   end
-  return place == 0 and 'first' or 'queued', redis.call('PTTL', lock)
+  return position == 0 and 'first' or 'queued', redis.call('PTTL', lock)
 end

@@ -27,8 +27,8 @@ type Step = rdb.Step
 // NewScript returns a script that may call the functions of queue.lua.
 func NewScript(body string) *Script { return rdb.NewScript(functions + "\n" + body) }
 
-// NewRiderScript returns a script that may call enter as well.
-func NewRiderScript(body string) *Script {
+// NewLockScript returns a script that may call enter as well.
+func NewLockScript(body string) *Script {
 	return NewScript(enterFunction + "\n" + body)
 }
 
@@ -38,15 +38,15 @@ const GrantKind = 'g'
 // RecallKind is the first byte of the message that asks the holder of a lock to give it back soon; its lock token follows.
 const RecallKind = 'r'
 
-// Place says where a lock token stands.
-type Place int
+// Position says where a lock token stands.
+type Position int
 
-// The places.
+// The positions.
 const (
-	Out    Place = iota // not in the queue, and never will be: the rider's own answer says why
-	Held                // the lock is ours
-	Queued              // we wait
-	Full                // too many wait
+	Refused Position = iota // not in the queue, and never will be: the script's own answer says why
+	Held                    // the lock is ours
+	Queued                  // we wait
+	Full                    // too many wait
 )
 
 // Settings are the arguments that enter needs of every script that calls it.
@@ -77,45 +77,45 @@ func (a Ask) Args() []any {
 	}
 }
 
-// Standing is where a token stands and, if it waits, how long the holder's lock lives without renewal.
-type Standing struct {
-	Place  Place
-	First  bool // nobody waits before us
-	Expiry time.Duration
+// Status is where a token stands and, if it waits, how long the holder's lock lives without renewal.
+type Status struct {
+	Position Position
+	First    bool // nobody waits before us
+	Expiry   time.Duration
 
 	// For is how long the lock is ours without renewal if that is not Settings.TTL; 0 if it is.
 	For time.Duration
 }
 
-// Rider is a script that does more for a request than to take the lock, in the same step, so that what a holder needs
+// LockScript is a script that does more for a request than to take the lock, in the same step, so that what a holder needs
 // to know first comes with the lock. The script calls enter, and returns its words first. It may run several times for
 // one lock: at the first try, after each grant, and again after a network error.
-type Rider interface {
+type LockScript interface {
 	// Step returns the script with its keys and arguments for one try.
 	Step(ask Ask) Step
 	// Answer reads what the script returned, or the error that came instead.
-	Answer(reply any, err error) (Standing, error)
+	Answer(reply any, err error) (Status, error)
 }
 
-// Shortcut is a Rider that may know beforehand what its script would find.
-type Shortcut interface {
-	Rider
-	// Shortcut returns a short script for the usual case: the lock is free or ours, nobody waits for it, and all is as the
-	// rider believes. The script takes the lock then and answers with a number above 0 or a list, which Answer is given;
-	// else it changes nothing and answers 0, and the rider is asked for its Step. It reports false if the rider has nothing
-	// to believe.
-	Shortcut(ask Ask) (step Step, ok bool)
+// FastPath is a LockScript that may know beforehand what its script would find.
+type FastPath interface {
+	LockScript
+	// FastStep returns a short script for the usual case: the lock is free or ours, nobody waits for it, and all is as the
+	// caller believes. The script takes the lock then and answers with a number above 0 or a list, which Answer is given;
+	// else it changes nothing and answers 0, and Step is what is sent next. It reports false if there is nothing to
+	// believe.
+	FastStep(ask Ask) (step Step, ok bool)
 }
 
-// Assumer is a Shortcut that may do without asking where the lock is retained: see package lock.
+// Assumer is a FastPath that may do without asking where the lock is retained: see package lock.
 type Assumer interface {
-	Shortcut
+	FastPath
 	// Assume reports whether the request may begin with what it believes. Redis must check that before the request ends.
 	Assume() bool
 }
 
-// Taken reports whether that is the answer of a short script that did what it was asked for.
-func Taken(reply any) bool {
+// Hit reports whether that is the answer of a short script that did what it was asked for.
+func Hit(reply any) bool {
 	switch reply := reply.(type) {
 	case int64:
 		return reply > 0
@@ -130,17 +130,17 @@ var ErrLost = errors.New("lock lost")
 
 var errReply = errors.New("unexpected answer of a script")
 
-// Parse reads the words of enter: the place, then milliseconds.
-func Parse(word string, ms int64) (Standing, error) {
+// Parse reads the words of enter: the position, then milliseconds.
+func Parse(word string, ms int64) (Status, error) {
 	switch word {
 	case "held":
-		return Standing{Place: Held}, nil
+		return Status{Position: Held}, nil
 	case "first":
-		return Standing{Place: Queued, First: true, Expiry: time.Duration(ms) * time.Millisecond}, nil
+		return Status{Position: Queued, First: true, Expiry: time.Duration(ms) * time.Millisecond}, nil
 	case "queued":
-		return Standing{Place: Queued, Expiry: time.Duration(ms) * time.Millisecond}, nil
+		return Status{Position: Queued, Expiry: time.Duration(ms) * time.Millisecond}, nil
 	case "full":
-		return Standing{Place: Full}, nil
+		return Status{Position: Full}, nil
 	}
-	return Standing{}, fmt.Errorf("%w: %q", errReply, word)
+	return Status{}, fmt.Errorf("%w: %q", errReply, word)
 }

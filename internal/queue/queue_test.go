@@ -16,7 +16,7 @@ import (
 
 // Each function of queue.lua alone.
 var (
-	enter = queue.NewRiderScript(`local word, ms =
+	enter = queue.NewLockScript(`local word, ms =
 enter(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3] ~= '', tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7])
 return {word, ms}`)
 	leave = queue.NewScript(`return leave(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3])`)
@@ -84,7 +84,7 @@ func (l *lock) becomes(holder string, waiting ...string) {
 	}
 }
 
-func (l *lock) enter(token string, waited bool) queue.Standing {
+func (l *lock) enter(token string, waited bool) queue.Status {
 	l.t.Helper()
 	args := queue.Ask{Token: token, Waited: waited, Settings: &l.settings}.Args()
 	answer, err := redis.NewScript(enter.Source()).Run(l.t.Context(), l.client, []string{l.keys.Lock, l.keys.Queue}, args...).Slice()
@@ -99,11 +99,11 @@ func (l *lock) enter(token string, waited bool) queue.Standing {
 }
 
 // stands checks what enter answers.
-func (l *lock) stands(token string, waited bool, want queue.Place) {
+func (l *lock) stands(token string, waited bool, want queue.Position) {
 	l.t.Helper()
 	at := l.enter(token, waited)
-	if at.Place != want {
-		l.t.Errorf("%s stands at %v, want %v", token, at.Place, want)
+	if at.Position != want {
+		l.t.Errorf("%s stands at %v, want %v", token, at.Position, want)
 	}
 	if want != queue.Queued && at.Expiry != 0 {
 		l.t.Errorf("%s is told of an expiry in %v", token, at.Expiry)
@@ -163,7 +163,7 @@ func TestEnter(t *testing.T) {
 		l.lives(l.keys.Lock, lease)
 
 		at := l.enter("n.2", fresh)
-		if at.Place != queue.Queued || at.Expiry > lease || at.Expiry < lease-10*time.Second {
+		if at.Position != queue.Queued || at.Expiry > lease || at.Expiry < lease-10*time.Second {
 			l.t.Errorf("n.2 is told %+v", at)
 		}
 		l.lives(l.keys.Queue, life)
@@ -269,10 +269,10 @@ func TestWake(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	for word, want := range map[string]queue.Standing{
-		"held":   {Place: queue.Held},
-		"queued": {Place: queue.Queued, Expiry: 7 * time.Millisecond},
-		"full":   {Place: queue.Full},
+	for word, want := range map[string]queue.Status{
+		"held":   {Position: queue.Held},
+		"queued": {Position: queue.Queued, Expiry: 7 * time.Millisecond},
+		"full":   {Position: queue.Full},
 	} {
 		if got, err := queue.Parse(word, 7); err != nil || got != want {
 			t.Errorf("%s: got %+v (%v), want %+v", word, got, err, want)

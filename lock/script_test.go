@@ -15,7 +15,7 @@ import (
 )
 
 // guarded asks for the lock and reads a value in the same round trip; where there is none it does not want the lock.
-var guarded = queue.NewRiderScript(`
+var guarded = queue.NewLockScript(`
 local value = redis.call('GET', KEYS[3])
 if not value then
   leave(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[6])
@@ -24,30 +24,30 @@ end
 local word, ms = enter(KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3] ~= '', tonumber(ARGV[4]), ARGV[5], ARGV[6], ARGV[7])
 return {word, ms, word == 'held' and value}`)
 
-// reader is a rider that reads. It belongs to one request.
+// reader is a script that reads. It belongs to one request.
 type reader struct {
 	keys  keys.Keys
 	asked int
 	value any
 }
 
-var _ lock.Rider = (*reader)(nil)
+var _ lock.Script = (*reader)(nil)
 
 func (r *reader) Step(ask queue.Ask) queue.Step {
 	r.asked++
 	return queue.Step{Script: guarded, Keys: []string{r.keys.Lock, r.keys.Queue, r.keys.Record}, Args: ask.Args()}
 }
 
-func (r *reader) Answer(reply any, err error) (queue.Standing, error) {
+func (r *reader) Answer(reply any, err error) (queue.Status, error) {
 	if err != nil {
-		return queue.Standing{}, err
+		return queue.Status{}, err
 	}
 	words, ok := reply.([]any)
 	if !ok || len(words) < 2 {
-		return queue.Standing{}, errors.New("unexpected answer")
+		return queue.Status{}, errors.New("unexpected answer")
 	}
 	if words[0] == "absent" {
-		return queue.Standing{Place: queue.Out}, nil
+		return queue.Status{Position: queue.Refused}, nil
 	}
 	if len(words) > 2 {
 		r.value = words[2]
@@ -57,7 +57,7 @@ func (r *reader) Answer(reply any, err error) (queue.Standing, error) {
 
 func (s *site) reader() *reader { return &reader{keys: s.keys} }
 
-// readInBackground acquires the lock with a rider.
+// readInBackground acquires the lock with a script.
 func (s *site) readInBackground(ctx context.Context, l *lock.Locker, r *reader, out chan<- acquired) {
 	go func() {
 		lease, err := l.AcquireWith(ctx, key, r)
@@ -75,7 +75,7 @@ func TestRiderTravelsWithTheLock(t *testing.T) {
 	each(t, func(t *testing.T, s *site, b redistest.Backend) {
 		s.stored()
 		l, p := tapped(t, s, b, lock.Config{})
-		for range 2 { // the first time the server learns the rider's script
+		for range 2 { // the first time the server learns the script's script
 			p.Reset()
 			r := s.reader()
 			lease, err := l.AcquireWith(t.Context(), key, r)
@@ -96,7 +96,7 @@ func TestRiderTravelsWithTheLock(t *testing.T) {
 				t.Error("the release ended the work of a caller that goes on")
 			}
 		}
-		mustTake(t, p, 2, "acquiring with a rider, and releasing")
+		mustTake(t, p, 2, "acquiring with a script, and releasing")
 	})
 }
 
@@ -112,9 +112,9 @@ type guesser struct {
 	tried   int
 }
 
-var _ queue.Shortcut = (*guesser)(nil)
+var _ queue.FastPath = (*guesser)(nil)
 
-func (g *guesser) Shortcut(ask queue.Ask) (queue.Step, bool) {
+func (g *guesser) FastStep(ask queue.Ask) (queue.Step, bool) {
 	g.tried++
 	return queue.Step{
 		Script: taking,
@@ -123,15 +123,15 @@ func (g *guesser) Shortcut(ask queue.Ask) (queue.Step, bool) {
 	}, g.expects != ""
 }
 
-func (g *guesser) Answer(reply any, err error) (queue.Standing, error) {
+func (g *guesser) Answer(reply any, err error) (queue.Status, error) {
 	if n, _ := reply.(int64); n > 0 {
 		g.value = g.expects
-		return queue.Standing{Place: queue.Held}, err
+		return queue.Status{Position: queue.Held}, err
 	}
 	return g.reader.Answer(reply, err)
 }
 
-// A rider with a good guess is spared its long script; with a bad one, or while somebody has the lock, it is not.
+// With a good guess the short script does; with a bad one, or while somebody has the lock, it is not.
 func TestShortcut(t *testing.T) {
 	each(t, func(t *testing.T, s *site, b redistest.Backend) {
 		s.stored()
@@ -199,7 +199,7 @@ func TestShortcutThatHasToWait(t *testing.T) {
 	})
 }
 
-// Without a rider it is the lock alone, for a caller whose work goes on after the lease.
+// Without a script it is the lock alone, for a caller whose work goes on after the lease.
 func TestNoRider(t *testing.T) {
 	each(t, func(t *testing.T, s *site, b redistest.Backend) {
 		l, p := tapped(t, s, b, lock.Config{})

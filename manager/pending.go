@@ -1,0 +1,70 @@
+package manager
+
+import "time"
+
+// pendingCommit is why the copy of a session must not be used without asking Redis: a commit of this node that Redis has
+// not answered in time.
+type pendingCommit struct {
+	pending int   // commits that are not answered for a while
+	until   int64 // one was given up, and may yet be written
+}
+
+// lateCommit is how long a commit of which nothing is known may still be on its way.
+const lateCommit = time.Minute
+
+// pending notes that a commit is sent. No node is told of its own commits, so until this one is answered nobody knows
+// whether the copy is still good. Usually that is over in no time; once it has lasted for a while the copy
+// is not used. The returned function is called when the copy is right again, or when nothing is known of the commit.
+func (cs *copies) pending(id string) (answered func(unknown bool)) {
+	if cs == nil {
+		return func(bool) {}
+	}
+	slow := time.AfterFunc(cs.commitGrace, func() { cs.note(id, 1, 0) })
+	return func(unknown bool) {
+		pending, until := 0, int64(0)
+		if !slow.Stop() {
+			pending = -1 // which may come before the 1; the sum is the same
+		}
+		if unknown {
+			until = cs.since(time.Now().Add(lateCommit))
+		}
+		if pending != 0 || unknown {
+			cs.note(id, pending, until)
+		}
+	}
+}
+
+func (cs *copies) note(id string, pending int, until int64) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	d := cs.commits[id]
+	d.pending += pending
+	d.until = max(d.until, until)
+	cs.commits[id] = d
+	if d == (pendingCommit{}) {
+		delete(cs.commits, id)
+	}
+	cs.uncertain.Store(int64(len(cs.commits)))
+}
+
+// tidy forgets the commits that are over, now and then.
+func (cs *copies) tidy(now int64) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for id, d := range cs.commits {
+		if d.pending == 0 && now >= d.until {
+			delete(cs.commits, id)
+		}
+	}
+	cs.uncertain.Store(int64(len(cs.commits)))
+}
+
+func (cs *copies) mayBeOld(id string, now int64) bool {
+	if cs.uncertain.Load() == 0 {
+		return false
+	}
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	d := cs.commits[id]
+	return d.pending > 0 || now < d.until
+}
