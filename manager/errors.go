@@ -142,7 +142,9 @@ func answerTo(err error) answer {
 		return answer{http.StatusConflict, false, "This session changed in the meantime. Your change was not saved; please try again."}
 	case errors.Is(err, ErrLockLost):
 		return answer{http.StatusConflict, false, "This took too long. Your change was not saved; please try again."}
-	case errors.Is(err, ErrLockTimeout), errors.Is(err, ErrTooManyWaiters):
+	case errors.Is(err, ErrLockTimeout):
+		return answer{http.StatusServiceUnavailable, true, "An earlier request of yours is still being processed. Please try again in a moment."}
+	case errors.Is(err, ErrTooManyWaiters):
 		return answer{http.StatusServiceUnavailable, true, "Too many requests at once. Please try again in a moment."}
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
 		return answer{http.StatusServiceUnavailable, true, "The service is not available. Please try again in a moment."}

@@ -3,8 +3,11 @@ package manager
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
+
+	"github.com/holdfast-go/holdfast/lock"
 )
 
 // contextKey finds the session of one Manager, so that several may serve one request.
@@ -105,7 +108,7 @@ func (m *Manager) serve(mode Mode, next http.Handler) http.Handler {
 			ctx, s.ctx, s.watchers = lazy, lazy, []context.CancelCauseFunc{cancel}
 		} else {
 			if err := m.open(ctx, s.request, mode); err != nil {
-				m.refuse(w, r, err)
+				m.refuse(w, r, s.request, err)
 				return
 			}
 			if s.lease != nil {
@@ -138,11 +141,11 @@ func (m *Manager) run(w http.ResponseWriter, r, inner *http.Request, s *Session,
 			case err == nil:
 				m.tellClient(w, s.request, ww.streams)
 			case s.answered:
-				m.reportRefusal(inner, err)
+				m.reportRefusal(inner, s.request, err)
 			default:
 				before.restore(w)
 				m.tellClient(w, s.request, true) // of a removal that was made before the rest failed
-				m.refuse(w, inner, err)
+				m.refuse(w, inner, s.request, err)
 			}
 		}
 		defer func() {
@@ -209,8 +212,8 @@ func (m *Manager) tellClient(w http.ResponseWriter, s *request, streams bool) {
 
 // refuse answers a request whose session was not opened or not committed. An ErrorHandler that answers nothing leaves
 // the client with 500: it must not take a change that failed for one that was made.
-func (m *Manager) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	m.reportRefusal(r, err)
+func (m *Manager) refuse(w http.ResponseWriter, r *http.Request, s *request, err error) {
+	m.reportRefusal(r, s, err)
 	m.vary(w.Header())
 	ww := &writer{below: w, commit: func() error { return nil }}
 	defer func() {
@@ -221,11 +224,32 @@ func (m *Manager) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	m.cfg.ErrorHandler(ww, r, err)
 }
 
-func (m *Manager) reportRefusal(r *http.Request, err error) {
+func (m *Manager) reportRefusal(r *http.Request, s *request, err error) {
 	m.counts.refused.Add(1)
-	if !errors.Is(err, context.Canceled) { // a client that left is no news
-		m.cfg.Logger.Warn("holdfast: a request was refused", "method", r.Method, "pattern", r.Pattern,
-			"reason", Reason(err), "error", err)
+	if errors.Is(err, context.Canceled) { // a client that left is no news
+		return
+	}
+	attrs := []any{"method", r.Method, "pattern", r.Pattern, "reason", Reason(err), "id", s.token.id, "error", err}
+	if errors.Is(err, ErrLockTimeout) {
+		attrs = append(attrs, "holder", holder{m.locks, s.token.id})
+	}
+	m.cfg.Logger.Warn("holdfast: a request was refused", attrs...)
+}
+
+// holder is the node that holds a session's lock. Redis is queried only for a line that is written.
+type holder struct {
+	locks *lock.Inspector
+	id    string
+}
+
+func (h holder) LogValue() slog.Value {
+	switch states, err := h.locks.Inspect(context.Background(), h.id); {
+	case err != nil:
+		return slog.StringValue("unknown")
+	case states[0].Holder == nil:
+		return slog.StringValue("none")
+	default:
+		return slog.StringValue(states[0].Holder.Node)
 	}
 }
 

@@ -1,11 +1,14 @@
 package manager_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/logtest"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
@@ -50,7 +53,7 @@ func TestLogOfRequests(t *testing.T) {
 		if r := tab.get(n, "/pay"); r.StatusCode != http.StatusInternalServerError {
 			t.Errorf("status %d", r.StatusCode)
 		}
-		want = "WARN holdfast: a request was refused method pattern reason error"
+		want = "WARN holdfast: a request was refused method pattern reason id error"
 		if got := log.Lines(slog.LevelInfo); !slices.Equal(got, []string{want}) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
@@ -62,6 +65,78 @@ func TestLogOfRequests(t *testing.T) {
 		}
 		if !strings.Contains(text, "reason="+manager.Reason(manager.ErrTooLarge)) {
 			t.Errorf("the log lacks the reason: %s", text)
+		}
+	})
+}
+
+// While Redis is down, five hundred requests a second leave few lines. Each names its cause, and together they count all.
+func TestLogOfAnOutage(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		var log logtest.Recorder
+		m := v.manager(func(c *manager.Config) { c.Logger, c.MaxStaleness = slog.New(&log), 2*time.Second })
+		_, token := visit(m, m.Handler, "", add)
+		time.Sleep(time.Minute)
+		if err := v.srv.Close(); err != nil {
+			t.Fatal(err)
+		}
+		const perSecond, seconds = 500, 25
+		var requests sync.WaitGroup
+		for range perSecond * seconds {
+			requests.Go(func() {
+				if res, _ := visit(m, m.Handler, token, add); res.StatusCode != http.StatusServiceUnavailable {
+					t.Errorf("status %d", res.StatusCode)
+				}
+			})
+			time.Sleep(time.Second / perSecond)
+		}
+		requests.Wait()
+		time.Sleep(time.Minute)
+
+		refused := 0
+		lines := strings.Split(strings.TrimSuffix(log.Text(), "\n"), "\n")
+		for _, line := range lines {
+			if !strings.Contains(line, "a request was refused") {
+				continue
+			}
+			if !strings.Contains(line, "reason=unavailable id="+idOf(token)+" error=") {
+				t.Errorf("a refusal without its cause or its session: %s", line)
+			}
+			n := 1
+			if _, repeated, ok := strings.Cut(line, "repeated="); ok {
+				if _, err := fmt.Sscan(repeated, &n); err != nil {
+					t.Fatal(line, err)
+				}
+			}
+			refused += n
+		}
+		if refused != perSecond*seconds || refused != int(m.Stats().Refused) {
+			t.Errorf("the log counts %d refusals, the statistics %d, of %d", refused, m.Stats().Refused, perSecond*seconds)
+		}
+		if len(lines) > 10+seconds {
+			t.Errorf("%d lines in %d seconds:\n%s", len(lines), seconds, log.Text())
+		}
+	})
+}
+
+// A request that waited in vain names the replica that holds the lock.
+func TestLogNamesTheHolder(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		var log logtest.Recorder
+		holder := v.manager(unretained)
+		m := v.manager(func(c *manager.Config) { c.Logger, c.LockWait = slog.New(&log), 6*time.Second })
+		_, token := visit(m, m.Handler, "", add)
+		entered, leave := make(chan struct{}), make(chan struct{})
+		var requests sync.WaitGroup
+		requests.Go(func() {
+			visit(holder, holder.Handler, token, func(*manager.Session) { close(entered); <-leave })
+		})
+		<-entered
+		res, _ := visit(m, m.Handler, token, add)
+		close(leave)
+		requests.Wait()
+		if want := "reason=lock_timeout id=" + idOf(token); res.StatusCode != http.StatusServiceUnavailable ||
+			!strings.Contains(log.Text(), want) || !strings.Contains(log.Text(), "holder="+holder.Node()) {
+			t.Errorf("status %d, logged\n%s", res.StatusCode, log.Text())
 		}
 	})
 }

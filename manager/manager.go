@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/loglimit"
 	"github.com/holdfast-go/holdfast/invalidate"
 	"github.com/holdfast-go/holdfast/lock"
 	"github.com/holdfast-go/holdfast/store"
@@ -23,6 +24,7 @@ type Manager struct {
 	policy
 	node    string
 	locker  *lock.Locker
+	locks   *lock.Inspector // for the log
 	store   store.Sessions
 	redis   *store.Store // the same, if the sessions are in Redis beside their locks; nil with Config.Store
 	feed    *invalidate.Feed
@@ -40,6 +42,7 @@ type Manager struct {
 	stopOnce   sync.Once      //
 	background sync.WaitGroup // the toucher
 	counts     counts
+	stopLog    func() // from then on every line is logged
 }
 
 // New returns a Manager that uses the client: a single Redis, Sentinel or Cluster, Valkey included.
@@ -73,6 +76,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}
 	c.warn()
+	m.cfg.Logger, m.stopLog = loglimit.New(c.Logger)
 	if err := m.build(client); err != nil {
 		return nil, fmt.Errorf("manager: %w", err)
 	}
@@ -132,6 +136,9 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 	if err != nil {
 		return err
 	}
+	if m.locks, err = lock.NewInspector(client, c.Prefix, c.Timeout); err != nil {
+		return errors.Join(err, m.locker.Close(context.Background()))
+	}
 	space := keys.In(c.Prefix)
 	m.feed, err = invalidate.Start(client, invalidate.Config{
 		Node: space.Node(node), Broadcast: space.Nodes(),
@@ -170,6 +177,7 @@ func (m *Manager) Close(ctx context.Context) error {
 	m.stopOnce.Do(func() { close(m.stop) }) // 2. the last uses are told to Redis
 	m.background.Wait()
 	err = errors.Join(err, m.feed.Close(ctx)) // 3. nobody needs a message any more
+	m.stopLog()
 	if err != nil {
 		return fmt.Errorf("close sessions: %w", err)
 	}

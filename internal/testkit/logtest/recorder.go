@@ -3,7 +3,6 @@ package logtest
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -23,9 +22,14 @@ func (*Recorder) Enabled(context.Context, slog.Level) bool { return true }
 
 // Handle implements slog.Handler.
 func (l *Recorder) Handle(_ context.Context, r slog.Record) error {
+	resolved := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
+	r.Attrs(func(a slog.Attr) bool {
+		resolved.AddAttrs(slog.Attr{Key: a.Key, Value: a.Value.Resolve()}) // now, as handlers do that write
+		return true
+	})
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.records = append(l.records, r.Clone())
+	l.records = append(l.records, resolved)
 	return nil
 }
 
@@ -50,14 +54,17 @@ func (l *Recorder) Lines(from slog.Level) (lines []string) {
 	return lines
 }
 
-// Text returns everything that was logged, values and all, to look for what must not be there.
+// Text returns everything that was logged, values and all, a line for each record.
 func (l *Recorder) Text() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var text strings.Builder
 	for _, r := range l.records {
 		text.WriteString(r.Message)
-		r.Attrs(func(a slog.Attr) bool { fmt.Fprintf(&text, " %s=%v", a.Key, a.Value); return true })
+		r.Attrs(func(a slog.Attr) bool {
+			text.WriteString(" " + a.Key + "=" + strings.ReplaceAll(a.Value.String(), "\n", " "))
+			return true
+		})
 		text.WriteByte('\n')
 	}
 	return text.String()
