@@ -124,7 +124,7 @@ func (s *request) revoked(ended []string) {
 	s.merged = nil
 	switch {
 	case lease == nil:
-	case s.m.redis == nil:
+	case s.m.withLocks() == nil:
 		s.m.release(lease)
 	default: // the removal has freed the lock
 		lease.Done(0, time.Time{}, nil)

@@ -187,7 +187,7 @@ func (m *Manager) send(ctx context.Context, c *store.Commit, h *hold) (*store.Co
 			m.release(h.lease)
 			return nil, ErrLockLost
 		}
-		if m.redis != nil {
+		if m.withLocks() != nil {
 			c.Token = h.lease.Token()
 			if c.Mode != store.Remove {
 				c.Keep = h.lease.Keep(h.retain)
@@ -223,7 +223,7 @@ func (m *Manager) keepWritten(fill cache.Fill, c *store.Commit, h *hold, out *st
 func (m *Manager) endLease(lease *lock.Lease, out *store.Committed, err error) {
 	switch {
 	case lease == nil:
-	case m.redis == nil:
+	case m.withLocks() == nil:
 		m.release(lease)
 	case out == nil:
 		lease.Abandon()

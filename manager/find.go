@@ -159,7 +159,8 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 	if m.holds(ctx, t.id) {
 		return found{}, ErrHeld
 	}
-	if m.redis == nil {
+	sessions := m.withLocks()
+	if sessions == nil {
 		return m.findApart(ctx, t)
 	}
 	if err := m.admit(ctx, t); err != nil {
@@ -172,7 +173,7 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy, now)
 	}
 	fill := m.copies.begin(t.id)
-	request := m.redis.OpenRequest(q.Query)
+	request := sessions.OpenRequest(q.Query)
 	lease, err := m.locker.AcquireWith(ctx, t.id, request)
 	if errors.Is(err, lock.ErrRefused) {
 		_, err = request.Result()

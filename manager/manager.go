@@ -26,7 +26,6 @@ type Manager struct {
 	locker  *lock.Locker
 	locks   *lock.Inspector // for the log
 	store   store.Sessions
-	redis   *store.Store // the same, if the sessions are in Redis beside their locks; nil with Config.Store
 	feed    *invalidate.Feed
 	copies  *copies // nil: none are kept
 	habits  *habits
@@ -83,6 +82,15 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	return m, nil
 }
 
+// apart is a store of the caller's, which knows nothing of locks.
+type apart struct{ store.Sessions }
+
+// withLocks returns the store if its scripts move the locks as well, and nil with Config.Store.
+func (m *Manager) withLocks() *store.Store {
+	s, _ := m.store.(*store.Store)
+	return s
+}
+
 // Node returns the random name of this Manager in Redis. The values of the locks that it holds or
 // waits for begin with this name and a dot. It changes with each New, may be logged and grants
 // nothing.
@@ -114,15 +122,16 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 	if c.CacheBytes < 0 || c.Store != nil {
 		keeper = "" // another store tells nobody of changes
 	}
-	if m.store = c.Store; m.store == nil {
-		m.redis, err = store.New(client, store.Config{
+	if c.Store != nil {
+		m.store = apart{c.Store}
+	} else {
+		m.store, err = store.New(client, store.Config{
 			Prefix: c.Prefix, Node: keeper, Timeout: c.Timeout,
 			LockTTL: c.LockTTL, GrantTTL: grant, Grace: c.RotateGrace, Replicas: c.WaitReplicas,
 		})
 		if err != nil {
 			return err
 		}
-		m.store = m.redis
 	}
 	if keeper != "" {
 		if m.copies, err = newCopies(c); err != nil {

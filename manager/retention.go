@@ -100,7 +100,7 @@ func (m *Manager) confirm(ctx context.Context, h *hold) error {
 	if ttl == 0 {
 		ttl = m.cfg.LockTTL
 	}
-	held, sent, err := m.redis.Confirm(context.WithoutCancel(ctx), h.rec, h.clock.now(), lease.Token(), ttl)
+	held, sent, err := m.withLocks().Confirm(context.WithoutCancel(ctx), h.rec, h.clock.now(), lease.Token(), ttl)
 	if held {
 		lease.Confirm(sent, ttl)
 	}

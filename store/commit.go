@@ -182,13 +182,14 @@ type answer struct {
 // not be told: it finds the mark that it has left.
 func (s *Store) step(c *Commit, tag string, again bool) queue.Step {
 	if c.removes() {
-		return queue.Step{Script: destroyScript, Keys: s.keys(c), Args: s.removalArgs(c, tag)}
+		return queue.Step{Script: destroyScript, Keys: s.keys(c.ID), Args: s.removalArgs(c, tag)}
 	}
-	return queue.Step{Script: commitScript, Keys: s.keys(c), Args: s.args(c, tag, again)}
+	return queue.Step{Script: commitScript, Keys: s.keys(c.ID), Args: s.args(c, tag, again)}
 }
 
-func (s *Store) keys(c *Commit) []string {
-	k := s.space.Of(c.ID)
+// keys are those of a session that its scripts touch.
+func (s *Store) keys(id string) []string {
+	k := s.space.Of(id)
 	return []string{k.Record, k.Lock, k.Queue}
 }
 

@@ -44,7 +44,7 @@ func (s *Store) update(c *Commit, tag string) queue.Step {
 	for key, w := range c.Set {
 		args = append(args, "."+key, stamp+":0:"+w.Data)
 	}
-	return queue.Step{Script: fastCommitScript, Keys: s.keys(c), Args: args}
+	return queue.Step{Script: fastCommitScript, Keys: s.keys(c.ID), Args: args}
 }
 
 // removalArgs lists ARGV of destroy.lua.
