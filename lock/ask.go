@@ -13,12 +13,8 @@ import (
 // there is nothing to ask, unless the turn comes too late for that, or this request began only after the state was
 // checked: something may have happened in between that it must see.
 func (l *Locker) contend(ctx context.Context, key string, t turn, script Script, p *waitBudget) (*Lease, error) {
-	if t.state != nil && time.Now().Before(t.lease.until) && p.start.Before(t.lease.since) {
-		lease, err := l.lease(ctx, key, t.token, t.lease, t.state, outlived(script))
-		if err != nil {
-			l.abandon(key, t.token)
-		}
-		return lease, err
+	if t.state != nil && time.Now().Before(t.lease.until) && p.start.Before(t.checked) {
+		return l.lease(ctx, key, t, outlived(script))
 	}
 	if lease, err := l.reuse(ctx, key, t, script); lease != nil || err != nil {
 		return lease, err

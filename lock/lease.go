@@ -15,11 +15,13 @@ type Lease struct {
 	locker *Locker
 	key    string
 	token  string
-	state  any
 	waited time.Duration
 	queued bool            // in Redis
 	ctx    context.Context //nolint:containedctx // ends with the lease; Context returns it
 	cancel context.CancelCauseFunc
+
+	state   any       // see State and Vouch; the holder's
+	checked time.Time // Redis was asked about the state
 
 	// What follows is guarded by locker.mu.
 	trust    leaseTrust
@@ -51,16 +53,21 @@ func (l *Locker) trustFor(sent time.Time, ttl time.Duration) leaseTrust {
 	return leaseTrust{since: sent, renewed: sent, until: sent.Add(ttl - min(l.cfg.margin(), ttl/10))}
 }
 
-// lease gives out a lease, unless Close has begun: it must find every lease there is.
-func (l *Locker) lease(ctx context.Context, key, token string, trust leaseTrust, state any, outlived bool) (*Lease, error) {
+// lease gives out the lease that a turn brings, unless Close has begun: it must find every lease there is. Otherwise the
+// lock is given back.
+func (l *Locker) lease(ctx context.Context, key string, t turn, outlived bool) (*Lease, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closing {
+		l.abandon(key, t.token)
 		return nil, ErrClosed
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
-	le := &Lease{locker: l, key: key, token: token, state: state, ctx: ctx, cancel: cancel, trust: trust, outlived: outlived}
-	l.leases[token] = le
+	le := &Lease{
+		locker: l, key: key, token: t.token, state: t.state, checked: t.checked, ctx: ctx, cancel: cancel,
+		trust: t.lease, short: t.short, reused: t.retained, outlived: outlived,
+	}
+	l.leases[t.token] = le
 	l.stats.acquired.Add(1)
 	return le, nil
 }
@@ -76,8 +83,11 @@ func (le *Lease) Key() string { return le.key }
 // Token is the lock token, for scripts that check it.
 func (le *Lease) Token() string { return le.token }
 
-// State is what the request before vouched for with [Lease.Done], else nil.
+// State is what the request before vouched for with [Lease.Done] or [Lease.Rest], else nil.
 func (le *Lease) State() any { return le.state }
+
+// Vouch keeps what the script has read together with the lock, for [Lease.Rest]. It is called before the lease is shared.
+func (le *Lease) Vouch(state any) { le.state = state }
 
 // Waited is how long its holder waited because somebody else had the lock, from the call of Acquire on; 0 if it was free.
 func (le *Lease) Waited() time.Duration { return le.waited }
@@ -109,7 +119,7 @@ func (le *Lease) Release(ctx context.Context) error {
 	var err error
 	if first {
 		defer le.locker.left()
-		if lost == nil && !le.hand() {
+		if lost == nil && !le.hand(false) {
 			err = le.giveBack(ctx)
 		}
 	}
@@ -120,14 +130,24 @@ func (le *Lease) Release(ctx context.Context) error {
 }
 
 // ReleaseSoon is Release in the background. What goes wrong is logged.
-func (le *Lease) ReleaseSoon() {
+func (le *Lease) ReleaseSoon() { le.releaseSoon(false) }
+
+// stateAge is how old a state may get by going from one request to the next. A conflict with a change that is made
+// without the lock is the more likely the older it is.
+const stateAge = 100 * time.Millisecond
+
+// Rest is ReleaseSoon for a holder that has changed nothing. The state of its lease goes on with the lock to a request of
+// this process that was waiting when Redis was asked for the state. So the requests of one page need to ask only once.
+func (le *Lease) Rest() { le.releaseSoon(true) }
+
+func (le *Lease) releaseSoon(unchanged bool) {
 	first, lost := le.end()
 	if !first {
 		return
 	}
 	l := le.locker
 	defer l.left()
-	if lost != nil || le.hand() {
+	if lost != nil || le.hand(unchanged) {
 		return
 	}
 	l.cleanUps.Go(func() {
@@ -137,16 +157,22 @@ func (le *Lease) ReleaseSoon() {
 	})
 }
 
-// hand gives the lock to the next request of this process, if there is one.
-func (le *Lease) hand() bool {
+// hand gives the lock to the next request of this process, if there is one, with the state if that may go on. Once
+// another node has asked for the lock the next request asks Redis, to learn whose turn it is.
+func (le *Lease) hand(state bool) bool {
 	l := le.locker
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.lines.anyone(le.key) {
 		return false
 	}
+	t := turn{token: le.token}
+	if now := time.Now(); state && !le.recalled && now.Sub(le.checked) < stateAge {
+		t.state, t.checked, t.lease, t.short = le.state, le.checked, le.trust, le.short
+		t.lease.since = now
+	}
 	l.stats.handed.Add(1)
-	l.lines.next(le.key, turn{token: le.token})
+	l.lines.next(le.key, t)
 	return true
 }
 
@@ -189,7 +215,7 @@ func (le *Lease) Done(kept time.Duration, sent time.Time, state any) {
 		l.pass(le.key, turn{})
 		return
 	}
-	l.pass(le.key, turn{token: le.token, state: state, lease: l.trustFor(sent, kept)})
+	l.pass(le.key, turn{token: le.token, state: state, checked: sent, lease: l.trustFor(sent, kept), short: kept < l.cfg.TTL})
 }
 
 // Abandon ends a lease of which nobody knows whether Redis still has the lock. It is released in the background.

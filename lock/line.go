@@ -1,6 +1,9 @@
 package lock
 
-import "container/list"
+import (
+	"container/list"
+	"time"
+)
 
 // line is the queue of this process for one key. It exists while somebody of this process has the turn: talks to
 // Redis, holds the lock or is releasing it. The others wait in order. Only the one who has the turn may call next.
@@ -19,12 +22,14 @@ type waiter struct {
 	turn chan turn // of capacity 1, so that whoever passes the turn on never blocks
 }
 
-// turn is the right to go on. With a token the lock, or what is left of it, comes along; with a state as well, the
-// script that kept the lock has just checked what the state describes.
+// turn is the right to go on. With a token the lock, or what is left of it, comes along; with a state as well, Redis has
+// checked what the state describes while the lock was ours.
 type turn struct {
-	token string
-	state any
-	lease leaseTrust
+	token   string
+	state   any
+	checked time.Time // Redis was asked about the state
+	lease   leaseTrust
+	short   bool // see Lease
 
 	retained bool // nobody had the lock until now
 }

@@ -127,11 +127,16 @@ func (l *Locker) Acquire(ctx context.Context, key string) (*Lease, error) {
 // lock. When a lease comes from a request of this process that vouched for a state (see [Lease.Done]), the script is not
 // asked and Lease.State returns the state.
 func (l *Locker) AcquireWith(ctx context.Context, key string, script Script) (*Lease, error) {
+	return l.AcquireSince(ctx, key, time.Now(), script)
+}
+
+// AcquireSince is AcquireWith for a request that has begun to wait at that time.
+func (l *Locker) AcquireSince(ctx context.Context, key string, start time.Time, script Script) (*Lease, error) {
 	key = strings.Clone(key) // lines, leases and clean-ups outlive the call; the caller may use its bytes again
 	if script == nil {
 		script = lockOnly{keys: l.space.Of(key), outlived: true}
 	}
-	budget := waitBudget{ctx: ctx, closed: l.closed, limit: l.cfg.Wait, start: time.Now()}
+	budget := waitBudget{ctx: ctx, closed: l.closed, limit: l.cfg.Wait, start: start}
 	defer budget.end()
 	if err := budget.over(); err != nil {
 		return nil, l.count(err)

@@ -52,35 +52,21 @@ func (l *Locker) reuse(ctx context.Context, key string, t turn, script Script) (
 	if a, ok := script.(queue.Assumer); !ok || !t.retained || time.Until(t.lease.until) < l.cfg.Retain/2 || !a.Assume() {
 		return nil, nil //nolint:nilnil // neither is the usual answer
 	}
-	trust := t.lease
-	trust.since = time.Now()
-	lease, err := l.lease(ctx, key, t.token, trust, nil, outlived(script))
-	if err != nil {
-		l.abandon(key, t.token)
-		return nil, err
+	t.lease.since, t.short = time.Now(), true
+	lease, err := l.lease(ctx, key, t, outlived(script))
+	if err == nil {
+		l.stats.reused.Add(1)
 	}
-	l.mu.Lock()
-	lease.short, lease.reused = true, true
-	l.mu.Unlock()
-	l.stats.reused.Add(1)
-	return lease, nil
+	return lease, err
 }
 
 // held gives out a lease that Redis has just confirmed.
 func (l *Locker) held(ctx context.Context, key, token string, sent time.Time, at queue.Status, script Script) (*Lease, error) {
-	trust := l.trust(sent)
+	t := turn{token: token, checked: sent, lease: l.trust(sent)}
 	if at.For > 0 {
-		trust = l.trustFor(sent, at.For)
+		t.lease, t.short = l.trustFor(sent, at.For), true
 	}
-	lease, err := l.lease(ctx, key, token, trust, nil, outlived(script))
-	if err != nil {
-		l.abandon(key, token)
-		return nil, err
-	}
-	l.mu.Lock()
-	lease.short = at.For > 0
-	l.mu.Unlock()
-	return lease, nil
+	return l.lease(ctx, key, t, outlived(script))
 }
 
 // Retains reports whether the process keeps the lock of a key for its next request.

@@ -50,14 +50,13 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 	nothing := err == nil && t.nothing()
 	switch {
 	case err != nil:
-		t.retain = false
 		m.drop(&t)
 	case !nothing:
 		err = m.perform(ctx, &t, &out)
 	case t.lease != nil && t.lease.Reused():
 		err = m.confirm(ctx, &t.hold)
 	default:
-		m.drop(&t)
+		m.releaseUnchanged(t.lease, t.retain)
 	}
 	if err != nil {
 		out.err = fmt.Errorf("commit session: %w", err)
@@ -127,7 +126,7 @@ func (s *request) close() (t task, first bool, err error) {
 
 // drop gives back what a task holds, without doing what it says.
 func (m *Manager) drop(t *task) {
-	m.releaseUnchanged(t.lease, t.retain)
+	m.release(t.lease)
 	m.releaseMerged(t.merged)
 }
 
@@ -228,7 +227,7 @@ func (m *Manager) endLease(lease *lock.Lease, out *store.Committed, err error) {
 	case out == nil:
 		lease.Abandon()
 	case err == nil && out.Record != nil: // the next request in this process may start from it
-		lease.Done(out.Kept, out.Sent, out)
+		lease.Done(out.Kept, out.Sent, found{opened: opened{rec: out.Record, clock: clock{out.Now, out.Sent}}})
 	default:
 		lease.Done(out.Kept, out.Sent, nil)
 	}

@@ -163,7 +163,11 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 	if sessions == nil {
 		return m.findApart(ctx, t)
 	}
-	if err := m.admit(ctx, t); err != nil {
+	start := time.Now()
+	a := m.admissions.join(t)
+	defer a.leave()
+	if err := m.admit(ctx, t, a); err != nil {
+		a.answer(false)
 		return found{}, err
 	}
 	now := time.Now()
@@ -172,9 +176,11 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 	if m.copies != nil && m.habits.pays(t.id, streak) {
 		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy, now)
 	}
+	q.Accepted = func() { a.answer(true) }
 	fill := m.copies.begin(t.id)
 	request := sessions.OpenRequest(q.Query)
-	lease, err := m.locker.AcquireWith(ctx, t.id, request)
+	lease, err := m.locker.AcquireSince(ctx, t.id, start, request)
+	a.answer(err == nil)
 	if errors.Is(err, lock.ErrRefused) {
 		_, err = request.Result()
 		m.dropProven(t)
@@ -192,11 +198,12 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 			rec: q.Known, clock: q.copy.clock(m.copies), confirmed: true, sole: true, registered: true, streak: streak,
 		}}, nil
 	}
-	if c, ok := lease.State().(*store.Committed); ok {
-		// The request before, in this process, has just committed this, and the lock was not free in between. This
+	if f, ok := lease.State().(found); ok {
+		// A request before, in this process, has committed or read this, and the lock was not free in between. This
 		// request was waiting already then, so it sees nothing older than what it would have been told by Redis.
-		if sameHash(c.Record.Hash, t.hash) {
-			return found{lease: lease, opened: opened{rec: c.Record, clock: clock{c.Now, c.Sent}, streak: streak}}, nil
+		if sameHash(f.rec.Hash, t.hash) {
+			f.lease, f.streak = lease, streak
+			return f, nil
 		}
 		f, err := m.ask(ctx, t, false)
 		if err != nil {
@@ -207,7 +214,10 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 		return f, nil
 	}
 	o, _ := request.Result()
-	return m.keepOpened(fill, t, o, lease, q, streak), nil
+	f := m.keepOpened(fill, t, o, nil, q, streak)
+	lease.Vouch(f)
+	f.lease = lease
+	return f, nil
 }
 
 // findApart is findLocked for a store that knows nothing of the lock, in three round trips. The store is asked before as
@@ -259,17 +269,7 @@ func (s *request) locked() (ids []string) {
 	return ids
 }
 
-// admit refuses a request with a wrong secret before it stands in line. IDs are no secrets: whoever has seen one must
-// not be able to keep its owner waiting. It asks Redis only if there is a line, and this process cannot tell by itself.
-func (m *Manager) admit(ctx context.Context, t token) error {
-	if t.hash == "" || !m.locker.Busy(t.id) || m.known(t) != nil {
-		return nil
-	}
-	_, err := m.ask(ctx, t, false)
-	return err
-}
-
-// answered keeps what Redis has answered.
+// keepOpened keeps what Redis has answered.
 func (m *Manager) keepOpened(fill cache.Fill, t token, o *store.Opened, lease *lock.Lease, q query, streak int) found {
 	if o.Record != q.Known {
 		streak = 1 // another node has changed it meanwhile

@@ -36,6 +36,7 @@ type Manager struct {
 
 	plain      sync.Once // the warning about plain HTTP
 	closed     atomic.Bool
+	admissions admissions     // tokens on their way to a lock
 	underWay   underWay       // sessions that requests have had open for a while
 	stop       chan struct{}  // ends the toucher
 	stopOnce   sync.Once      //
@@ -65,7 +66,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	}
 	m := &Manager{
 		policy: policy{cfg: c, tokens: newTokens(c.TokenKeys)}, habits: newHabits(), varies: varyOf(c.Propagator), faith: faithOf(c.Codec),
-		underWay: newUnderWay(), stop: make(chan struct{}),
+		admissions: newAdmissions(), underWay: newUnderWay(), stop: make(chan struct{}),
 	}
 	if err := m.keys(); err != nil {
 		return nil, fmt.Errorf("manager: Config.%w", err)

@@ -82,10 +82,10 @@ func safe(method string) bool {
 }
 
 // rest ends a lease whose holder has changed nothing, off the response's path: the lock goes to the next request of this
-// process, is retained as it is, or is released.
+// process with what the holder was told of the session, is retained as it is, or is released.
 func (m *Manager) releaseUnchanged(lease *lock.Lease, retain bool) {
 	if lease != nil && !(retain && lease.Park()) {
-		lease.ReleaseSoon()
+		lease.Rest()
 	}
 }
 

@@ -1,0 +1,99 @@
+package lock_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/lock"
+)
+
+// crowded is a lock whose holder has read a state, and three requests that wait for it.
+func crowded(t *testing.T, s *site, l *lock.Locker) (holder *lock.Lease, readers []*reader, out chan acquired) {
+	t.Helper()
+	s.stored()
+	first := mustAcquire(t, l)
+	out = make(chan acquired, 3)
+	for i := range 3 {
+		r := s.reader()
+		readers = append(readers, r)
+		s.readInBackground(t.Context(), l, r, out)
+		s.eventually("it waits", func() bool { return l.Stats().Waiting == i+1 })
+	}
+	time.Sleep(time.Millisecond)
+	mustRelease(t, first)
+	holder = mustGet(t, out).lease // the first of the three has asked Redis, while the others were waiting
+	holder.Vouch("state")
+	return holder, readers, out
+}
+
+// asked counts how often all of them have asked Redis.
+func asked(readers []*reader) (n int) {
+	for _, r := range readers {
+		n += r.asked
+	}
+	return n
+}
+
+// Requests that were waiting when Redis was asked share the answer, as long as nobody changes anything.
+func TestStateGoesFromReaderToReader(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		holder, readers, out := crowded(t, s, s.locker(srv.NewClient(), lock.Config{}))
+		for range 2 {
+			holder.Rest()
+			if holder = mustGet(t, out).lease; holder.State() != "state" {
+				t.Errorf("the next one has the state %v", holder.State())
+			}
+		}
+		holder.Rest()
+		if n := asked(readers); n != 1 {
+			t.Errorf("three requests have asked Redis %d times, want 1", n)
+		}
+		s.admin.Del(t.Context(), s.keys.Record)
+		s.eventually("the lock is free", func() bool { return len(s.left()) == 0 })
+	})
+}
+
+// A lock that Redis has for Config.Retain only is as short for the next one, which keeps it for as long as it takes.
+func TestStateOfAShortLock(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		s.stored()
+		l := s.locker(srv.NewClient(), lock.Config{TTL: time.Minute, Retain: time.Second})
+		first := mustAcquire(t, l)
+		out := make(chan acquired)
+		s.readInBackground(t.Context(), l, s.reader(), out)
+		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		time.Sleep(time.Millisecond)
+		s.admin.PExpire(t.Context(), s.keys.Lock, time.Second)
+		first.Done(time.Second, time.Now(), "state")
+		next := mustGet(t, out).lease
+		time.Sleep(10 * time.Second)
+		if next.State() != "state" || !next.Trusted() {
+			t.Errorf("after ten seconds with the state %v the lease is trusted: %v", next.State(), next.Trusted())
+		}
+		mustRelease(t, next)
+	})
+}
+
+// What has been changed, is old, or was read before another node asked for the lock, is asked for again.
+func TestStateThatDoesNotGoOn(t *testing.T) {
+	for name, end := range map[string]func(l *lock.Locker, le *lock.Lease){
+		"not vouched for by its end": func(_ *lock.Locker, le *lock.Lease) { le.ReleaseSoon() },
+		"old":                        func(_ *lock.Locker, le *lock.Lease) { time.Sleep(100 * time.Millisecond); le.Rest() },
+		"recalled":                   func(l *lock.Locker, le *lock.Lease) { l.Recalled(le.Token()); le.Rest() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+				l := s.locker(srv.NewClient(), lock.Config{})
+				holder, readers, out := crowded(t, s, l)
+				end(l, holder)
+				next := mustGet(t, out).lease
+				if next.State() != nil || asked(readers) != 2 {
+					t.Errorf("the next one has the state %v; Redis was asked %d times", next.State(), asked(readers))
+				}
+				next.Rest()
+				mustGet(t, out).lease.Rest()
+			})
+		})
+	}
+}

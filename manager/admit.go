@@ -1,0 +1,116 @@
+package manager
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// admit refuses a request with a wrong secret before it joins the queue. IDs are not secret: a client that has seen one must
+// not be able to keep its owner waiting. It queries Redis only if others wait and this process cannot tell by itself.
+func (m *Manager) admit(ctx context.Context, t token, a *admission) error {
+	switch {
+	case a == nil, !m.locker.Busy(t.id):
+		return nil // Redis refuses a wrong secret when this request asks for the lock
+	case m.known(t) == nil && !a.shared(ctx, m.cfg.Timeout):
+		if _, err := m.ask(ctx, t, false); err != nil {
+			return err
+		}
+	}
+	a.answer(true)
+	return nil
+}
+
+// admissions let requests that show the same token at the same time, as those of one page do, share what Redis answers
+// to the first of them.
+type admissions struct {
+	mu sync.Mutex
+	of map[string]*admission // by ID and hash of the secret, while somebody is in it; guarded by mu
+}
+
+// admission is one token on its way to the lock. Another secret is another token. A nil one is of a request without a
+// secret, the server's own.
+type admission struct {
+	all *admissions
+	key string
+
+	answered chan struct{} // closed with the first answer
+	users    int           // requests that have not got the lock yet; guarded by all.mu
+	settled  bool          // answered is closed; guarded by all.mu
+	proven   bool          // the last answer was that the secret opens the session; guarded by all.mu
+}
+
+func newAdmissions() admissions { return admissions{of: make(map[string]*admission)} }
+
+// join adds a request, which leaves with its own answer.
+func (as *admissions) join(t token) *admission {
+	if t.hash == "" {
+		return nil
+	}
+	key := t.id + t.hash
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	a := as.of[key]
+	if a == nil {
+		a = &admission{all: as, key: key, answered: make(chan struct{})}
+		as.of[key] = a
+	}
+	a.users++
+	return a
+}
+
+// shared waits for the answer to another request, and reports whether it proves the token. It reports false if there is
+// no other request, or no answer in time: then this request has to ask for itself.
+func (a *admission) shared(ctx context.Context, limit time.Duration) bool {
+	a.all.mu.Lock()
+	alone, settled := a.users == 1, a.settled
+	a.all.mu.Unlock()
+	if !alone && !settled {
+		timer := time.NewTimer(limit)
+		defer timer.Stop()
+		select {
+		case <-a.answered:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	a.all.mu.Lock()
+	defer a.all.mu.Unlock()
+	return a.proven
+}
+
+// answer notes what Redis has said of the token. After a bad answer, or none, newcomers do not rely on an earlier one.
+func (a *admission) answer(proven bool) {
+	if a == nil {
+		return
+	}
+	a.all.mu.Lock()
+	defer a.all.mu.Unlock()
+	a.proven = proven
+	if !a.settled {
+		a.settled = true
+		close(a.answered)
+	}
+	if !proven {
+		a.remove()
+	}
+}
+
+// leave ends a request's way to the lock.
+func (a *admission) leave() {
+	if a == nil {
+		return
+	}
+	a.all.mu.Lock()
+	defer a.all.mu.Unlock()
+	if a.users--; a.users == 0 {
+		a.remove()
+	}
+}
+
+// remove is called with all.mu held.
+func (a *admission) remove() {
+	if a.all.of[a.key] == a {
+		delete(a.all.of, a.key)
+	}
+}
