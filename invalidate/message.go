@@ -4,6 +4,8 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
 )
 
 // Kind tells what a message is about. It is the first byte of the payload.
@@ -11,10 +13,10 @@ type Kind byte
 
 // The kinds of this release.
 const (
-	KindInvalidation Kind = 'i' // a version of ID was committed or removed elsewhere
-	KindGrant        Kind = 'g' // the lock is now held by Token
-	KindRecall       Kind = 'r' // somebody waits for the lock that Token holds
-	KindProbe        Kind = 'p' // one of a feed's own probes
+	KindInvalidation Kind = keys.InvalidationMessage // a version of ID was committed or removed elsewhere
+	KindGrant        Kind = keys.GrantMessage        // the lock is now held by Token
+	KindRecall       Kind = keys.RecallMessage       // somebody waits for the lock that Token holds
+	KindProbe        Kind = keys.ProbeMessage        // one of a feed's own probes
 )
 
 // Limits on what a message carries, in bytes.

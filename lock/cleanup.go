@@ -2,11 +2,11 @@ package lock
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 // leftover is what a lock token may still be in, although nobody has a use for it.
@@ -41,15 +41,10 @@ func (l *Locker) abandonQueued(key, token string) { l.cleanSoon(token, left(key,
 // abandonAsked is abandon for a token whose last request ended with an error.
 func (l *Locker) abandonAsked(key, token string, err error) {
 	o := l.asked(key)
-	if !unanswered(err) {
+	if !rdb.IsOutage(err) {
 		o.again = 0
 	}
 	l.cleanSoon(token, o)
-}
-
-// unanswered reports whether Redis has not answered, or not the question.
-func unanswered(err error) bool {
-	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrOutcomeUnknown)
 }
 
 func (l *Locker) cleanSoon(token string, o leftover) {
@@ -63,7 +58,7 @@ func (l *Locker) clean(ctx context.Context, token string, o leftover) {
 	case err == nil && o.again == 0:
 	case err == nil:
 		l.leaveToSweep(token, o.once(l.cfg.TTL))
-	case !unanswered(err):
+	case !rdb.IsOutage(err):
 		l.warnOf(o, err) // it does not argue with an answer: a key of another type stays one
 	case l.stop.Err() != nil:
 		l.warnOf(o, err)

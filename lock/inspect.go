@@ -81,7 +81,7 @@ func (i *Inspector) Inspect(ctx context.Context, ks ...string) ([]State, error) 
 		return answers, err
 	})
 	if err != nil {
-		return nil, rdb.Sort(err)
+		return nil, rdb.Classify(err)
 	}
 	out := make([]State, len(ks))
 	for n, a := range answers {

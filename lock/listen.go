@@ -8,7 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
@@ -80,7 +80,7 @@ func (l *Locker) hear() (confirmed bool, err error) {
 			confirmed = true
 			l.Recheck() // what was sent before is lost
 		case *redis.Message:
-			if len(m.Payload) > 0 && m.Payload[0] == queue.GrantKind {
+			if len(m.Payload) > 0 && m.Payload[0] == keys.GrantMessage {
 				l.Granted(m.Payload[1:])
 			}
 		}

@@ -215,7 +215,7 @@ func (l *Locker) pass(key string, t turn) {
 	}
 }
 
-// Granted tells the Locker that its node has got a message of kind queue.GrantKind with this lock token: the lock may
+// Granted tells the Locker that its node has got a grant with this lock token: the lock may
 // be ours. Only needed with Config.Node.
 func (l *Locker) Granted(token string) {
 	l.mu.Lock()

@@ -127,7 +127,7 @@ func (le *Lease) Park() bool {
 	return true
 }
 
-// Recalled tells the Locker that its node has got a message of kind queue.RecallKind with this lock token: somebody
+// Recalled tells the Locker that its node has got a recall with this lock token: somebody
 // waits for the lock. Only needed with Config.Node.
 func (l *Locker) Recalled(token string) {
 	l.mu.Lock()

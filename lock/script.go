@@ -7,6 +7,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 // Script is a script that does more for a request than to take the lock, in the same step, so that what a holder needs
@@ -19,7 +20,7 @@ func (l *Locker) try(ctx context.Context, key string, ask queue.Ask, short bool,
 	if s, ok := script.(queue.FastPath); ok && short {
 		if step, ok := s.FastStep(ask); ok {
 			reply, err := l.db.Run(ctx, step)
-			if queue.Hit(reply) || unanswered(err) {
+			if queue.Hit(reply) || rdb.IsOutage(err) {
 				return script.Answer(reply, err)
 			}
 		}

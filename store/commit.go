@@ -112,6 +112,9 @@ type Committed struct {
 // tries bounds how often a commit is sent again when no answer came.
 const tries = 3
 
+// commitPause is before the second try; it doubles.
+const commitPause = 20 * time.Millisecond
+
 // Commit writes the change in one round trip, two if Commit.EstimatedNow was in vain. The lock is released, passed on or kept by the same script, whether the
 // change was written or not, unless the error is ErrUnavailable or ErrOutcomeUnknown. A commit whose answer was lost
 // is sent again and recognised by its tag, so a lost answer neither doubles nor fails it. One that removes a session of
@@ -136,8 +139,7 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 			return nil, errors.Join(ErrOutcomeUnknown, err)
 		}
 		unknown = unknown || errors.Is(err, ErrOutcomeUnknown)
-		again := errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrUnavailable)
-		if again && try < tries-1 && rdb.Pause(ctx, time.Duration(try+1)*20*time.Millisecond) {
+		if rdb.Retry(ctx, err, try, tries-1, commitPause) {
 			continue
 		}
 		err = corrupt(err)
@@ -153,7 +155,7 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 func (s *Store) try(ctx context.Context, c *Commit, tag string, again bool) (answer, error) {
 	if !again && c.fastPath() {
 		a, err := s.once(ctx, s.update(c, tag))
-		if a.reply == updated || errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, ErrUnavailable) {
+		if a.reply == updated || rdb.IsOutage(err) {
 			return a, err
 		}
 	}

@@ -49,6 +49,6 @@ elseif timed and r.idle == 0 then
   redis.call('PEXPIREAT', record, string.format('%.0f', expiry))
 end
 if r.copies ~= '' and r.copies ~= c.node then
-  invalidate(r.copies, c.node, c.node_prefix, c.all_nodes, 'i' .. c.id .. ' ' .. count)
+  invalidate(r.copies, c.node, c.node_prefix, c.all_nodes, c.id, count)
 end
 return finish('ok', version, now, expiry, whole and 1 or 0)

@@ -16,7 +16,7 @@ if version and changed then
 end
 if version then
   bury(record, ARGV[10], ARGV[9])
-  invalidate(meta[2] or '', ARGV[8], ARGV[1], ARGV[2], 'i' .. ARGV[5] .. ' ' .. (string.match(version, '^%d+') or '0'))
+  invalidate(meta[2] or '', ARGV[8], ARGV[1], ARGV[2], ARGV[5], string.match(version, '^%d+') or '0')
 end
 if not version and ARGV[6] ~= '' and meta[4] ~= ARGV[10] then -- else this was sent before, and done
   if token ~= '' then leave(lock, queue, ARGV[1], token, ARGV[3]) end

@@ -45,7 +45,7 @@ func (s *Store) Outlines(ctx context.Context, ids ...string) ([]*Outline, error)
 		return answers, unlessAnswered(err)
 	})
 	if err != nil {
-		return nil, rdb.Sort(err)
+		return nil, rdb.Classify(err)
 	}
 	out := make([]*Outline, len(records))
 	for i, a := range answers {
@@ -53,7 +53,7 @@ func (s *Store) Outlines(ctx context.Context, ids ...string) ([]*Outline, error)
 			continue
 		}
 		if err := a.names.Err(); err != nil {
-			return nil, rdb.Sort(err)
+			return nil, rdb.Classify(err)
 		}
 		if len(a.names.Val()) == 0 { // it ended between the two questions
 			continue
@@ -102,12 +102,12 @@ func (s *Store) Inspect(ctx context.Context, id string) (*Inspection, error) {
 		return a, unlessAnswered(err)
 	})
 	if err != nil {
-		return nil, rdb.Sort(err)
+		return nil, rdb.Classify(err)
 	}
 	fields, err := a.fields.Result()
 	switch {
 	case err != nil:
-		return nil, corrupt(rdb.Sort(err))
+		return nil, corrupt(rdb.Classify(err))
 	case fields["v"] == "": // nothing, or the mark that a removed session leaves
 		return nil, ErrNotFound
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 // Query says which session to open.
@@ -57,18 +58,13 @@ func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
 	sent := time.Now()
 	if step, ok := s.fastOpen(&q, "", 0); ok {
 		reply, err := s.db.Repeat(ctx, step)
-		if queue.Hit(reply) || isOutcome(err) {
+		if queue.Hit(reply) || rdb.IsOutage(err) {
 			return q.result(reply, sent, err)
 		}
 		sent = time.Now()
 	}
 	reply, err := s.db.Repeat(ctx, s.fullOpen(&q, withoutLock))
 	return q.result(reply, sent, err)
-}
-
-// isOutcome reports whether Redis has not answered.
-func isOutcome(err error) bool {
-	return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrOutcomeUnknown)
 }
 
 // Confirm checks that the record is the current version still, and that the lock token holds its lock or can have it
@@ -79,7 +75,7 @@ func (s *Store) Confirm(ctx context.Context, rec *Record, now time.Time, token s
 	sent = time.Now()
 	if step, ok := s.fastOpen(&q, token, s.cfg.LockTTL); ok {
 		reply, err := s.db.Repeat(ctx, step)
-		if isOutcome(err) {
+		if rdb.IsOutage(err) {
 			return false, sent, err
 		}
 		if n, hit := reply.(int64); hit && n > 0 {

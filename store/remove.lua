@@ -8,7 +8,7 @@
 local record, id, user, pending = KEYS[1], ARGV[3], ARGV[5], ARGV[6] ~= ''
 local meta = redis.call('HMGET', record, 'v', 'n', 'u', 't')
 local version, copies, owner = meta[1], meta[2] or '', meta[3] or ''
-local function tell(counter) invalidate(copies, '', ARGV[1], ARGV[2], 'i' .. id .. ' ' .. counter) end
+local function tell(counter) invalidate(copies, '', ARGV[1], ARGV[2], id, counter) end
 
 if not version and user ~= '' and not pending then return {0, ''} end
 if version and user ~= '' and owner ~= user then

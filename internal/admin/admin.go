@@ -61,7 +61,7 @@ func (s *Sessions) ReadClock(ctx context.Context) error {
 		s.clock.Store(&clock{read: sent})
 		return nil
 	case err != nil:
-		return rdb.Sort(err)
+		return rdb.Classify(err)
 	}
 	spread := time.Since(sent) / 2
 	s.clock.Store(&clock{offset: now.Sub(sent.Add(spread)), spread: spread, read: sent})

@@ -155,7 +155,7 @@ func insert(top []Row, r Row, order Order, n int) []Row {
 // Keys is how many keys Redis holds, over all masters, of whatever application.
 func (s *Sessions) Keys(ctx context.Context) (int64, error) {
 	n, err := rdb.Call(ctx, s.DB, func(ctx context.Context) (int64, error) { return s.DB.Client().DBSize(ctx).Result() })
-	return n, rdb.Sort(err)
+	return n, rdb.Classify(err)
 }
 
 // Census is what a count of all sessions found.
@@ -259,7 +259,7 @@ func (s *Sessions) Load(ctx context.Context) (Load, error) {
 		case redis.IsPermissionError(err):
 			return Load{}, nil
 		case err != nil:
-			return Load{}, rdb.Sort(err)
+			return Load{}, rdb.Classify(err)
 		}
 		info := ReadInfo(text)
 		for _, name := range []string{"cmdstat_evalsha", "cmdstat_eval"} {

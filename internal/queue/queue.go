@@ -32,12 +32,6 @@ func NewLockScript(body string) *Script {
 	return NewScript(enterFunction + "\n" + body)
 }
 
-// GrantKind is the first byte of the message that tells a node of a grant; the lock token follows.
-const GrantKind = 'g'
-
-// RecallKind is the first byte of the message that asks the holder of a lock to give it back soon; its lock token follows.
-const RecallKind = 'r'
-
 // Position says where a lock token stands.
 type Position int
 

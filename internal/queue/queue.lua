@@ -10,6 +10,9 @@
 -- nothing that is correct depends on a message.
 local function publish(channel, message) redis.pcall('PUBLISH', channel, message) end
 
+-- grant tells a waiter that the lock may be its own.
+local function grant(node_prefix, token) publish(node_prefix .. string.match(token, '^[^.]*'), 'g' .. token) end
+
 -- pass gives the lock to the first waiter, or frees it. A key of another type is nobody's queue, and goes: a commit that
 -- is written already must not fail over it.
 local function pass(lock, queue, node_prefix, grant_ms)
@@ -19,14 +22,14 @@ local function pass(lock, queue, node_prefix, grant_ms)
     return
   end
   redis.call('SET', lock, first, 'PX', grant_ms)
-  publish(node_prefix .. string.match(first, '^[^.]*'), 'g' .. first)
+  grant(node_prefix, first)
 end
 
 -- recall asks the node that holds the lock to give it back soon: it may be keeping it for a next request. The message may
 -- get lost, so whoever waits first recalls again.
 local function recall(lock, node_prefix)
   local holder = redis.call('GET', lock)
-  if holder then redis.pcall('PUBLISH', node_prefix .. string.match(holder, '^[^.]*'), 'r' .. holder) end
+  if holder then publish(node_prefix .. string.match(holder, '^[^.]*'), 'r' .. holder) end
 end
 
 -- leave takes a token out of the lock and the queue. returns 1 if it held the lock, else 0
@@ -40,7 +43,7 @@ end
 -- wake tells every waiter to ask again, and forgets the lock and the queue.
 local function wake(lock, queue, node_prefix)
   for _, token in ipairs(redis.pcall('LRANGE', queue, 0, -1)) do
-    publish(node_prefix .. string.match(token, '^[^.]*'), 'g' .. token)
+    grant(node_prefix, token)
   end
   redis.call('DEL', lock, queue)
 end

@@ -165,10 +165,10 @@ func apart[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) 
 	}
 }
 
-// Sort turns the error of a call into one of the two outcomes that are not an answer: ErrUnavailable when the
+// Classify turns the error of a call into one of the two outcomes that are not an answer: ErrUnavailable when the
 // command surely had no effect, ErrUnknown when it may have had one. Both keep the cause. An answer, nil included,
 // is returned as it is.
-func Sort(err error) error {
+func Classify(err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrUnknown), errors.Is(err, ErrUnavailable):
 		return err

@@ -55,7 +55,7 @@ func TestSort(t *testing.T) {
 		{errors.New("from a hook of the caller's"), rdb.ErrUnknown},
 	}
 	for _, kind := range kinds {
-		got := rdb.Sort(kind.err)
+		got := rdb.Classify(kind.err)
 		if !errors.Is(got, kind.err) {
 			t.Errorf("%v: the cause is not kept in %v", kind.err, got)
 		}
@@ -64,7 +64,7 @@ func TestSort(t *testing.T) {
 				t.Errorf("%v: sorted as %v, want %v", kind.err, got, kind.want)
 			}
 		}
-		if again := rdb.Sort(got); again != got { //nolint:errorlint // the same value
+		if again := rdb.Classify(got); again != got { //nolint:errorlint // the same value
 			t.Errorf("%v: sorted a second time as %v", kind.err, again)
 		}
 	}
@@ -127,7 +127,7 @@ func TestCallIsBounded(t *testing.T) {
 			}
 			p.Swallow(true)
 			for what, call := range map[string]func(context.Context) error{
-				"Call":                   func(ctx context.Context) error { _, err := rdb.Call(ctx, db, ping); return rdb.Sort(err) },
+				"Call":                   func(ctx context.Context) error { _, err := rdb.Call(ctx, db, ping); return rdb.Classify(err) },
 				"Run":                    func(ctx context.Context) error { _, err := db.Run(ctx, hello); return err },
 				"Run, whoever gives up,": func(ctx context.Context) error { _, err := db.Run(context.WithoutCancel(ctx), hello); return err },
 			} {

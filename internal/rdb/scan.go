@@ -98,7 +98,7 @@ func (db *DB) scanStep(ctx context.Context, c redis.Cmdable, cursor uint64, patt
 		keys, next, err := c.Scan(ctx, cursor, pattern, count).Result()
 		return answer{keys, next}, err
 	})
-	return a.keys, a.next, Sort(err)
+	return a.keys, a.next, Classify(err)
 }
 
 // Masters returns a client for each master of a cluster, in the order of their addresses, and the client itself if it is
@@ -126,5 +126,5 @@ func (db *DB) Masters(ctx context.Context) ([]redis.UniversalClient, error) {
 	for i, c := range masters {
 		clients[i] = c
 	}
-	return clients, Sort(err)
+	return clients, Classify(err)
 }

@@ -66,7 +66,7 @@ func (s *Step) command(ctx context.Context, inFull bool) Once {
 	return Once{cmd}
 }
 
-// Run runs a script at most once and returns its answer, or an error as Sort does. One round trip, and another one if
+// Run runs a script at most once and returns its answer, or an error as Classify does. One round trip, and another one if
 // the server has to be told the script first.
 func (db *DB) Run(ctx context.Context, s Step) (any, error) {
 	return runWith(ctx, db, s, db.async != nil || db.inTime(ctx), func(ctx context.Context, cmd Once) (any, error) {
@@ -99,7 +99,7 @@ func runWith[T any](ctx context.Context, db *DB, s Step, here bool, send func(co
 	} else {
 		out, err = apart(ctx, func(ctx context.Context) (T, error) { return sendScript(ctx, s, send) })
 	}
-	return out, Sort(err)
+	return out, Classify(err)
 }
 
 func sendScript[T any](ctx context.Context, s Step, send func(context.Context, Once) (T, error)) (T, error) {
@@ -126,19 +126,19 @@ func (db *DB) Repeat(ctx context.Context, s Step) (any, error) {
 	}
 }
 
-// Again waits before a call is made once more, and reports whether that makes sense: after so many tries there was no
-// answer, or none but that the server cannot serve now, the client is set to try more often, and there is time.
-func (db *DB) Again(ctx context.Context, tries int, err error) bool {
-	if !errors.Is(err, ErrUnknown) && !errors.Is(err, ErrUnavailable) || tries >= db.retries {
-		return false
-	}
-	return Pause(ctx, firstPause<<tries)
+// Again is Retry as often as the client is set to.
+func (db *DB) Again(ctx context.Context, again int, err error) bool {
+	return Retry(ctx, err, again, db.retries, firstPause)
 }
 
-// Pause waits before the next try and reports whether there is time for one.
-func Pause(ctx context.Context, d time.Duration) bool {
+// Retry waits before a call is made once more, and reports whether that makes sense: Redis gave no answer, or none but that
+// it cannot serve now, the call was repeated less often than at most, and there is time. The first pause doubles each time.
+func Retry(ctx context.Context, err error, again, most int, pause time.Duration) bool {
+	if !IsOutage(err) || again >= most {
+		return false
+	}
 	select {
-	case <-time.After(d):
+	case <-time.After(pause << again):
 		return ctx.Err() == nil
 	case <-ctx.Done():
 		return false
@@ -179,7 +179,7 @@ func (db *DB) RunAll(ctx context.Context, steps []Step) ([]any, error) {
 		}
 		return answers, err
 	})
-	return answers, Sort(err)
+	return answers, Classify(err)
 }
 
 // Missing reports whether the server does not know the script that a command named.

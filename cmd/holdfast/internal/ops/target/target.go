@@ -68,7 +68,7 @@ func (t *Target) prepare(ctx context.Context) (err error) {
 	if err == nil || redis.IsPermissionError(err) {
 		err = t.ReadClock(ctx)
 	}
-	if t.Kind == Cluster && rdb.IsOutage(rdb.Sort(err)) {
+	if t.Kind == Cluster && rdb.IsOutage(rdb.Classify(err)) {
 		return nil // the node that was asked is down; others may answer
 	}
 	return err
