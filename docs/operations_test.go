@@ -27,6 +27,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -293,9 +294,9 @@ func contend(t *testing.T, replicas []*manager.Manager, admin redis.UniversalCli
 			t.Errorf("a waiter that gives up: %v", err)
 		}
 		go func() { waiter <- replicas[1].Update(ctx, id, nothing) }()
-		eventually(t, "a waiter", func() bool { return admin.LLen(ctx, key+":queue").Val() == 1 })
+		wait.Until(t, "a waiter", func() bool { return admin.LLen(ctx, key+":queue").Val() == 1 })
 		least := time.Hour
-		eventually(t, "the lock renewed", func() bool {
+		wait.Until(t, "the lock renewed", func() bool {
 			ttl := admin.PTTL(ctx, key+":lock").Val()
 			least = min(least, ttl)
 			return ttl > least+100*time.Millisecond
@@ -307,15 +308,6 @@ func contend(t *testing.T, replicas []*manager.Manager, admin redis.UniversalCli
 	}
 	if err := <-waiter; err != nil {
 		t.Errorf("a waiter: %v", err)
-	}
-}
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 10 s", what)
-		}
 	}
 }
 

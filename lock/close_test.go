@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/lock"
 )
 
@@ -33,7 +34,7 @@ func TestCloseWaitsForHolders(t *testing.T) {
 		background(t.Context(), l, "in Redis", out)
 		s.queued(1)
 		background(t.Context(), l, "in line", out)
-		s.eventually("it waits", func() bool { return l.Stats().Waiting == 2 })
+		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 2 })
 
 		closed := make(chan error, 2)
 		for range 2 { // twice, at the same time
@@ -100,7 +101,7 @@ func TestCloseDuringARequest(t *testing.T) {
 		p.Delay(0, 60*time.Millisecond)
 		out := make(chan acquired, 1)
 		background(t.Context(), l, "late", out)
-		s.eventually("it has the lock", func() bool { return s.admin.Exists(t.Context(), s.keys.Lock).Val() == 1 })
+		wait.Until(s.t, "it has the lock", func() bool { return s.admin.Exists(t.Context(), s.keys.Lock).Val() == 1 })
 		closed := make(chan error, 1)
 		go func() { closed <- l.Close(ended()) }()
 		mustMatch(t, receive(t, out).err, lock.ErrClosed)

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/lock"
 )
 
@@ -100,7 +101,7 @@ func TestFirstComeFirstServedWithinALocker(t *testing.T) {
 		for i := range 6 {
 			name := fmt.Sprint("request ", i)
 			background(t.Context(), l, name, out)
-			s.eventually("it waits", func() bool { return l.Stats().Waiting == i+1 })
+			wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
 			want = append(want, name)
 		}
 		if got := serve(t, holder, out, len(want)); !slices.Equal(got, want) {
@@ -120,7 +121,7 @@ func TestHandingOverInMemoryStarvesNobody(t *testing.T) {
 		out := make(chan acquired)
 		for i, name := range []string{"local 1", "local 2", "local 3"} {
 			background(t.Context(), local, name, out)
-			s.eventually("it waits", func() bool { return local.Stats().Waiting == i+1 })
+			wait.Until(s.t, "it waits", func() bool { return local.Stats().Waiting == i+1 })
 		}
 		background(t.Context(), remote, "remote", out)
 		s.queued(1)

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/internal/testkit/wiretap"
 	"github.com/holdfast-go/holdfast/lock"
 )
@@ -30,7 +31,7 @@ func TestLostAnswerIsAskedForAgain(t *testing.T) {
 		out := make(chan acquired)
 		q.DropReplies(1)
 		background(t.Context(), other, "waiter", out)
-		s.eventually("it was lost", func() bool { return q.Dropped() == 1 })
+		wait.Until(s.t, "it was lost", func() bool { return q.Dropped() == 1 })
 		s.queued(1) // once, although it was sent twice
 		mustRelease(t, lease)
 		mustRelease(t, mustGet(t, out).lease)
@@ -86,7 +87,7 @@ func TestLostAnswerToARenewal(t *testing.T) {
 		lease := mustAcquire(t, l)
 		p.Reset()
 		p.DropReplies(1)
-		s.eventually("two more renewals", func() bool { return p.Trips() >= 3 })
+		wait.Until(s.t, "two more renewals", func() bool { return p.Trips() >= 3 })
 		if p.Dropped() != 1 {
 			t.Error("no answer was lost")
 		}
@@ -103,7 +104,7 @@ func TestRenewalLoadsItsScript(t *testing.T) {
 		l, p := tapped(t, s, b, lock.Config{TTL: 3 * time.Second}) // a busy machine must not keep it from renewing
 		lease := mustAcquire(t, l)
 		trips := p.Trips()
-		s.eventually("it was renewed, and then again", func() bool { return p.Trips() >= trips+3 })
+		wait.Until(s.t, "it was renewed, and then again", func() bool { return p.Trips() >= trips+3 })
 		if !lease.Trusted() {
 			t.Errorf("lost: %v", context.Cause(lease.Context()))
 		}
@@ -130,7 +131,7 @@ func TestRedisIsAway(t *testing.T) {
 				waiting := make(chan acquired)
 				holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
 				background(t.Context(), l, "waiter", waiting)
-				s.eventually("it knows that it waits", func() bool { return l.Stats().Queued == 1 })
+				wait.Until(s.t, "it knows that it waits", func() bool { return l.Stats().Queued == 1 })
 
 				fault(p)
 				start := time.Now()
@@ -152,7 +153,7 @@ func TestRedisIsAway(t *testing.T) {
 				mustRelease(t, holder)
 				l.Recheck() // as a listener does when it has connected again
 				mustRelease(t, mustGet(t, waiting).lease)
-				s.eventually("what was held is free", func() bool {
+				wait.Until(s.t, "what was held is free", func() bool {
 					return s.admin.Exists(t.Context(), s.space.Of("held").Lock).Val() == 0
 				})
 				lease, err := l.Acquire(t.Context(), "held")
@@ -176,13 +177,13 @@ func TestGivingUpInALongOutage(t *testing.T) {
 		out := make(chan acquired)
 		background(ctx, l, "waiter", out)
 		s.queued(1)
-		s.eventually("it was told to wait", func() bool { return l.Stats().Queued == 1 })
+		wait.Until(s.t, "it was told to wait", func() bool { return l.Stats().Queued == 1 })
 
 		p.Cut()
 		start := time.Now()
 		cancel(errGone)
 		<-out
-		s.eventually("the TTL is over", func() bool { return time.Since(start) > 2*ttl })
+		wait.Until(s.t, "the TTL is over", func() bool { return time.Since(start) > 2*ttl })
 		p.Heal()
 		s.queued(0)
 		mustRelease(t, holder)
@@ -217,7 +218,7 @@ func TestServerRestarts(t *testing.T) {
 	}
 	srv.Restart(t)
 	mustMatch(t, lease.Release(t.Context()), lock.ErrLost)
-	s.eventually("it works again", func() bool {
+	wait.Until(s.t, "it works again", func() bool {
 		again, err := l.Acquire(t.Context(), key)
 		return err == nil && again.Release(t.Context()) == nil
 	})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/lock"
 )
 
@@ -20,7 +21,7 @@ func TestTooManyWaitInTheProcess(t *testing.T) {
 		out := make(chan acquired)
 		for i, name := range []string{"1", "2"} {
 			background(t.Context(), l, name, out)
-			s.eventually("it waits", func() bool { return l.Stats().Waiting == i+1 })
+			wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
 		}
 		_, err := l.Acquire(t.Context(), key)
 		mustMatch(t, err, lock.ErrTooManyWaiters)
@@ -57,9 +58,9 @@ func TestGivingUp(t *testing.T) {
 		background(ctx, waiting, "first", out)
 		s.queued(1)
 		background(ctx, waiting, "second", out)
-		s.eventually("it waits", func() bool { return waiting.Stats().Waiting == 2 })
+		wait.Until(s.t, "it waits", func() bool { return waiting.Stats().Waiting == 2 })
 		background(t.Context(), waiting, "third", out)
-		s.eventually("it waits", func() bool { return waiting.Stats().Waiting == 3 })
+		wait.Until(s.t, "it waits", func() bool { return waiting.Stats().Waiting == 3 })
 
 		cancel(errGone)
 		for range 2 {
@@ -69,7 +70,7 @@ func TestGivingUp(t *testing.T) {
 			}
 			mustMatch(t, got.err, lock.ErrTimeout, errGone)
 		}
-		s.eventually("only the third waits", func() bool {
+		wait.Until(s.t, "only the third waits", func() bool {
 			tokens := s.admin.LRange(t.Context(), s.keys.Queue, 0, -1).Val()
 			return len(tokens) == 1 && waiting.Stats().Waiting == 1
 		})

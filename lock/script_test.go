@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/queue"
 	"github.com/holdfast-go/holdfast/internal/rdb"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/lock"
 )
 
@@ -246,7 +247,7 @@ func TestDoneHandsTheStateOver(t *testing.T) {
 		out := make(chan acquired)
 		r := s.reader()
 		s.readInBackground(t.Context(), l, r, out)
-		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		if lease.Keep(false) == 0 {
 			t.Error("somebody is next, and yet the lock is not to be kept")
 		}
@@ -276,7 +277,7 @@ func TestDoneWithoutTheLock(t *testing.T) {
 		out := make(chan acquired)
 		r := s.reader()
 		s.readInBackground(t.Context(), l, r, out)
-		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		s.admin.Del(t.Context(), s.keys.Lock) // as the script did
 		lease.Done(0, time.Now(), "state")
 		next := mustGet(t, out).lease
@@ -305,7 +306,7 @@ func TestStaleStateIsAskedForAgain(t *testing.T) {
 		out := make(chan acquired)
 		r := s.reader()
 		s.readInBackground(t.Context(), l, r, out)
-		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		lease.Done(ttl, time.Now().Add(-ttl), "state")
 		next := mustGet(t, out).lease
 		if next.State() != nil || r.asked != 1 || !next.Trusted() {
@@ -327,7 +328,7 @@ func TestStateIsNotForLatecomers(t *testing.T) {
 		out := make(chan acquired)
 		r := s.reader()
 		s.readInBackground(t.Context(), l, r, out)
-		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		lease.Done(ttl, checked, "state")
 		next := mustGet(t, out).lease
 		if next.State() != nil || r.asked != 1 {
@@ -343,7 +344,7 @@ func TestLeaseWithAStateIsRenewed(t *testing.T) {
 		lease := mustAcquire(t, l)
 		out := make(chan acquired)
 		s.readInBackground(t.Context(), l, s.reader(), out)
-		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		time.Sleep(50 * time.Second)
 		start := time.Now()
 		lease.Done(ttl, start, "state")
@@ -364,7 +365,7 @@ func TestAbandon(t *testing.T) {
 		lease := mustAcquire(t, l)
 		out := make(chan acquired)
 		background(t.Context(), l, "next", out)
-		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		lease.Abandon()
 		lease.Abandon()
 		next := mustGet(t, out).lease
@@ -381,7 +382,7 @@ func TestReleaseSoon(t *testing.T) {
 		lease := mustAcquire(t, l)
 		out := make(chan acquired)
 		background(t.Context(), l, "next", out)
-		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		p.Reset()
 		lease.ReleaseSoon()
 		next := mustGet(t, out).lease

@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/lock"
 )
 
@@ -94,7 +95,7 @@ func (s *site) left() []string {
 // queued waits until n lock tokens wait in Redis.
 func (s *site) queued(n int64) {
 	s.t.Helper()
-	s.eventually("the queue in Redis has its length", func() bool {
+	wait.Until(s.t, "the queue in Redis has its length", func() bool {
 		return s.admin.LLen(context.Background(), s.keys.Queue).Val() == n
 	})
 }
@@ -102,19 +103,9 @@ func (s *site) queued(n int64) {
 // listening waits until n lockers of this test hear of their grants.
 func (s *site) listening(n int) {
 	s.t.Helper()
-	s.eventually("they listen", func() bool {
+	wait.Until(s.t, "they listen", func() bool {
 		return len(redistest.Channels(s.t, s.admin, s.space.Node("*"))) == n
 	})
-}
-
-// eventually polls what no signal tells of.
-func (s *site) eventually(what string, ok func() bool) {
-	s.t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			s.t.Fatalf("never: %s", what)
-		}
-	}
 }
 
 // acquired is what an Acquire in the background came to.

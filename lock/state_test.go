@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/lock"
 )
 
@@ -18,7 +19,7 @@ func crowded(t *testing.T, s *site, l *lock.Locker) (holder *lock.Lease, readers
 		r := s.reader()
 		readers = append(readers, r)
 		s.readInBackground(t.Context(), l, r, out)
-		s.eventually("it waits", func() bool { return l.Stats().Waiting == i+1 })
+		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
 	}
 	time.Sleep(time.Millisecond)
 	mustRelease(t, first)
@@ -50,7 +51,7 @@ func TestStateGoesFromReaderToReader(t *testing.T) {
 			t.Errorf("three requests have asked Redis %d times, want 1", n)
 		}
 		s.admin.Del(t.Context(), s.keys.Record)
-		s.eventually("the lock is free", func() bool { return len(s.left()) == 0 })
+		wait.Until(s.t, "the lock is free", func() bool { return len(s.left()) == 0 })
 	})
 }
 
@@ -62,7 +63,7 @@ func TestStateOfAShortLock(t *testing.T) {
 		first := mustAcquire(t, l)
 		out := make(chan acquired)
 		s.readInBackground(t.Context(), l, s.reader(), out)
-		s.eventually("it waits", func() bool { return l.Stats().Waiting == 1 })
+		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		time.Sleep(time.Millisecond)
 		s.admin.PExpire(t.Context(), s.keys.Lock, time.Second)
 		first.Done(time.Second, time.Now(), "state")

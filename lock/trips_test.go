@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/internal/testkit/wiretap"
 	"github.com/holdfast-go/holdfast/lock"
 )
@@ -51,7 +52,7 @@ func TestHandingOverInMemoryTakesNoRoundTrip(t *testing.T) {
 		const waiting = 3
 		for i := range waiting {
 			background(t.Context(), l, fmt.Sprint(i), out)
-			s.eventually("it waits", func() bool { return l.Stats().Waiting == i+1 })
+			wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
 		}
 		mustTake(t, p, 1, "acquiring, with others in line")
 		for range waiting {

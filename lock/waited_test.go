@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/lock"
 )
 
@@ -23,7 +24,7 @@ func TestWaited(t *testing.T) {
 		background(t.Context(), there, "in Redis", out)
 		s.queued(1)
 		background(t.Context(), here, "in the process", out)
-		s.eventually("it waits", func() bool { return here.Stats().Waiting == 1 })
+		wait.Until(s.t, "it waits", func() bool { return here.Stats().Waiting == 1 })
 		time.Sleep(hold)
 		mustRelease(t, lease)
 		for range 2 {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -44,7 +45,7 @@ func TestClosedInTheMiddleOfRequests(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, "they wait", func() bool { return m.Stats().Lock.Waiting == 3 })
+		wait.Until(t, "they wait", func() bool { return m.Stats().Lock.Waiting == 3 })
 		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 		defer cancel()
 		if err := m.Close(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 )
 
 // A planned failover of a cluster moves the sessions of a master to its replica while tabs go on writing. No
@@ -22,7 +23,7 @@ func TestPlannedFailoverOfACluster(t *testing.T) {
 	}
 	reader := newBrowser(t)
 	reader.get(nodes[0], "/add")
-	eventually(t, "a read from the local copy", func() bool {
+	wait.Until(t, "a read from the local copy", func() bool {
 		reader.get(nodes[0], "/ro/look")
 		return nodes[0].Stats().LocalHits > 0
 	})
@@ -60,8 +61,8 @@ func TestPlannedFailoverOfACluster(t *testing.T) {
 	all.Wait()
 
 	for i, n := range nodes {
-		eventually(t, "the node forgets", func() bool { return n.Stats().Feed.Losses > losses[i] })
-		eventually(t, "the node has proof again", func() bool { return n.Stats().FreshFor >= 0 })
+		wait.Until(t, "the node forgets", func() bool { return n.Stats().Feed.Losses > losses[i] })
+		wait.Until(t, "the node has proof again", func() bool { return n.Stats().FreshFor >= 0 })
 	}
 	for p, b := range browsers {
 		got, err := strconv.Atoi(b.get(nodes[p%len(nodes)], "/look").body)
@@ -71,5 +72,5 @@ func TestPlannedFailoverOfACluster(t *testing.T) {
 	}
 	t.Logf("acknowledged %v, refused or unknown %v", written, unknown)
 	reader.get(nodes[1], "/add")
-	eventually(t, "a read of the new value", func() bool { return reader.get(nodes[0], "/ro/look").body == "2" })
+	wait.Until(t, "a read of the new value", func() bool { return reader.get(nodes[0], "/ro/look").body == "2" })
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -64,13 +65,13 @@ func TestT8ChangeAfterTheResponseBegan(t *testing.T) {
 				t.Errorf("%s: %d %q, Set-Cookie %q", what, r.StatusCode, r.body, r.Header["Set-Cookie"])
 			}
 			done++
-			eventually(t, "the late change is counted", func() bool { return n.Stats().Late == done })
+			wait.Until(t, "the late change is counted", func() bool { return n.Stats().Late == done })
 		}
 		n.handle = shop
 		if r := tab.get(n, "/look"); r.body != "1" || idOf(tab.token(n)) != id {
 			t.Errorf("after the late changes: %q", r.body)
 		}
-		eventually(t, "the hook", func() bool { mu.Lock(); defer mu.Unlock(); return len(told) == len(changes) })
+		wait.Until(t, "the hook", func() bool { mu.Lock(); defer mu.Unlock(); return len(told) == len(changes) })
 		if told[0] != id {
 			t.Errorf("Hooks.Late was told %q, want %q", told[0], id)
 		}
@@ -312,7 +313,7 @@ func TestT10ClientGone(t *testing.T) {
 				t.Errorf("%s: the handler's context ended with %v", path, err)
 			}
 			unlocked(t, b.Client(t), b.Prefix)
-			eventually(t, path+": the commit", func() bool { return tab.get(other, "/look").body == fmt.Sprint(i+2) })
+			wait.Until(t, path+": the commit", func() bool { return tab.get(other, "/look").body == fmt.Sprint(i+2) })
 		}
 	})
 }

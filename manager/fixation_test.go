@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -32,7 +33,7 @@ func TestFixation(t *testing.T) {
 			for _, m := range []*manager.Manager{m, other} {
 				for mode, mw := range wraps(m) {
 					if mode == "read-only" {
-						eventually(t, "the other replica has heard of it", func() bool {
+						wait.Until(t, "the other replica has heard of it", func() bool {
 							user := ""
 							visit(m, mw, planted, func(s *manager.Session) { user = s.User() + name.Get(s) })
 							return user == ""

@@ -17,6 +17,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -184,16 +185,6 @@ func sessionsOf(t *testing.T, m *manager.Manager) (ids []string) {
 	return ids
 }
 
-// eventually waits for something that happens soon, and fails the test if it does not.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 10 s", what)
-		}
-	}
-}
-
 // locks lists the keys of locks and queues that are left.
 func locks(t *testing.T, client redis.UniversalClient, prefix string) (left []string) {
 	t.Helper()
@@ -208,7 +199,7 @@ func locks(t *testing.T, client redis.UniversalClient, prefix string) (left []st
 // unlocked waits until no lock is left, which may happen a moment after a response.
 func unlocked(t *testing.T, client redis.UniversalClient, prefix string) {
 	t.Helper()
-	eventually(t, "locks released", func() bool { return len(locks(t, client, prefix)) == 0 })
+	wait.Until(t, "locks released", func() bool { return len(locks(t, client, prefix)) == 0 })
 }
 
 // trust is a Config with these networks as trusted proxies.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -156,7 +157,7 @@ func crowd(t *testing.T, m *manager.Manager, token string, n, waiting int) (grow
 	for range n {
 		wg.Go(func() { codes <- serve() })
 	}
-	eventually(t, "they wait, or were refused", func() bool {
+	wait.Until(t, "they wait, or were refused", func() bool {
 		return m.Stats().Lock.Waiting == waiting && len(codes) == n-waiting
 	})
 	after := used()
@@ -225,7 +226,7 @@ func TestOneClientCannotBlockOthers(t *testing.T) {
 		for i := range 60 { // one holds, 21 of each replica wait, the others are refused
 			wg.Go(func() { slow.get(nodes[i%2], "/hold") })
 		}
-		eventually(t, "the lines are full", func() bool {
+		wait.Until(t, "the lines are full", func() bool {
 			return nodes[0].Stats().Lock.Waiting+nodes[1].Stats().Lock.Waiting >= 41 && nodes[0].Stats().Lock.Refused+nodes[1].Stats().Lock.Refused > 0
 		})
 		before := nodes[0].Stats().Lock.Timeouts + nodes[1].Stats().Lock.Timeouts
@@ -299,7 +300,7 @@ func TestCacheBytesBoundsReadSessions(t *testing.T) {
 	})
 	const sessions, size = 2000, 10 << 10
 	text := strings.Repeat("x", size)
-	eventually(t, "proof that the feed is live", func() bool { return m.Stats().FreshFor >= 0 })
+	wait.Until(t, "proof that the feed is live", func() bool { return m.Stats().FreshFor >= 0 })
 	before := used()
 	for i := range sessions {
 		token := do(m, "", func(s *manager.Session) { name.Set(s, text+strconv.Itoa(i)) })

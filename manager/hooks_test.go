@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -88,7 +89,7 @@ func TestR14RevokedHookAndCounts(t *testing.T) {
 		if st := n.Stats(); st.Created != 4 || st.Rotated != 1 || st.Destroyed != 1 {
 			t.Errorf("stats: %+v", st)
 		}
-		eventually(t, "a probe came back", func() bool { return n.Stats().Feed.Lag > 0 })
+		wait.Until(t, "a probe came back", func() bool { return n.Stats().Feed.Lag > 0 })
 	})
 }
 
@@ -113,7 +114,7 @@ func TestR14WaitedIsTold(t *testing.T) {
 		all.Go(func() { tab.get(n, "/slow") })
 		<-entered
 		all.Go(func() { tab.get(n, "/") })
-		eventually(t, "it waits", func() bool { return n.Stats().Lock.Waiting == 1 })
+		wait.Until(t, "it waits", func() bool { return n.Stats().Lock.Waiting == 1 })
 		close(leave)
 		all.Wait()
 		opens := told.opened()

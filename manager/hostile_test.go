@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/invalidate"
 	"github.com/holdfast-go/holdfast/manager"
 )
@@ -33,7 +34,7 @@ func TestHostileMessages(t *testing.T) {
 		id := idOf(tab.token(nodes[0]))
 		space := keys.In(b.Prefix)
 		var channels []string
-		eventually(t, "both nodes listen", func() bool {
+		wait.Until(t, "both nodes listen", func() bool {
 			channels = append(redistest.Channels(t, rdb, space.Node("*")), space.Nodes())
 			return len(channels) == 3 && nodes[0].Stats().Feed.Subscriptions == 1 && nodes[1].Stats().Feed.Subscriptions == 1
 		})
@@ -51,9 +52,9 @@ func TestHostileMessages(t *testing.T) {
 		nodes[0].handle, nodes[1].handle = handle, handle
 		var wg sync.WaitGroup
 		wg.Go(func() { tab.get(nodes[0], "/add") })
-		eventually(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
+		wait.Until(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
 		wg.Go(func() { tab.get(nodes[1], "/add") })
-		eventually(t, "another waits", func() bool { return rdb.LLen(ctx, space.Of(id).Queue).Val() == 1 })
+		wait.Until(t, "another waits", func() bool { return rdb.LLen(ctx, space.Of(id).Queue).Val() == 1 })
 		waiting := rdb.LRange(ctx, space.Of(id).Queue, 0, 0).Val()[0]
 
 		size := 8 << 20
@@ -77,7 +78,7 @@ func TestHostileMessages(t *testing.T) {
 					t.Fatal(err)
 				}
 				// One at a time: Redis ends the connection of a subscriber for whom more than 32 MB wait.
-				eventually(t, "it is heard", func() bool { return heard() >= before+uint64(receivers) })
+				wait.Until(t, "it is heard", func() bool { return heard() >= before+uint64(receivers) })
 			}
 		}
 		if got := nodes[1].Stats().Lock.Waiting; got != 1 {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -133,7 +134,7 @@ func watch(t *testing.T) *watcher {
 		}
 	})
 	t.Cleanup(w.end)
-	eventually(t, "the server is watched", func() bool { return strings.Contains(w.commands.String(), "OK") })
+	wait.Until(t, "the server is watched", func() bool { return strings.Contains(w.commands.String(), "OK") })
 	return w
 }
 
@@ -254,7 +255,7 @@ func (w *watcher) seen(t *testing.T) map[string]string {
 	held := strings.Join(dump(t, rdb, "test-*"), "\n")
 	const last = "the end of what is watched"
 	rdb.Publish(t.Context(), last, "")
-	eventually(t, "the watchers have seen all", func() bool {
+	wait.Until(t, "the watchers have seen all", func() bool {
 		return strings.Contains(w.commands.String(), last) && strings.Contains(w.messages.String(), last)
 	})
 	return map[string]string{

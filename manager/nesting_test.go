@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/internal/testkit/wiretap"
 	"github.com/holdfast-go/holdfast/manager"
 )
@@ -119,7 +120,7 @@ func TestNestedWraps(t *testing.T) {
 		tab.get(x.node, "/add")
 		tab.get(x.node, "/add")
 		id, value := idOf(tab.token(x.node)), 2
-		eventually(t, "proof that the feed is live", func() bool { return x.Stats().FreshFor >= 0 })
+		wait.Until(t, "proof that the feed is live", func() bool { return x.Stats().FreshFor >= 0 })
 		t.Run("a session", func(t *testing.T) {
 			for _, c := range nests {
 				x.after = nil

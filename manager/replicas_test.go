@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -84,7 +85,7 @@ func TestR1FirstComeFirstServed(t *testing.T) {
 				order = append(order, i)
 			}
 			wg.Go(func() { browser.get(nodes[i], "/") })
-			eventually(t, "the waiter is in the queue", func() bool { return client.LLen(context.Background(), queue).Val() == int64(i) })
+			wait.Until(t, "the waiter is in the queue", func() bool { return client.LLen(context.Background(), queue).Val() == int64(i) })
 		}
 		close(hold)
 		wg.Wait()
@@ -156,7 +157,7 @@ func TestR5WaitersOfADestroyedSession(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		wg.Go(func() { browser.get(nodes[0], "/") })
-		eventually(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
+		wait.Until(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
 		for i := range 6 {
 			wg.Go(func() {
 				thief := newBrowser(t)
@@ -166,7 +167,7 @@ func TestR5WaitersOfADestroyedSession(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, "the others wait", func() bool { return nodes[1].Stats().Lock.Waiting+nodes[2].Stats().Lock.Waiting == 6 })
+		wait.Until(t, "the others wait", func() bool { return nodes[1].Stats().Lock.Waiting+nodes[2].Stats().Lock.Waiting == 6 })
 		close(waiting)
 		wg.Wait()
 		unlocked(t, b.Client(t), b.Prefix)
@@ -281,7 +282,7 @@ func TestR8WaitingIsBounded(t *testing.T) {
 		nodes[0].handle = func(http.ResponseWriter, *http.Request, *manager.Session) { <-hold }
 		var wg sync.WaitGroup
 		wg.Go(func() { browser.get(nodes[0], "/") })
-		eventually(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
+		wait.Until(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
 		for range 3 {
 			wg.Go(func() {
 				if r := browser.get(nodes[1], "/look"); r.StatusCode != http.StatusOK {
@@ -289,7 +290,7 @@ func TestR8WaitingIsBounded(t *testing.T) {
 				}
 			})
 		}
-		eventually(t, "one asks Redis and two wait behind it", func() bool { return nodes[1].Stats().Lock.Waiting == 3 })
+		wait.Until(t, "one asks Redis and two wait behind it", func() bool { return nodes[1].Stats().Lock.Waiting == 3 })
 		for what, n := range map[string]*node{"with the line full": nodes[1], "after LockWait": hasty} {
 			if r := browser.get(n, "/add"); r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
 				t.Errorf("%s: %d, Retry-After %q", what, r.StatusCode, r.Header.Get("Retry-After"))
@@ -321,7 +322,7 @@ func TestR8ForgedTokensDoNotStandInLine(t *testing.T) {
 		}
 		var wg sync.WaitGroup
 		wg.Go(func() { owner.get(nodes[0], "/hold") })
-		eventually(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
+		wait.Until(t, "the lock is held", func() bool { return nodes[0].Stats().Lock.Held == 1 })
 		forged := []byte(owner.token(nodes[0]))
 		forged[len(forged)-2] ^= 1
 		for i := range 10 {
@@ -339,7 +340,7 @@ func TestR8ForgedTokensDoNotStandInLine(t *testing.T) {
 				t.Errorf("the owner, after all that: %d %q", r.StatusCode, r.body)
 			}
 		})
-		eventually(t, "the owner waits", func() bool { return nodes[0].Stats().Lock.Waiting == 1 })
+		wait.Until(t, "the owner waits", func() bool { return nodes[0].Stats().Lock.Waiting == 1 })
 		close(hold)
 		wg.Wait()
 	})

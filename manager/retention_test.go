@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -50,7 +51,7 @@ func TestR16OneRoundTrip(t *testing.T) {
 		t.Parallel()
 		for _, idle := range []time.Duration{0, time.Hour} {
 			n, tap := tapped(t, b, retaining(20*time.Second), func(c *manager.Config) { c.IdleTimeout = idle })
-			eventually(t, "proof that the feed is live", func() bool { return n.Stats().FreshFor >= 0 })
+			wait.Until(t, "proof that the feed is live", func() bool { return n.Stats().FreshFor >= 0 })
 			tab := newBrowser(t)
 			tab.get(n, "/add")
 			token := tab.token(n)
@@ -275,7 +276,7 @@ func TestCloseReleasesRetainedLocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "proof that the feed is live", func() bool { return m.Stats().FreshFor >= 0 }) // before it, copies are forgotten
+		wait.Until(t, "proof that the feed is live", func() bool { return m.Stats().FreshFor >= 0 }) // before it, copies are forgotten
 		const sessions = 300
 		for range sessions {
 			token := begun2(m)

@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -80,7 +81,7 @@ func TestR12SentinelAndCluster(t *testing.T) {
 				}
 			}
 			for i, n := range nodes {
-				eventually(t, "every feed is live", func() bool { return n.Stats().FreshFor >= 0 })
+				wait.Until(t, "every feed is live", func() bool { return n.Stats().FreshFor >= 0 })
 				if st := n.Stats(); st.Feed.Malformed+st.Feed.Unknown != 0 {
 					t.Errorf("node %d: %+v", i, st.Feed)
 				}
@@ -113,8 +114,8 @@ func TestR13RedisAway(t *testing.T) {
 			t.Errorf("a visitor without a session: %d", r.StatusCode)
 		}
 		tap.Heal()
-		eventually(t, "requests are served again", func() bool { return tab.get(n, "/look").body == "1" })
-		eventually(t, "the feed is live again", func() bool { return m.Stats().FreshFor >= 0 })
+		wait.Until(t, "requests are served again", func() bool { return tab.get(n, "/look").body == "1" })
+		wait.Until(t, "the feed is live again", func() bool { return m.Stats().FreshFor >= 0 })
 		unlocked(t, b.Client(t), b.Prefix)
 		if err := m.Close(context.Background()); err != nil {
 			t.Error(err)
@@ -154,7 +155,7 @@ func TestR13AnonymousWhileRedisIsAway(t *testing.T) {
 			}
 			tap.Swallow(false)
 			tap.Heal()
-			eventually(t, "the session is there again", func() bool {
+			wait.Until(t, "the session is there again", func() bool {
 				n, gone := 0, true
 				visit(m, m.ReadOnly, token, func(s *manager.Session) { n, gone = count.Get(s), s.Unavailable() })
 				return n == 7 && !gone

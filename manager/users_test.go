@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -210,7 +211,7 @@ func TestR10RevokeUserAgainstLogins(t *testing.T) {
 			}()
 			// Between the entry in the index and the commit.
 			index := ""
-			eventually(t, "the login is under way", func() bool {
+			wait.Until(t, "the login is under way", func() bool {
 				for _, key := range keysOf(t, b.Client(t), b.Prefix) {
 					if strings.Contains(key, ":user:") {
 						index = key

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -351,7 +352,7 @@ func TestV7Status(t *testing.T) {
 				value := []string{"a", "b"}
 				list := manager.Key[[]string]("list")
 				tab := newBrowser(t)
-				eventually(t, "the feed is live", func() bool { return n.Stats().FreshFor >= 0 }) // so that copies are kept
+				wait.Until(t, "the feed is live", func() bool { return n.Stats().FreshFor >= 0 }) // so that copies are kept
 				n.handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
 					want(s, manager.Unmodified)
 					list.Set(s, value)

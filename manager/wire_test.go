@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/internal/testkit/wiretap"
 	"github.com/holdfast-go/holdfast/manager"
 )
@@ -23,7 +24,7 @@ var learned sync.Once
 func learn(t *testing.T, b redistest.Backend, times int) {
 	t.Helper()
 	n := serve(t, open(t, b.Client(t), configured(redistest.Prefix(t), unretained)), shop)
-	eventually(t, "proof that the feed is live", func() bool { return n.Stats().FreshFor >= 0 }) // which empties the cache
+	wait.Until(t, "proof that the feed is live", func() bool { return n.Stats().FreshFor >= 0 }) // which empties the cache
 	for range times {
 		tab := newBrowser(t)
 		for _, path := range []string{"/add", "/add", "/look", "/opt/look", "/rotate", "/add"} {
@@ -106,7 +107,7 @@ func TestRoundTripsOfAReader(t *testing.T) {
 		if before != 1 {
 			t.Errorf("%d round trips %v before the response, want 1", before, tap.Commands())
 		}
-		eventually(t, "the release", func() bool { return tap.Trips() == 2 })
+		wait.Until(t, "the release", func() bool { return tap.Trips() == 2 })
 		unlocked(t, b.Client(t), b.Prefix)
 	})
 }
@@ -129,7 +130,7 @@ func TestRoundTripsByMode(t *testing.T) {
 		for _, path := range []string{"/?do=write", "/opt/?do=write", "/lazy/?do=write", "/ro/?do=read"} {
 			tab.get(n, path)
 		}
-		eventually(t, "proof that the feed is live", func() bool { return n.Stats().FreshFor >= 0 })
+		wait.Until(t, "proof that the feed is live", func() bool { return n.Stats().FreshFor >= 0 })
 		unlocked(t, b.Client(t), b.Prefix)
 		for _, c := range []struct {
 			path string
@@ -161,7 +162,7 @@ func TestR2OnlyHoldersOfCopiesAreTold(t *testing.T) {
 			nodes[i] = serve(t, on(t, b, func(c *manager.Config) { c.MaxStaleness = time.Minute }), shop)
 		}
 		for _, n := range nodes {
-			eventually(t, "every feed is live", func() bool { return n.Stats().Feed.Connected })
+			wait.Until(t, "every feed is live", func() bool { return n.Stats().Feed.Connected })
 		}
 		tab := newBrowser(t)
 		const rounds = 10
@@ -174,7 +175,7 @@ func TestR2OnlyHoldersOfCopiesAreTold(t *testing.T) {
 		if r := tab.get(nodes[7], "/ro/look"); r.body != "0" && r.body != fmt.Sprint(2*rounds) {
 			t.Errorf("count is %q", r.body)
 		}
-		eventually(t, "the other holder was told each time", func() bool {
+		wait.Until(t, "the other holder was told each time", func() bool {
 			return nodes[3].Stats().Invalidations+nodes[7].Stats().Invalidations >= rounds
 		})
 		for i, n := range nodes {

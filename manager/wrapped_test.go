@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -46,7 +47,7 @@ func TestTimeoutHandlers(t *testing.T) {
 				<-finished
 			}
 			var before string
-			eventually(t, what+": the record", func() bool { before = stringOf(t, m, idOf(tab.token(n))); return before != "" })
+			wait.Until(t, what+": the record", func() bool { before = stringOf(t, m, idOf(tab.token(n))); return before != "" })
 			if r := tab.get(n, "/slow"); r.StatusCode != http.StatusServiceUnavailable || r.body != "too slow" {
 				t.Errorf("%s: %d %q", what, r.StatusCode, r.body)
 			}

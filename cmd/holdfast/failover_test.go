@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -70,7 +71,7 @@ func (b *busy) check() {
 	b.end()
 	for i, id := range b.ids {
 		stored := 0
-		eventually(b.t, "the session can be read", func() bool {
+		wait.Until(b.t, "the session can be read", func() bool {
 			return b.m.View(context.Background(), id, func(s *manager.Session) error { stored = clicks.Get(s); return nil }) == nil
 		})
 		if acked := b.acked[i].Load(); int64(stored) < acked {
@@ -83,7 +84,7 @@ func (b *busy) check() {
 // failsOver runs a failover while users click, and checks that the old primary is one no more.
 func (b *busy) failsOver(old *redistest.Server, args ...string) {
 	b.t.Helper()
-	eventually(b.t, "users click", func() bool { return b.total() > 100 })
+	wait.Until(b.t, "users click", func() bool { return b.total() > 100 })
 	status, out, errs := holdfast(b.t.Context(), append(append([]string{"failover"}, args...), "-dry-run")...)
 	if status != succeeded || errs != "" || !strings.Contains(out, "nothing was changed") {
 		b.t.Fatalf("-dry-run: status %d, errors %q\n%s", status, errs, out)
@@ -105,7 +106,7 @@ func (b *busy) failsOver(old *redistest.Server, args ...string) {
 		b.t.Errorf("the old primary is a %s", role)
 	}
 	before := b.total()
-	eventually(b.t, "users click again", func() bool { return b.total() > before+100 })
+	wait.Until(b.t, "users click again", func() bool { return b.total() > before+100 })
 	b.check()
 }
 

@@ -141,12 +141,3 @@ func lacks(t *testing.T, text string, secrets ...string) {
 		}
 	}
 }
-
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s did not happen in 20 s", what)
-		}
-	}
-}

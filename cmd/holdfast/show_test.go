@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -74,7 +75,7 @@ func TestShow(t *testing.T) {
 			t.Error("two hold the session")
 		}
 	}()
-	eventually(t, "waiting", func() bool { return strings.Contains(a.must(t, "show", id), "waits") })
+	wait.Until(t, "waiting", func() bool { return strings.Contains(a.must(t, "show", id), "waits") })
 
 	out := a.must(t, "show", id)
 	want := `session     ` + id + `

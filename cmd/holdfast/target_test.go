@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 )
 
 // problem runs a command that must fail with one line which says what is wrong and what to do.
@@ -133,7 +134,7 @@ func TestReplicaTakesNoRevocation(t *testing.T) {
 	host, port, _ := net.SplitHostPort(a.args[1])
 	replica := redistest.Start(t, "--replicaof", host+" "+port)
 	rdb := replica.Client(t)
-	eventually(t, "replication", func() bool {
+	wait.Until(t, "replication", func() bool {
 		return strings.Contains(rdb.Info(t.Context(), "replication").Val(), "master_link_status:up")
 	})
 	args := []string{"-redis", replica.Addr(), "-prefix", a.args[3]}
@@ -197,7 +198,7 @@ func TestCluster(t *testing.T) {
 	a.must(t, "locks")
 	var seen screen
 	end := a.background(t, &seen, "watch", "-kind", "probe")
-	eventually(t, "probes", func() bool { return strings.Contains(seen.String(), "through master 2") })
+	wait.Until(t, "probes", func() bool { return strings.Contains(seen.String(), "through master 2") })
 	if status, errs := end(); status != succeeded || errs != "" {
 		t.Errorf("watch: status %d, errors %q", status, errs)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 )
 
 // screen is an output that may be read while a command goes on.
@@ -55,7 +56,7 @@ func TestWatch(t *testing.T) {
 	var people, machines screen
 	endPeople := a.background(t, &people, "watch")
 	endMachines := a.background(t, &machines, "watch", "-json", "-kind", "invalidation,grant,recall")
-	eventually(t, "subscribing", func() bool {
+	wait.Until(t, "subscribing", func() bool {
 		return strings.Contains(people.String(), "subscribed") && strings.Contains(machines.String(), "subscribed")
 	})
 
@@ -74,13 +75,13 @@ func TestWatch(t *testing.T) {
 		}
 		done <- err
 	}()
-	eventually(t, "waiting", func() bool { return a.rdb.LLen(t.Context(), queue).Val() == 1 })
+	wait.Until(t, "waiting", func() bool { return a.rdb.LLen(t.Context(), queue).Val() == 1 })
 	lockToken := a.rdb.LIndex(t.Context(), queue, 0).Val()
 	a.Discard(held)
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "all messages", func() bool {
+	wait.Until(t, "all messages", func() bool {
 		p, m := people.String(), machines.String()
 		return strings.Contains(p, "  grant ") && strings.Contains(p, "  invalidation ") && strings.Contains(p, "  recall ") && strings.Contains(p, "  probe ") &&
 			strings.Contains(m, `"invalidation"`) && strings.Contains(m, `"grant"`) && strings.Contains(m, `"recall"`)
@@ -162,9 +163,9 @@ func TestLocksOrder(t *testing.T) {
 			}
 		})
 		queue := keys.In(a.args[3]).Of(id).Queue
-		eventually(t, "waiting", func() bool { return a.rdb.LLen(t.Context(), queue).Val() == 1 })
+		wait.Until(t, "waiting", func() bool { return a.rdb.LLen(t.Context(), queue).Val() == 1 })
 		begun := time.Now().Truncate(time.Millisecond)
-		eventually(t, "the next millisecond", func() bool { return time.Since(begun) > 2*time.Millisecond })
+		wait.Until(t, "the next millisecond", func() bool { return time.Since(begun) > 2*time.Millisecond })
 	}
 	defer waiting.Wait()
 	defer cancel()

@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 )
 
 // A master and its replica are gone. The commands answer for the others, and name the dead one.
@@ -92,7 +93,7 @@ func TestWoundedCluster(t *testing.T) {
 		node.Restart(t)
 	}
 	c.AwaitHealthy(t)
-	eventually(t, "the rest is revoked", func() bool {
+	wait.Until(t, "the rest is revoked", func() bool {
 		left, err := m.UserSessions(t.Context(), user)
 		if err != nil || len(left) == 0 {
 			return err == nil

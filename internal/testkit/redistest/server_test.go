@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 )
 
 func TestRestartKeepsAddressAndData(t *testing.T) {
@@ -210,7 +211,7 @@ func TestServersDieWithTheProcess(t *testing.T) {
 	defer func() { _ = cmd.Wait() }()
 	defer func() { _ = cmd.Process.Kill() }()
 	var addr string
-	eventually(t, func() bool {
+	wait.Until(t, "the set has recovered", func() bool {
 		b, _ := os.ReadFile(file)
 		addr = string(b)
 		return addr != ""
@@ -224,23 +225,13 @@ func TestServersDieWithTheProcess(t *testing.T) {
 
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	eventually(t, func() bool {
+	wait.Until(t, "the set has recovered", func() bool {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
 		if err == nil {
 			_ = conn.Close()
 		}
 		return err != nil
 	})
-}
-
-// eventually polls what another process does.
-func eventually(t *testing.T, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("it did not happen in 20 s")
-		}
-	}
 }
 
 func TestSentinel(t *testing.T) {
@@ -264,7 +255,7 @@ func TestSentinel(t *testing.T) {
 	if promoted == old {
 		t.Fatal("the dead server was promoted")
 	}
-	eventually(t, func() bool { return rdb.Set(ctx, "k2", "v", 0).Err() == nil })
+	wait.Until(t, "the set has recovered", func() bool { return rdb.Set(ctx, "k2", "v", 0).Err() == nil })
 	if got, err := rdb.Get(ctx, "k").Result(); err != nil || got != "v" {
 		t.Fatalf("Get = %q, %v", got, err)
 	}
@@ -293,7 +284,7 @@ func TestCluster(t *testing.T) {
 
 	old := c.MasterOf(t, "k0")
 	old.Kill()
-	eventually(t, func() bool { return rdb.Set(ctx, "k0", "v2", 0).Err() == nil })
+	wait.Until(t, "the set has recovered", func() bool { return rdb.Set(ctx, "k0", "v2", 0).Err() == nil })
 	if c.MasterOf(t, "k0") == old {
 		t.Fatal("a dead master serves")
 	}

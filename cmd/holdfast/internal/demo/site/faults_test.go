@@ -12,6 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 )
 
 // visitor is a browser that follows no redirects.
@@ -88,16 +89,6 @@ func (v *visitor) look() site.Session {
 	return s
 }
 
-// eventually waits for a condition.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 func TestSessionIsWhatRedisHolds(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
@@ -142,7 +133,7 @@ func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 			slow <- status
 		}()
 		var holder int
-		eventually(t, "somebody holds the lock", func() bool {
+		wait.Until(t, "somebody holds the lock", func() bool {
 			h := v.look().Holder
 			if h != nil {
 				holder = h.Replica
@@ -186,7 +177,7 @@ func TestKilledReplicaLeavesItsLock(t *testing.T) {
 			status, _ := other.post(t.Context(), "/cart/anchor")
 			cut <- status
 		}()
-		eventually(t, "somebody holds the lock", func() bool { return v.look().Holder != nil })
+		wait.Until(t, "somebody holds the lock", func() bool { return v.look().Holder != nil })
 		holder := v.look().Holder.Replica
 		if err := v.site.StopReplica(t.Context(), holder, true); err != nil {
 			t.Fatal(err)
@@ -221,7 +212,7 @@ func TestRedisIsCutAndHealed(t *testing.T) {
 	if status, _ := v.post(t.Context(), "/cart/rope"); status != http.StatusServiceUnavailable {
 		t.Errorf("add without Redis is answered %d, want 503", status)
 	}
-	eventually(t, "no replica claims to be fresh", func() bool {
+	wait.Until(t, "no replica claims to be fresh", func() bool {
 		for _, r := range v.site.Replicas() {
 			if r.Fresh >= 0 || r.Copies > 0 {
 				return false
@@ -230,7 +221,7 @@ func TestRedisIsCutAndHealed(t *testing.T) {
 		return true
 	})
 	v.site.HealRedis()
-	eventually(t, "it works again", func() bool {
+	wait.Until(t, "it works again", func() bool {
 		status, _ := v.post(t.Context(), "/cart/rope")
 		return status == http.StatusNoContent
 	})
