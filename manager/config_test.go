@@ -1,10 +1,12 @@
 package manager_test
 
 import (
+	"errors"
 	"math"
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,6 +142,35 @@ func TestConfigIsCopied(t *testing.T) {
 		cfg.Propagator, cfg.Prefix = manager.Header{}, "other"
 		if got := found(m, token); got != 1 {
 			t.Errorf("after the Config was changed: %d", got)
+		}
+	})
+}
+
+// Settings at their limits do what they say.
+func TestSettingsAtTheirLimits(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager(func(c *manager.Config) { c.LockWait = math.MaxInt64 })
+		for _, idle := range []time.Duration{time.Nanosecond, 999 * time.Microsecond, time.Millisecond, 1500 * time.Microsecond} {
+			id, err := m.Create(t.Context(), func(s *manager.Session) error { add(s); s.SetIdleTimeout(idle); return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(3 * time.Millisecond)
+			if err := m.View(t.Context(), id, func(*manager.Session) error { return nil }); !errors.Is(err, manager.ErrNotFound) {
+				t.Errorf("after an idle timeout of %v: %v", idle, err)
+			}
+		}
+		_, token := visit(m, m.Handler, "", func(s *manager.Session) { add(s); s.SetIdleTimeout(math.MaxInt64) })
+		var wg sync.WaitGroup
+		for range 3 { // those behind the first wait in a queue whose life follows from LockWait
+			wg.Go(func() { visit(m, m.Handler, token, func(s *manager.Session) { time.Sleep(time.Second); add(s) }) })
+		}
+		other := v.manager(func(c *manager.Config) { c.LockWait = math.MaxInt64 })
+		wg.Go(func() { visit(other, other.Handler, token, add) })
+		wg.Wait()
+		time.Sleep(time.Second)
+		if got := found(m, token); got != 5 {
+			t.Errorf("count is %d, want 5", got)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/internal/testkit/wait"
@@ -241,5 +242,52 @@ func benchHooks(b *testing.B, hooks manager.Hooks) {
 	b.ReportAllocs()
 	for b.Loop() {
 		h.ServeHTTP(w, r)
+	}
+}
+
+// A panic in a hook is the server's as any other, and neither the lock nor Close suffers.
+func TestPanicInAHook(t *testing.T) {
+	for _, where := range []string{"Opened", "Committed"} {
+		for _, lazy := range []bool{false, true} {
+			bubbleNamed(t, where+map[bool]string{true: " lazy"}[lazy], func(t *testing.T, v *virtual) {
+				armed := false
+				oops := func() {
+					if armed {
+						armed = false
+						panic("a nil map in the metrics")
+					}
+				}
+				m := v.manager(func(c *manager.Config) {
+					switch where {
+					case "Opened":
+						c.Hooks.Opened = func(context.Context, manager.OpenEvent) { oops() }
+					case "Committed":
+						c.Hooks.Committed = func(context.Context, manager.CommitEvent) { oops() }
+					}
+				})
+				mw := m.Handler
+				if lazy {
+					mw = m.Lazy
+				}
+				_, token := visit(m, m.Handler, "", add)
+				armed = true
+				func() {
+					defer func() {
+						if recover() == nil {
+							t.Error("the panic did not reach the server")
+						}
+					}()
+					visit(m, mw, token, add)
+				}()
+				start := time.Now()
+				if res, _ := visit(m, m.Handler, token, add); res.StatusCode != http.StatusOK || time.Since(start) > time.Second {
+					t.Errorf("status %d after %v: the session is locked", res.StatusCode, time.Since(start))
+				}
+				time.Sleep(time.Second)
+				if left := lockKeys(t, v); len(left) > 0 {
+					t.Errorf("%q are left", left)
+				}
+			}) // which closes the Manager without a deadline
+		}
 	}
 }

@@ -288,3 +288,23 @@ func TestLoginURLIsChecked(t *testing.T) {
 		}
 	})
 }
+
+func TestL19FreshLogin(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager()
+		fresh := func(next http.Handler) http.Handler { return m.Handler(m.RequireFresh(5*time.Minute, next)) }
+		_, token := visit(m, m.Handler, "", func(s *manager.Session) { s.BindUser("alice") })
+		status := func() int { res, _ := visit(m, fresh, token, nothing); return res.StatusCode }
+		if got := status(); got != http.StatusOK {
+			t.Errorf("at once: %d", got)
+		}
+		time.Sleep(5 * time.Minute)
+		if got := status(); got != http.StatusUnauthorized {
+			t.Errorf("after five minutes: %d", got)
+		}
+		_, token = visit(m, m.Handler, token, (*manager.Session).Rotate)
+		if got := status(); got != http.StatusOK {
+			t.Errorf("after a new login: %d", got)
+		}
+	})
+}

@@ -164,3 +164,34 @@ func visitRequest(m *manager.Manager, mw func(http.Handler) http.Handler, token 
 		}))
 	}, token, nothing)
 }
+
+func TestL14Merge(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager()
+		_, before := visit(m, m.Handler, "", func(s *manager.Session) { count.Set(s, 7); name.Set(s, "cart") })
+		take := func(s *manager.Session) {
+			count.Set(s, 1)
+			if err := s.Merge(t.Context(), before); err != nil {
+				t.Errorf("Merge: %v", err)
+			}
+		}
+		// A commit that fails leaves the other session as it was.
+		_, after := visit(m, m.Handler, "", add)
+		res, _ := visit(m, m.Handler, after, func(s *manager.Session) { take(s); _, _ = m.Revoke(t.Context(), s.ID()) })
+		if res.StatusCode != http.StatusConflict || found(m, before) != 7 {
+			t.Errorf("after a failed commit (%d) the other session has %d", res.StatusCode, found(m, before))
+		}
+		_, after = visit(m, m.Handler, "", take)
+		if a, b := found(m, after), found(m, before); a != 7 || b != 0 {
+			t.Errorf("merged: %d and %d are left, want 7 and 0", a, b)
+		}
+		visit(m, m.Handler, after, func(s *manager.Session) {
+			if err := s.Merge(t.Context(), before); !errors.Is(err, manager.ErrNotFound) {
+				t.Errorf("merging what is gone: %v", err)
+			}
+			if name.Get(s) != "cart" {
+				t.Error("a value was not taken in")
+			}
+		})
+	})
+}

@@ -370,38 +370,3 @@ func TestR9LockLostIsTold(t *testing.T) {
 		}
 	})
 }
-
-func TestR7EarlyUnlock(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		t.Parallel()
-		nodes := replicas(t, b, 2, unretained)
-		browser := newBrowser(t)
-		browser.get(nodes[0], "/add")
-		nodes[0].handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
-			s.Rotate()
-			count.Set(s, 7)
-			if err := s.Commit(r.Context()); err != nil {
-				t.Error(err)
-			}
-			if left := locks(t, b.Client(t), b.Prefix); len(left) != 0 {
-				t.Errorf("after Commit there is %q", left)
-			}
-			if r.Context().Err() != nil {
-				t.Error("the request's context ended with its lock")
-			}
-			if got := count.Get(s); got != 7 {
-				t.Errorf("the session reads %d after its commit", got)
-			}
-			fmt.Fprint(w, "late")
-		}
-		old := browser.token(nodes[0])
-		browser.get(nodes[0], "/")
-		if browser.token(nodes[0]) == old {
-			t.Error("the new token did not reach the client")
-		}
-		if r := browser.get(nodes[1], "/look"); r.body != "7" {
-			t.Errorf("found %q", r.body)
-		}
-	})
-}

@@ -2,10 +2,10 @@ package manager_test
 
 import (
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
@@ -119,99 +119,56 @@ func TestChildrenAndClearAll(t *testing.T) {
 	})
 }
 
-// What an optimistic request has read is remembered although its key lay in a buffer that is used again at once.
-func TestKeysThatWereReadAreCopied(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		t.Parallel()
-		m := on(t, b)
-		for what, read := range map[string]func(s *manager.Session, key string){
-			"Get":    func(s *manager.Session, key string) { manager.Key[int](key).Get(s) },
-			"Has":    func(s *manager.Session, key string) { s.Has(key) },
-			"Update": func(s *manager.Session, key string) { manager.Key[int](key).Update(s, increment) },
-			"Delete": func(s *manager.Session, key string) { s.Delete(key) },
-		} {
-			token := do(m, "", add)
-			r, _ := visit(m, m.Optimistic, token, func(s *manager.Session) {
-				var buf reused
-				read(s, buf.text("count"))
-				buf.again()
-				name.Set(s, "n")
-				do(m, token, add)
-			})
-			if r.StatusCode != http.StatusConflict || found(m, token) != 2 {
-				t.Errorf("%s: %d, count %d", what, r.StatusCode, found(m, token))
-			}
-		}
-	})
-}
-
-// LastSeen is never the zero time: without an idle timeout it is the last login or rotation, and for one's own session now.
-func TestLastSeenIsKnown(t *testing.T) {
+func TestL15Children(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
-		m := v.manager()
-		token := do(m, "", func(s *manager.Session) {
-			s.BindUser("u1")
-			if got := s.Info().LastSeen; !got.Equal(time.Now()) {
-				t.Errorf("a new session: %v", got)
+		m, other := v.manager(), v.manager()
+		child := func(s *manager.Session) *manager.Session {
+			c, err := s.Child("wizard")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return c
+		}
+		_, token := visit(m, m.Handler, "", func(s *manager.Session) {
+			count.Set(s, 1)
+			count.Set(child(s), 2)
+			count.Set(child(child(s)), 3)
+		})
+		visit(other, other.Handler, token, func(s *manager.Session) {
+			c := child(s)
+			if a, b, d := count.Get(s), count.Get(c), count.Get(child(c)); a != 1 || b != 2 || d != 3 {
+				t.Errorf("values %d %d %d, want 1 2 3", a, b, d)
+			}
+			if keys := s.Keys(); len(keys) != 1 || keys[0] != "count" {
+				t.Errorf("the parent's keys: %q", keys)
+			}
+			if keys := c.Keys(); len(keys) != 1 || keys[0] != "count" || c.IsNew() {
+				t.Errorf("the child's keys: %q", keys)
+			}
+			c.Destroy()
+			if !c.IsNew() || s.IsNew() {
+				t.Error("Destroy of the child")
 			}
 		})
-		begun := time.Now()
-		time.Sleep(time.Hour)
-		do(m, token, func(s *manager.Session) {
-			if got := s.Info().LastSeen; time.Until(got).Abs() > time.Second {
-				t.Errorf("one's own session: %v, now %v", got, time.Now())
+		visit(m, m.Handler, token, func(s *manager.Session) {
+			if a, b, d := count.Get(s), count.Get(child(s)), count.Get(child(child(s))); a != 1 || b != 0 || d != 3 {
+				t.Errorf("after the child's end: %d %d %d, want 1 0 3", a, b, d)
+			}
+			count.Set(child(s), 5)
+			if _, err := s.Child(""); err == nil {
+				t.Error("a child without a name")
 			}
 		})
-		listed := func(want time.Time) {
-			t.Helper()
-			infos, err := m.UserSessions(t.Context(), "u1")
-			if err != nil || len(infos) != 1 || infos[0].LastSeen.Sub(want).Abs() > time.Second {
-				t.Errorf("listed: %+v, %v; want %v", infos, err, want)
-			}
-			for info, err := range m.All(t.Context()) {
-				if err != nil || info.LastSeen.Sub(want).Abs() > time.Second {
-					t.Errorf("all: %+v, %v; want %v", info, err, want)
-				}
-			}
+		id := ""
+		visit(m, m.ReadOnly, token, func(s *manager.Session) { id = s.ID() })
+		if n, err := other.Revoke(t.Context(), id); n != 1 || err != nil {
+			t.Errorf("Revoke: %d, %v", n, err)
 		}
-		listed(begun)
-		do(m, token, (*manager.Session).Rotate)
-		listed(time.Now())
-	})
-}
-
-// Everything that a caller or a client can choose counts as the session's size.
-func TestSizeCountsEverything(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		t.Parallel()
-		m := on(t, b, func(c *manager.Config) { c.MaxSessionBytes = 1000 })
-		long := strings.Repeat("x", 990)
-		for what, change := range map[string]func(s *manager.Session){
-			"value":     func(s *manager.Session) { name.Set(s, long+long) },
-			"key":       func(s *manager.Session) { manager.Key[int](long+long).Set(s, 1) },
-			"child":     func(s *manager.Session) { count.Set(child(t, s, long+long), 1) },
-			"user":      func(s *manager.Session) { s.BindUser(long + long) },
-			"both":      func(s *manager.Session) { name.Set(s, long[:900]); s.BindUser(long[:100]) },
-			"unchanged": func(s *manager.Session) { name.Set(s, long); count.Set(s, 1); s.BindUser("u1") },
-		} {
-			if _, err := m.Create(t.Context(), func(s *manager.Session) error { change(s); return nil }); !errors.Is(err, manager.ErrTooLarge) {
-				t.Errorf("%s: %v", what, err)
+		synctest.Wait()
+		visit(m, m.ReadOnly, token, func(s *manager.Session) {
+			if count.Get(child(s)) != 0 {
+				t.Error("the child outlived its parent")
 			}
-		}
-		large := on(t, b)
-		id, err := large.Create(t.Context(), func(s *manager.Session) error { name.Set(s, long+long); s.BindUser("u1"); return nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		for what, change := range map[string]func(s *manager.Session){ // of a session that is too large already
-			"logout": func(s *manager.Session) { s.BindUser("") },
-			"delete": func(s *manager.Session) { name.Delete(s) },
-		} {
-			if err := m.Update(t.Context(), id, func(s *manager.Session) error { change(s); return nil }); err != nil {
-				t.Errorf("%s: %v", what, err)
-			}
-		}
+		})
 	})
 }

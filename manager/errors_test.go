@@ -1,0 +1,45 @@
+package manager_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/manager"
+)
+
+// The error of a commit says how the session has ended.
+func TestWhyASessionHasEnded(t *testing.T) {
+	for what, c := range map[string]struct {
+		end  func(m *manager.Manager, s *manager.Session, token string)
+		want error
+	}{
+		"revoked": {func(m *manager.Manager, s *manager.Session, _ string) { _, _ = m.Revoke(context.Background(), s.ID()) }, manager.ErrRevoked},
+		"destroyed": {func(m *manager.Manager, _ *manager.Session, token string) {
+			visit(m, m.Optimistic, token, func(s *manager.Session) { s.Destroy() })
+		}, manager.ErrDestroyed},
+		"expired": {func(*manager.Manager, *manager.Session, string) { time.Sleep(2 * time.Hour) }, manager.ErrExpired},
+	} {
+		bubbleNamed(t, what, func(t *testing.T, v *virtual) {
+			var got error
+			m := v.manager(func(cfg *manager.Config) {
+				cfg.Lifetime, cfg.MaxHold = time.Hour, -1
+				cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+					got = err
+					manager.DefaultErrorHandler(w, r, err)
+				}
+			})
+			_, token := visit(m, m.Handler, "", add)
+			res, _ := visit(m, m.Handler, token, func(s *manager.Session) { c.end(m, s, token); add(s) })
+			if res.StatusCode != http.StatusConflict || !errors.Is(got, c.want) || !errors.Is(got, manager.ErrRemoved) {
+				t.Errorf("status %d, %v", res.StatusCode, got)
+			}
+			if !strings.Contains(got.Error(), what) {
+				t.Errorf("the error %q does not say %q", got, what)
+			}
+		})
+	}
+}
