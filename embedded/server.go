@@ -96,6 +96,7 @@ func (s *Server) options() *redis.Options {
 	}
 	if s.addr == "" {
 		opt.Addr = "in-memory" // shown in the client's messages, never dialled
+		opt.DialerRetries = 1  // a connection fails only once the server is closed; a pause would outlive its bubble
 		opt.Dialer = func(context.Context, string, string) (net.Conn, error) { return s.dial() }
 	}
 	return opt
