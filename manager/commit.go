@@ -81,11 +81,8 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 func (s *request) close() (t task, first bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.state == opening && s.on.mode != 0 { // for more than before: what was changed before counts
-		ready := s.ready
-		s.mu.Unlock()
-		<-ready
-		s.mu.Lock()
+	if s.on.mode != 0 { // it may be opening for more than before: what was changed before counts
+		s.waitWhile(opening)
 	}
 	switch s.state {
 	case committing, done:

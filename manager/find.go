@@ -154,6 +154,17 @@ func (m *Manager) query(t token, at time.Time) (q query, streak int) {
 	return q, streak + 1
 }
 
+// lockedQuery is query for a request that takes the lock.
+func (m *Manager) lockedQuery(t token, assume bool) (q query, streak int) {
+	now := time.Now()
+	q, streak = m.query(t, now)
+	q.Long = m.habits.crowded(t.id)
+	if m.copies != nil && m.habits.pays(t.id, streak) {
+		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy, now)
+	}
+	return q, streak
+}
+
 // findLocked takes the lock and reads in the same round trip. With assume it may do without one: see assumes.
 func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, error) {
 	if m.holds(ctx, t.id) {
@@ -170,12 +181,7 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 		a.answer(false)
 		return found{}, err
 	}
-	now := time.Now()
-	q, streak := m.query(t, now)
-	q.Long = m.habits.crowded(t.id)
-	if m.copies != nil && m.habits.pays(t.id, streak) {
-		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy, now)
-	}
+	q, streak := m.lockedQuery(t, assume)
 	q.Accepted = func() { a.answer(true) }
 	fill := m.copies.begin(t.id)
 	request := sessions.OpenRequest(q.Query)
@@ -205,13 +211,7 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 			f.lease, f.streak = lease, streak
 			return f, nil
 		}
-		f, err := m.ask(ctx, t, false)
-		if err != nil {
-			m.release(lease)
-			return found{}, err
-		}
-		f.lease = lease
-		return f, nil
+		return m.askUnder(ctx, t, lease)
 	}
 	o, _ := request.Result()
 	f := m.keepOpened(fill, t, o, nil, q, streak)
@@ -230,6 +230,11 @@ func (m *Manager) findApart(ctx context.Context, t token) (found, error) {
 	if err != nil {
 		return found{}, err
 	}
+	return m.askUnder(ctx, t, lease)
+}
+
+// askUnder opens under a lock that is held, and releases it if there is nothing to open.
+func (m *Manager) askUnder(ctx context.Context, t token, lease *lock.Lease) (found, error) {
 	f, err := m.ask(ctx, t, false)
 	if err != nil {
 		m.release(lease)

@@ -33,13 +33,7 @@ func (m *Manager) blankSession(ctx context.Context, mode Mode) *Session {
 // open opens a session for use in a mode, once, however many goroutines ask, and again if it was opened for less. The
 // error sticks to the session.
 func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
-	s.mu.Lock()
-	for s.state == opening {
-		ready := s.ready
-		s.mu.Unlock()
-		<-ready
-		s.mu.Lock()
-	}
+	s.lockOpened()
 	if !s.needs(mode) || s.state == open && s.raise(mode) {
 		defer s.mu.Unlock()
 		return s.err
@@ -93,14 +87,6 @@ func (m *Manager) begin(s *request, mode Mode, f found, err error) error {
 		s.state, s.err = broken, fmt.Errorf("open session: %w", err)
 	}
 	return s.err
-}
-
-// wake ends the wait of those who wait for ready. It is called with mu held.
-func (s *request) wake() {
-	if s.ready != nil {
-		close(s.ready)
-		s.ready = nil
-	}
 }
 
 // asRead is the error of a call that was to change nothing: see unanswered.

@@ -29,15 +29,7 @@ func (s *request) finish(out outcome) {
 func (s *request) awaitOutcome() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.state == committing {
-		if s.ready == nil {
-			s.ready = make(chan struct{})
-		}
-		ready := s.ready
-		s.mu.Unlock()
-		<-ready
-		s.mu.Lock()
-	}
+	s.waitWhile(committing)
 	return s.outcome.err
 }
 

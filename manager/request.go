@@ -63,13 +63,30 @@ const (
 	done // committed or discarded
 )
 
-// settleOpen locks mu once no other goroutine is opening the session.
+// lockOpened locks mu once no other goroutine is opening the session.
 func (s *request) lockOpened() {
 	s.mu.Lock()
-	for s.state == opening {
+	s.waitWhile(opening)
+}
+
+// waitWhile waits until the session is in another state than opening or committing. It is called with mu held, and gives it
+// up meanwhile.
+func (s *request) waitWhile(busy state) {
+	for s.state == busy {
+		if s.ready == nil {
+			s.ready = make(chan struct{})
+		}
 		ready := s.ready
 		s.mu.Unlock()
 		<-ready
 		s.mu.Lock()
+	}
+}
+
+// wake ends the wait of those who wait for ready. It is called with mu held.
+func (s *request) wake() {
+	if s.ready != nil {
+		close(s.ready)
+		s.ready = nil
 	}
 }

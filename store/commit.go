@@ -214,28 +214,27 @@ func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Co
 	if kept == 1 {
 		out.Kept = c.Keep
 	}
-	switch word {
-	case "done":
-		return out, nil
-	case "exists":
-		return out, ErrExists
-	case "removed":
+	switch err := notWritten[word]; {
+	case err != nil:
+		return out, err
+	case word == "removed":
 		return out, c.ended(words)
-	case "lost":
-		return out, ErrLockLost
-	case "conflict":
-		return out, ErrConflict
-	case "corrupt":
-		return out, ErrCorrupt
-	case "unknown":
-		return out, ErrOutcomeUnknown
-	case "ok":
-	default:
-		return nil, fmt.Errorf("%w: commit.lua answered %q", ErrOutcomeUnknown, word)
+	case word == "done":
+		return out, nil
+	case word != "ok" || len(words) < 6:
+		return nil, fmt.Errorf("%w: commit.lua answered %d words, first %q", ErrOutcomeUnknown, len(words), word)
 	}
-	if len(words) < 6 {
-		return nil, fmt.Errorf("%w: commit.lua answered %d words", ErrOutcomeUnknown, len(words))
-	}
+	c.readWritten(out, words)
+	return out, nil
+}
+
+// notWritten are the words with which a commit is refused.
+var notWritten = map[string]error{
+	"exists": ErrExists, "lost": ErrLockLost, "conflict": ErrConflict, "corrupt": ErrCorrupt, "unknown": ErrOutcomeUnknown,
+}
+
+// readWritten takes in the answer of a commit that was written.
+func (c *Commit) readWritten(out *Committed, words []any) {
 	version, _ := words[2].(string)
 	now, _ := words[3].(int64)
 	expiry, _ := words[4].(int64)
@@ -251,7 +250,6 @@ func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Co
 	default:
 		out.Record = c.apply(version, out.Now)
 	}
-	return out, nil
 }
 
 // The marks that a session leaves when it is removed: see record.lua.
