@@ -79,7 +79,7 @@ func (a *admission) shared(ctx context.Context, limit time.Duration) bool {
 	return a.proven
 }
 
-// answer notes what Redis has said of the token. After a bad answer, or none, newcomers do not rely on an earlier one.
+// answer records what Redis has said of the token. After a bad answer, or none, newcomers do not rely on an earlier one.
 func (a *admission) answer(proven bool) {
 	if a == nil {
 		return

@@ -113,8 +113,8 @@ func (s *request) revoked(ended []string) {
 		return
 	case s.on.superseded, s.id() == "", !slices.Contains(ended, s.id()):
 		return
-	case s.state == committing, s.state == done: // what the client is told may still be ahead
-		s.fate, s.createID, s.outcome = revoked, "", outcome{forget: true, err: s.outcome.err}
+	case s.state == committing, s.state == done: // the response may still have to go out
+		s.ending, s.createID, s.outcome = revoked, "", outcome{forget: true, err: s.outcome.err}
 		return
 	}
 	lease := s.lease

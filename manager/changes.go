@@ -14,7 +14,7 @@ type changes struct {
 	on    opened
 	rules *policy
 
-	fate      fate
+	ending    ending
 	createID  string // of the session that the commit creates, once somebody has asked for it
 	values    map[string]change
 	meta      metaChange
@@ -31,13 +31,13 @@ type policy struct {
 	values *sealer // of values in Redis; nil: they are not encrypted
 }
 
-// fate is what becomes of the session that was opened.
-type fate int
+// ending is what becomes of the session that was opened.
+type ending int
 
 const (
-	kept      fate = iota
-	destroyed      // the commit removes it; what is changed from then on goes into a new session
-	revoked        // a call from within the request has removed it; otherwise as destroyed
+	kept      ending = iota
+	destroyed        // the commit removes it; what is changed from then on goes into a new session
+	revoked          // a call from within the request has removed it; otherwise as destroyed
 )
 
 // change is the new value of a key in this request.
@@ -58,7 +58,7 @@ type metaChange struct {
 
 // base returns the record that the changes are made to, nil if the commit creates one.
 func (c *changes) base() *store.Record {
-	if c.fate != kept {
+	if c.ending != kept {
 		return nil
 	}
 	return c.on.rec
@@ -96,24 +96,24 @@ func (c *changes) status() Status {
 	switch {
 	case c.modified():
 		return Modified
-	case c.fate != kept && !c.discarded:
+	case c.ending != kept && !c.discarded:
 		return Destroyed
 	}
 	return Unmodified
 }
 
 // end makes this a fresh session.
-func (c *changes) end(how fate) {
-	if c.fate == kept {
-		c.fate = how
+func (c *changes) end(how ending) {
+	if c.ending == kept {
+		c.ending = how
 	}
 	c.createID, c.values, c.reads, c.meta, c.readKeys = "", nil, nil, metaChange{}, false
 }
 
 // discard takes all changes back.
 func (c *changes) discard() {
-	if c.fate == destroyed {
-		c.fate = kept
+	if c.ending == destroyed {
+		c.ending = kept
 	}
 	c.discarded, c.values, c.meta, c.err = true, nil, metaChange{}, nil
 }
@@ -162,7 +162,7 @@ func (c *changes) stored(key string) (v store.Value, ok bool, err error) {
 	return v, ok, err
 }
 
-// recordRead notes what the outcome of an optimistic request depends on.
+// recordRead records what the outcome of an optimistic request depends on.
 func (c *changes) recordRead(key string) {
 	if c.on.mode != Optimistic {
 		return

@@ -36,7 +36,7 @@ type JSON struct{}
 
 var _ Codec = JSON{}
 
-var jsonFaith = &faith{
+var jsonLossCheck = &lossCheck{
 	tags: []string{"json"},
 	methods: []reflect.Type{
 		reflect.TypeFor[json.Marshaler](), reflect.TypeFor[json.Unmarshaler](),
@@ -68,7 +68,7 @@ func (JSON) Marshal(v any) ([]byte, error) {
 			return strconv.AppendBool(nil, *v), nil
 		}
 	}
-	return jsonFaith.encode(v)
+	return jsonLossCheck.encode(v)
 }
 
 // replaced reports whether encoding/json may have replaced bytes that are no UTF-8. It writes them in a way in which it
@@ -98,7 +98,7 @@ func (JSON) Unmarshal(data []byte, v any) error {
 			return nil
 		}
 	}
-	return json.Unmarshal(jsonFaith.lend(data, v), v)
+	return json.Unmarshal(jsonLossCheck.lend(data, v), v)
 }
 
 // parseInt reads an integer as Marshal writes it. Other spellings, of which strconv knows some that JSON does not, are

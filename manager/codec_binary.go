@@ -33,7 +33,7 @@ type Gob struct{}
 
 var _ Codec = Gob{}
 
-var gobFaith = &faith{
+var gobLossCheck = &lossCheck{
 	methods: []reflect.Type{
 		reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[gob.GobDecoder](),
 		reflect.TypeFor[encoding.BinaryMarshaler](), reflect.TypeFor[encoding.BinaryUnmarshaler](),
@@ -44,7 +44,7 @@ var gobFaith = &faith{
 }
 
 // Marshal implements Codec. A pointer to a value gives what the value gives, and nil one byte.
-func (Gob) Marshal(v any) ([]byte, error) { return gobFaith.encode(v) }
+func (Gob) Marshal(v any) ([]byte, error) { return gobLossCheck.encode(v) }
 
 // Unmarshal implements Codec.
 func (Gob) Unmarshal(data []byte, v any) error { return gobUnmarshal(data, v) }
@@ -102,7 +102,7 @@ var (
 		// What was encoded is decoded, however large it is.
 		MaxNestedLevels: 65535, MaxArrayElements: math.MaxInt32, MaxMapPairs: math.MaxInt32,
 	}.DecMode())
-	cborFaith = &faith{
+	cborLossCheck = &lossCheck{
 		tags: []string{"cbor", "json"},
 		methods: []reflect.Type{
 			reflect.TypeFor[cbor.Marshaler](), reflect.TypeFor[cbor.Unmarshaler](),
@@ -123,11 +123,11 @@ func must[T any](v T, err error) T {
 }
 
 // Marshal implements Codec. A pointer to a value gives what the value gives.
-func (CBOR) Marshal(v any) ([]byte, error) { return cborFaith.encode(v) }
+func (CBOR) Marshal(v any) ([]byte, error) { return cborLossCheck.encode(v) }
 
 // Unmarshal implements Codec.
 func (CBOR) Unmarshal(data []byte, v any) error {
-	return cborUnmarshal(cborFaith.lend(data, v), v)
+	return cborUnmarshal(cborLossCheck.lend(data, v), v)
 }
 
 func cborMarshal(v any) ([]byte, error) {

@@ -87,7 +87,7 @@ func (s *request) close() (t task, first bool, err error) {
 	switch s.state {
 	case committing, done:
 		return task{}, false, nil
-	case unopened, opening: // whoever opens it finds it done, and keeps nothing
+	case unopened, opening: // the goroutine that opens it finds it done, and keeps nothing
 		s.state = committing
 		return task{}, true, nil
 	}
@@ -111,7 +111,7 @@ func (s *request) close() (t task, first bool, err error) {
 	if s.m.closed.Load() && t.lease == nil && (t.remove != nil || s.modified()) {
 		return t, true, ErrClosed
 	}
-	if s.fate != kept && !s.discarded {
+	if s.ending != kept && !s.discarded {
 		var several bool
 		t.offered, several = s.offered()
 		if t.write == nil && t.remove == nil && t.offered == nil { // else once it is removed
@@ -215,7 +215,8 @@ func (m *Manager) keepWritten(fill cache.Fill, c *store.Commit, h *hold, out *st
 	m.copies.keep(fill, seen{out.Record, out.Now, out.Expiry, out.Sent, at, confirmed, registered, max(h.streak, 1)})
 }
 
-// endLease ends the lease of a commit that was sent. The store has dealt with a lock beside the records by then.
+// endLease ends the lease of a commit that was sent. A store whose scripts move the locks has
+// dealt with it by then.
 func (m *Manager) endLease(lease *lock.Lease, out *store.Committed, err error) {
 	switch {
 	case lease == nil:

@@ -140,7 +140,7 @@ func (m *Manager) warnPlain(s *request) {
 	if !ok || !c.secure() || s.http == nil || s.http.TLS != nil || forwardedTLS(s.http.Header) {
 		return
 	}
-	m.plain.Do(func() {
+	m.plainHTTP.Do(func() {
 		m.cfg.Logger.Warn("holdfast: a Secure cookie was sent over plain HTTP, and browsers drop it; serve HTTPS, set Config.Insecure for http://localhost, or let the HTTPS proxy in front set X-Forwarded-Proto",
 			"method", s.http.Method, "pattern", s.http.Pattern)
 	})

@@ -11,7 +11,7 @@ import (
 )
 
 // copies are the sessions that this node has read lately. Locked and optimistic requests show Redis the version of
-// their copy and are told if it is current; read-only ones use it without asking, within the bounds of alive.
+// their copy and learn whether it is current; read-only ones use it without asking, within the bounds of alive.
 type copies struct {
 	cache  *cache.Cache[*localCopy]
 	maxAge time.Duration
@@ -34,7 +34,7 @@ type localCopy struct {
 	read       atomic.Int64 // the server's clock was
 	ahead      atomic.Int64 // the server's clock is, in Unix nanoseconds
 	ends       atomic.Int64 // the session does, without further use
-	registered atomic.Bool  // this node is told of changes
+	registered atomic.Bool  // this node gets a message when the session changes
 	streak     atomic.Int32 // how many requests in a row this node has served
 	use        *use         // nil without an idle timeout
 }
@@ -107,7 +107,7 @@ func (cs *copies) keep(f cache.Fill, o seen) {
 	lc.refresh(cs, o)
 }
 
-// useFor returns what a new copy notes its uses in: the same as the copy before it, which may be nil, so that a use is
+// useFor returns what a new copy records its uses in: the same as the copy before it, which may be nil, so that a use is
 // dropped once Redis has heard of a later one.
 func (lc *localCopy) useFor(rec *store.Record) *use {
 	switch {
@@ -119,7 +119,7 @@ func (lc *localCopy) useFor(rec *store.Record) *use {
 	return &use{id: rec.ID, idle: rec.Idle}
 }
 
-// refresh notes the time, and how long the session lives.
+// refresh records the time, and how long the session lives.
 func (lc *localCopy) refresh(cs *copies, o seen) {
 	ends := int64(math.MaxInt64)
 	if !o.expiry.IsZero() {
@@ -166,7 +166,7 @@ func (cs *copies) alive(id string, at time.Time) *localCopy {
 	return lc
 }
 
-// refreshed notes that Redis has found a copy to be current, and that its idle timeout began again then.
+// refreshed records that Redis has found a copy to be current, and that its idle timeout began again then.
 func (cs *copies) refreshed(lc *localCopy, o *store.Opened, streak int) {
 	sent := cs.since(o.Sent)
 	if idle := lc.rec.Idle; idle > 0 {
@@ -187,7 +187,7 @@ func (cs *copies) drop(id string) {
 // forget forgets everything.
 func (cs *copies) forget() { cs.cache.Purge() }
 
-// touched notes what Redis has answered to a touch.
+// touched records what Redis has answered to a touch.
 func (cs *copies) touched(t store.Touched) {
 	if cs == nil {
 		return

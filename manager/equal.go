@@ -10,7 +10,7 @@ import (
 )
 
 // compare says where a value is not equal to what came back of it, and nil if they are equal; [Codec] defines that.
-func (f *faith) compare(a, b reflect.Value) *loss {
+func (f *lossCheck) compare(a, b reflect.Value) *loss {
 	t := a.Type()
 	switch {
 	case t == timeType:
@@ -50,7 +50,7 @@ func differ(same bool) *loss {
 }
 
 // compareOwn compares values of a type that encodes itself: by its method Equal or Cmp, or else by what it encodes to.
-func (f *faith) compareOwn(a, b reflect.Value) *loss {
+func (f *lossCheck) compareOwn(a, b reflect.Value) *loss {
 	if a.Kind() == reflect.Pointer && (a.IsNil() || b.IsNil()) {
 		return differ(a.IsNil() && b.IsNil())
 	}
@@ -85,7 +85,7 @@ func addressed(v reflect.Value) reflect.Value {
 	return p
 }
 
-func (f *faith) compareHeld(a, b reflect.Value) *loss {
+func (f *lossCheck) compareHeld(a, b reflect.Value) *loss {
 	if a.IsNil() || b.IsNil() {
 		return differ(a.IsNil() && b.IsNil())
 	}
@@ -96,7 +96,7 @@ func (f *faith) compareHeld(a, b reflect.Value) *loss {
 	return f.compare(a, b)
 }
 
-func (f *faith) compareElements(a, b reflect.Value) *loss {
+func (f *lossCheck) compareElements(a, b reflect.Value) *loss {
 	if a.Len() != b.Len() {
 		return differ(false)
 	}
@@ -108,7 +108,7 @@ func (f *faith) compareElements(a, b reflect.Value) *loss {
 	return nil
 }
 
-func (f *faith) compareMaps(a, b reflect.Value) *loss {
+func (f *lossCheck) compareMaps(a, b reflect.Value) *loss {
 	for it := a.MapRange(); it.Next(); {
 		other := b.MapIndex(it.Key())
 		switch {
@@ -125,7 +125,7 @@ func (f *faith) compareMaps(a, b reflect.Value) *loss {
 	return differ(a.Len() == b.Len())
 }
 
-func (f *faith) compareFields(a, b reflect.Value) *loss {
+func (f *lossCheck) compareFields(a, b reflect.Value) *loss {
 	t := a.Type()
 	if !f.storesAny(t) && !a.IsZero() {
 		return &loss{why: fmt.Sprintf("%v has no exported field, so nothing of it is stored", t)}

@@ -193,7 +193,7 @@ func (m *Manager) reportLate(r *http.Request, s *Session) {
 }
 
 // tellClient puts the outcome of a commit into the header of the response. A response that may differ from one client
-// to the next says so to caches: its handler has used the session, or goes on writing and may still use it.
+// to the next tells caches: its handler has used the session, or goes on writing and may still use it.
 func (m *Manager) tellClient(w http.ResponseWriter, s *request, streams bool) {
 	s.mu.Lock()
 	out, used := s.outcome, s.used

@@ -41,7 +41,7 @@ func parseClient(text string) (c client) {
 
 const maxUserAgent = 256
 
-// clientOf notes who begins a session.
+// clientOf describes the client that begins a session.
 func (m *Manager) clientOf(r *http.Request) string {
 	if r == nil || m.cfg.NoClientInfo {
 		return ""

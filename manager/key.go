@@ -78,7 +78,7 @@ func (k Key[T]) ExpiresIn(s *Session) (d time.Duration, ok bool) {
 
 func (k Key[T]) put(s *Session, v T, ttl time.Duration) {
 	data, err := encode(s.m, &v)
-	if err == nil && s.m.faith != nil && s.m.faith.varies {
+	if err == nil && s.m.lossCheck != nil && s.m.lossCheck.varies {
 		s.enter()
 		before := s.look(string(k))
 		s.mu.Unlock()
@@ -112,7 +112,7 @@ func (k Key[T]) replace(s *Session, before entry, v T) bool {
 
 // or returns the encoding of the value that v points to: the one that the key has, if that is equal, or else data.
 func (e entry) or(m *Manager, data string, v any) string {
-	if e.ok && e.err == nil && e.data != data && m.faith != nil && m.faith.same(v, e.data) {
+	if e.ok && e.err == nil && e.data != data && m.lossCheck != nil && m.lossCheck.same(v, e.data) {
 		return e.data
 	}
 	return data
@@ -202,7 +202,7 @@ func (s *Session) undecodable(name string, err error) {
 func encode[T any](m *Manager, v *T) (string, error) {
 	var data []byte
 	var err error
-	if m.faith != nil {
+	if m.lossCheck != nil {
 		data, err = m.cfg.Codec.Marshal(v)
 	} else {
 		data, err = m.cfg.Codec.Marshal(*v)
@@ -216,21 +216,21 @@ func encode[T any](m *Manager, v *T) (string, error) {
 // decode reads an encoded value. The codecs of this package get the bytes of the snapshot themselves, which all requests
 // share; any other gets a copy.
 func (m *Manager) decode(data string, v any) error {
-	if m.faith != nil {
+	if m.lossCheck != nil {
 		return m.cfg.Codec.Unmarshal(bytesOf(data), v)
 	}
 	return m.cfg.Codec.Unmarshal([]byte(data), v)
 }
 
 // faithOf returns what is known about a codec, nil for those of applications.
-func faithOf(c Codec) *faith {
+func lossCheckOf(c Codec) *lossCheck {
 	switch c.(type) {
 	case JSON:
-		return jsonFaith
+		return jsonLossCheck
 	case Gob:
-		return gobFaith
+		return gobLossCheck
 	case CBOR:
-		return cborFaith
+		return cborLossCheck
 	}
 	return nil
 }

@@ -22,19 +22,19 @@ import (
 // and prefix. It is safe for concurrent use.
 type Manager struct {
 	policy
-	node    string
-	locker  *lock.Locker
-	locks   *lock.Inspector // for the log
-	store   store.Sessions
-	feed    *invalidate.Feed
-	copies  *copies // nil: none are kept
-	habits  *habits
-	cookies *sealer  // of Sealed values
-	varies  []string // request headers that the token may come in
-	faith   *faith   // of the codec, if it is one of this package
-	login   *url.URL // Config.LoginURL; nil if there is none
+	node      string
+	locker    *lock.Locker
+	locks     *lock.Inspector // for the log
+	store     store.Sessions
+	feed      *invalidate.Feed
+	copies    *copies // nil: none are kept
+	habits    *habits
+	cookies   *sealer    // of Sealed values
+	varies    []string   // request headers that the token may come in
+	lossCheck *lossCheck // of the codec, if it is one of this package
+	login     *url.URL   // Config.LoginURL; nil if there is none
 
-	plain      sync.Once // the warning about plain HTTP
+	plainHTTP  sync.Once // the warning about plain HTTP
 	closed     atomic.Bool
 	admissions admissions     // tokens on their way to a lock
 	underWay   underWay       // sessions that requests have had open for a while
@@ -65,7 +65,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}
 	m := &Manager{
-		policy: policy{cfg: c, tokens: newTokens(c.TokenKeys)}, habits: newHabits(), varies: varyOf(c.Propagator), faith: faithOf(c.Codec),
+		policy: policy{cfg: c, tokens: newTokens(c.TokenKeys)}, habits: newHabits(), varies: varyOf(c.Propagator), lossCheck: lossCheckOf(c.Codec),
 		admissions: newAdmissions(), underWay: newUnderWay(), stop: make(chan struct{}),
 	}
 	if err := m.keys(); err != nil {
@@ -184,7 +184,7 @@ func (m *Manager) forget() {
 func (m *Manager) Close(ctx context.Context) error {
 	m.closed.Store(true) // 1. nobody new, and no commit without a lock
 	err := m.locker.Close(ctx)
-	m.stopOnce.Do(func() { close(m.stop) }) // 2. the last uses are told to Redis
+	m.stopOnce.Do(func() { close(m.stop) }) // 2. Redis hears of the last uses
 	m.background.Wait()
 	err = errors.Join(err, m.feed.Close(ctx)) // 3. nobody needs a message any more
 	m.stopLog()

@@ -89,7 +89,7 @@ func (s *Session) takeIn(f found) {
 	}
 }
 
-// reserve notes that a session is being merged. It reports false if there is nothing to do.
+// reserve records that a session is being merged. It reports false if there is nothing to do.
 func (s *Session) reserve(id string) (ok bool, err error) {
 	ok = s.change()
 	defer s.mu.Unlock()

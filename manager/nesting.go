@@ -81,7 +81,7 @@ func propagateLoss(lease *lock.Lease, cancel context.CancelCauseFunc) {
 	context.AfterFunc(lease.Context(), func() { cancel(context.Cause(lease.Context())) })
 }
 
-// begun notes a state that a wrap inside has begun.
+// begun records a state that a wrap inside has begun.
 func (s *request) begun(inner *request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -14,7 +14,7 @@ type outcome struct {
 	err     error
 }
 
-// finish notes the outcome of the commit, for those who wait for it and those who ask later.
+// finish records the outcome of the commit, for those who wait for it and those who ask later.
 func (s *request) finish(out outcome) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,7 +12,7 @@ type pendingCommit struct {
 // lateCommit is how long a commit of which nothing is known may still be on its way.
 const lateCommit = time.Minute
 
-// pending notes that a commit is sent. No node is told of its own commits, so until this one is answered nobody knows
+// pending records that a commit is sent. No node gets messages about its own commits, so until this one is answered nobody knows
 // whether the copy is still good. Usually that is over in no time; once it has lasted for a while the copy
 // is not used. The returned function is called when the copy is right again, or when nothing is known of the commit.
 func (cs *copies) pending(id string) (answered func(unknown bool)) {

@@ -26,7 +26,7 @@ func (c *changes) plan(d demand) (p plan, err error) {
 	if c.err != nil || c.discarded {
 		return p, c.err
 	}
-	if c.fate == destroyed && c.on.rec != nil {
+	if c.ending == destroyed && c.on.rec != nil {
 		p.remove = &store.Commit{ID: c.on.rec.ID, Mode: store.Remove, Base: c.on.rec}
 	}
 	rotate := c.rotation(d.token)

@@ -36,14 +36,14 @@ type pendingUses struct {
 // maxUses bounds how many uses wait for their time.
 const maxUses = 1 << 16
 
-// add notes a use of a session that happened without Redis.
+// add records a use of a session that happened without Redis.
 func (p *pendingUses) add(u *use, at int64) {
 	if u.last.Swap(max(at, 1)) == 0 { // else it waits already
 		p.push(u)
 	}
 }
 
-// again notes a use that Redis should have heard of and did not.
+// again records a use that Redis should have heard of and did not.
 func (p *pendingUses) again(u *use, at int64) {
 	if u.last.CompareAndSwap(0, at) {
 		p.push(u)

@@ -8,7 +8,7 @@ import (
 )
 
 // writer calls commit once, before the first byte of the response leaves. If that fails, the answer is the
-// ErrorHandler's: what the handler writes from then on goes nowhere, and it is told so.
+// ErrorHandler's: what the handler writes from then on goes nowhere, and each write returns the error.
 //
 // It offers Flush, Hijack and ReadFrom whether the writer below has them or not, as http.ResponseController does: an
 // attempt to use what is missing returns or does nothing. Everything else is reached through Unwrap.
@@ -85,7 +85,7 @@ func (w *writer) FlushError() error {
 	return http.NewResponseController(w.below).Flush()
 }
 
-// Hijack commits first: whoever takes the connection over writes the header by itself, and finds the cookie in it.
+// Hijack commits first: the code that takes the connection over writes the header itself, and finds the cookie in it.
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if err := w.begin(); err != nil {
 		return nil, nil, err

@@ -13,19 +13,19 @@ import (
 // this:
 //
 //   - Outcomes never blur. ErrNotFound, ErrSuperseded, ErrRemoved, ErrExists, ErrConflict and ErrCorrupt are answers of
-//     the store. ErrUnavailable says that nothing was changed; whoever cannot tell, as after a call that was cut short,
+//     the store. ErrUnavailable says that nothing was changed; a store that cannot tell, as after a call that was cut short,
 //     says ErrOutcomeUnknown. A store that is down has no session that is "not found".
 //   - Time is the store's own, wherever a session or a value expires: processes whose clocks differ must agree. A
-//     session that has expired is absent in every respect; a value that has may still be there, since whoever reads it
+//     session that has expired is absent in every respect; a value that has may still be there, since the reader
 //     looks at Value.Expires. Times are in whole milliseconds.
 //   - A Record that was given out is never changed, and what a Commit points to belongs to the caller once Commit has
 //     returned.
 //   - Retries are the store's. A commit that is sent again because its answer was lost must find itself written, and
 //     neither repeat itself nor lose against itself; hence the tag in Record.Version, new with each commit.
-//   - Locks are not its concern. Commit.Token, Commit.Keep and Committed.Kept are for a store that lives beside the
+//   - Locks are not its concern. Commit.Token, Commit.Keep and Committed.Kept are for a store that keeps records next to the
 //     lock, as Redis does; the manager sets none of them for another.
 type Sessions interface {
-	// Open reads a session and counts as a use of it: its idle timeout begins anew, never beyond its deadline. The
+	// Open reads a session and counts as a use of it: its idle timeout begins again, never beyond its deadline. The
 	// secret, if there is one, must be the session's, or one that it replaced: Privilege, and the answer is
 	// ErrSuperseded for as long as Commit.Old says; Periodic, and it opens the session, with Opened.Replaced, for as long,
 	// but from the moment that the current one is shown only for the store's grace window. After that the answer is
@@ -60,7 +60,7 @@ type Sessions interface {
 
 	// What follows is an index of users. It may name sessions that are not the user's, since an entry is made before the
 	// commit that binds its session, and that may fail. It never lacks one. An entry is believed, whatever its session
-	// looks like, for as long as that commit may be under way: a minute. After it, whoever finds it wrong takes it out, and
+	// looks like, for as long as that commit may be under way: a minute. After it, a call that finds it wrong takes it out, and
 	// only the entry that was found: the session may have been entered again since. A session that ends, by Commit, Remove,
 	// Trim or RemoveUser, takes its entry along.
 	//

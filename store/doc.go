@@ -17,7 +17,7 @@
 //
 // # Copies
 //
-// A caller that keeps a Record in memory says so when it opens or commits, by giving Config.Node. The record lists
+// A caller that keeps a Record in memory opens and commits with Config.Node set. The record lists
 // these nodes, and a commit publishes one message to each of them, "i", the ID, a space and the new counter, on the
-// node's channel. Then the list starts anew with the committer, so a message was always paid for by a read.
+// node's channel. Then the list starts again with the committer, so each message follows a read that paid for it.
 package store

@@ -20,7 +20,7 @@ var (
 	ErrSuperseded = errors.New("token superseded by rotation")
 
 	// ErrReused: the secret was replaced by periodic rotation, and its time is over. It opens nothing, so it matches
-	// ErrNotFound as well. Two clients use the session: whoever shows it has stolen it, or lost the session to a thief.
+	// ErrNotFound as well. Two clients use the session: the one that shows it is a thief, or lost the session to one.
 	ErrReused = fmt.Errorf("%w: its token was replaced by periodic rotation, and shown after its end", ErrNotFound)
 
 	// ErrConflict: the session was changed by another request since it was opened. Nothing was written.

@@ -83,7 +83,7 @@ func (s *Store) ScanOutlines(ctx context.Context, each func(*Outline) bool) erro
 type Inspection struct {
 	Record *Record  // with its values, of which some may have expired, and with Left
 	Copies []string // nodes that were told to hear of changes, since they may hold a copy
-	All    bool     // there are so many that every node is told; Copies is empty then
+	All    bool     // there are so many that every node gets the message; Copies is empty then
 	Memory int64    // see Outline
 }
 

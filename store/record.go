@@ -60,7 +60,7 @@ func stampOf(version string) string {
 	return version[:min(dot+1+4, len(version))]
 }
 
-// overhead is what a record costs beside its texts, and value what each value does, measured with the benchmark's
+// overhead is what a record costs in addition to its texts, and value what each value does, measured with the benchmark's
 // memory scenario.
 const (
 	recordOverhead = 320

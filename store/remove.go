@@ -35,7 +35,7 @@ type Removed struct {
 	User string
 }
 
-// Remove ends sessions, whoever holds their locks: their waiters find them absent, and commits under way get
+// Remove ends sessions, no matter who holds their locks: their waiters find them absent, and commits under way get
 // ErrRemoved. Their entries in the index of users go with them. It returns those that were there; IDs that are not are
 // no error. One round trip for each thousand, and one more if there were users.
 func (s *Store) Remove(ctx context.Context, ids ...string) ([]Removed, error) {

@@ -1,4 +1,4 @@
--- remove.lua: end a session from outside of any request, whoever holds its lock. A commit that is on its way finds
+-- remove.lua: end a session from outside of any request, no matter who holds its lock. A commit that is on its way finds
 -- nothing to write to.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1] node_prefix   ARGV[2] channel of all nodes   ARGV[3] id   ARGV[4] life of the mark, ms: see bury

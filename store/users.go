@@ -41,7 +41,7 @@ const (
 	// chunk bounds how many entries, or sessions, one call to Redis is about.
 	chunk = 1000
 
-	// tidied is how many entries Enlist looks at, once there are more than few. With so many at a place that is drawn anew
+	// tidied is how many entries Enlist looks at, once there are more than few. With so many at a position that is drawn again
 	// each time, the stale ones become a small part of the index, wherever they are.
 	tidied, few = 16, 8
 )
@@ -224,7 +224,7 @@ func (s *Store) UserSessions(ctx context.Context, user string) ([]*Record, error
 	return slices.DeleteFunc(out, func(r *Record) bool { return r == nil }), nil
 }
 
-// Before counts the sessions of a user beside the one with that ID: those that are bound, and those whose commit may be
+// Before counts the sessions of a user except the one with that ID: those that are bound, and those whose commit may be
 // on its way and that entered the index before it. Two round trips for each thousand entries, three if something was
 // stale.
 func (s *Store) Before(ctx context.Context, user, id string) (int, error) {

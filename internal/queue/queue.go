@@ -119,7 +119,7 @@ func Hit(reply any) bool {
 	return false
 }
 
-// ErrLost is told to the holder of a lock that has ended before its time. Packages lock and store have it in common.
+// ErrLost is what the holder of a lock gets that has ended before its time. Packages lock and store share it.
 var ErrLost = errors.New("lock lost")
 
 var errReply = errors.New("unexpected answer of a script")

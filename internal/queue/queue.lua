@@ -26,7 +26,7 @@ local function pass(lock, queue, node_prefix, grant_ms)
 end
 
 -- recall asks the node that holds the lock to give it back soon: it may be keeping it for a next request. The message may
--- get lost, so whoever waits first recalls again.
+-- get lost, so the first waiter recalls again.
 local function recall(lock, node_prefix)
   local holder = redis.call('GET', lock)
   if holder then publish(node_prefix .. string.match(holder, '^[^.]*'), 'r' .. holder) end

@@ -36,7 +36,7 @@ type Store struct {
 	sweepAt  int                  // how many sessions and marks there are when the dead are next looked for
 }
 
-// session is a record and what is kept beside it.
+// session is a record and what is kept with it.
 type session struct {
 	record   *store.Record
 	ends     time.Time // without further use; zero for never

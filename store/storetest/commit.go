@@ -236,7 +236,7 @@ func stamps(t *testing.T, f *fixture) {
 		commit  func(*store.Record) *store.Commit
 		changes string
 	}{
-		{"the same data anew", func(r *store.Record) *store.Commit { return change(r, "a", "1") }, "a"},
+		{"the same data again", func(r *store.Record) *store.Commit { return change(r, "a", "1") }, "a"},
 		{"a new key", func(r *store.Record) *store.Commit { return change(r, "c", "1") }, "keys"},
 		{"a key less", deletion, "b keys"},
 		{"a key that is not there less", deletion, ""},
@@ -286,7 +286,7 @@ func valuesThatExpire(t *testing.T, f *fixture) {
 	same(t, f.open(t, c.ID), rec)
 	again := f.commit(t, change(rec, "code", "5678"))
 	if !again.Values.At("code").Expires.IsZero() || again.KeySet == rec.KeySet {
-		t.Errorf("set anew: %+v; it had expired, for all one knows", again)
+		t.Errorf("set again: %+v; it had expired, for all one knows", again)
 	}
 }
 

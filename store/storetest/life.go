@@ -141,7 +141,7 @@ func periodicRotated(t *testing.T, f *fixture) {
 	f.shows(t, rec.ID, "second unknown", "third unknown", "fourth opens")
 }
 
-// idle checks that each kind of use begins the timeout anew.
+// idle checks that each kind of use restarts the timeout.
 func idle(t *testing.T, f *fixture) {
 	c := creation("a", "1")
 	c.Idle = new(short)

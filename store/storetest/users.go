@@ -186,7 +186,7 @@ func usersEnded(t *testing.T, f *fixture) {
 		}
 		probe := creation()
 		if n := f.enlist(t, "alice", probe.ID); n != 1 {
-			t.Errorf("after %s there are %d entries beside a new one", what, n-1)
+			t.Errorf("after %s there are %d entries besides a new one", what, n-1)
 		}
 		if err := f.Delist(t.Context(), "alice", store.Entry{ID: probe.ID}); err != nil {
 			t.Error(err)
@@ -194,7 +194,7 @@ func usersEnded(t *testing.T, f *fixture) {
 	}
 }
 
-// Entering takes stale entries out: their number stays small beside that of the sessions, however many logins fail.
+// Entering takes stale entries out: their number stays small compared with that of the sessions, however many logins fail.
 func usersMany(t *testing.T, f *fixture) {
 	if !f.virtual {
 		return

@@ -13,8 +13,8 @@ import (
 // pointers to zero. So that every value comes back equal, or is refused, each type is examined once. Values of most types
 // cannot lose anything. Those of doubtful types are decoded again and compared.
 
-// faith is what a codec of this package does with types.
-type faith struct {
+// lossCheck is what a codec of this package does with types.
+type lossCheck struct {
 	tags     []string       // of struct fields; the first that is there counts
 	methods  []reflect.Type // by which types encode themselves
 	pointers bool           // a pointer to zero is no nil
@@ -47,7 +47,7 @@ var (
 )
 
 // encode encodes a value, to which v may point, and refuses what would not come back.
-func (f *faith) encode(v any) ([]byte, error) {
+func (f *lossCheck) encode(v any) ([]byte, error) {
 	value := reflect.ValueOf(v)
 	if value.Kind() == reflect.Pointer && !value.IsNil() {
 		value = value.Elem()
@@ -76,7 +76,7 @@ func (f *faith) encode(v any) ([]byte, error) {
 }
 
 // same reports whether data is the encoding of a value that equals v, a pointer, although its bytes are others.
-func (f *faith) same(v any, data string) bool {
+func (f *lossCheck) same(v any, data string) bool {
 	value := reflect.ValueOf(v).Elem()
 	if !f.varies || f.about(value.Type())&varied == 0 {
 		return false
@@ -86,7 +86,7 @@ func (f *faith) same(v any, data string) bool {
 }
 
 // lend returns the bytes that a value is decoded from: a copy if an Unmarshal method of the type may keep them.
-func (f *faith) lend(data []byte, v any) []byte {
+func (f *lossCheck) lend(data []byte, v any) []byte {
 	if t := reflect.TypeOf(v); t != nil && t.Kind() == reflect.Pointer && f.about(t.Elem())&doubtful != 0 {
 		return append([]byte(nil), data...)
 	}
@@ -94,7 +94,7 @@ func (f *faith) lend(data []byte, v any) []byte {
 }
 
 // about returns what is known about a type.
-func (f *faith) about(t reflect.Type) facts {
+func (f *lossCheck) about(t reflect.Type) facts {
 	if known, ok := f.types.Load(t); ok {
 		return known.(facts) //nolint:forcetypeassert // nothing else is stored
 	}
@@ -104,7 +104,7 @@ func (f *faith) about(t reflect.Type) facts {
 }
 
 // examine is about for a type inside of others.
-func (f *faith) examine(t reflect.Type, within map[reflect.Type]bool) facts {
+func (f *lossCheck) examine(t reflect.Type, within map[reflect.Type]bool) facts {
 	switch {
 	case t == timeType:
 		if f.zones {
@@ -150,7 +150,7 @@ func (f *faith) examine(t reflect.Type, within map[reflect.Type]bool) facts {
 }
 
 // examineFields is examine for a struct: doubtful if it is not plain to see that every exported field is stored.
-func (f *faith) examineFields(t reflect.Type, within map[reflect.Type]bool) (found facts) {
+func (f *lossCheck) examineFields(t reflect.Type, within map[reflect.Type]bool) (found facts) {
 	names := map[string]bool{}
 	for field := range t.Fields() {
 		if !f.stores(field) {
@@ -174,7 +174,7 @@ func (f *faith) examineFields(t reflect.Type, within map[reflect.Type]bool) (fou
 }
 
 // tag returns what a field says about how it is encoded.
-func (f *faith) tag(field reflect.StructField) string {
+func (f *lossCheck) tag(field reflect.StructField) string {
 	for _, key := range f.tags {
 		if text, ok := field.Tag.Lookup(key); ok {
 			return text
@@ -185,7 +185,7 @@ func (f *faith) tag(field reflect.StructField) string {
 
 // stores reports whether a field is meant to be stored: it is exported, and no tag leaves it out. An embedded struct counts
 // as the fields that it has.
-func (f *faith) stores(field reflect.StructField) bool {
+func (f *lossCheck) stores(field reflect.StructField) bool {
 	t := field.Type
 	switch {
 	case f.tag(field) == "-":
@@ -196,7 +196,7 @@ func (f *faith) stores(field reflect.StructField) bool {
 	return f.storesAny(t)
 }
 
-func (f *faith) storesAny(t reflect.Type) bool {
+func (f *lossCheck) storesAny(t reflect.Type) bool {
 	for field := range t.Fields() {
 		if f.stores(field) {
 			return true
@@ -206,7 +206,7 @@ func (f *faith) storesAny(t reflect.Type) bool {
 }
 
 // marshals reports whether a type, or a pointer to it, encodes or decodes itself.
-func (f *faith) marshals(t reflect.Type) bool {
+func (f *lossCheck) marshals(t reflect.Type) bool {
 	if t.Kind() == reflect.Interface {
 		return false
 	}
@@ -219,7 +219,7 @@ func (f *faith) marshals(t reflect.Type) bool {
 }
 
 // survey looks, before a value is encoded, for what encoders lose without a trace or never come back from.
-func (f *faith) survey(v reflect.Value, depth int) *loss {
+func (f *lossCheck) survey(v reflect.Value, depth int) *loss {
 	t := v.Type()
 	switch {
 	case depth > maxDepth:

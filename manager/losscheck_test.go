@@ -20,8 +20,8 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// faithful are the codecs that keep what they accept.
-var faithful = map[string]manager.Codec{"JSON": manager.JSON{}, "Gob": manager.Gob{}, "CBOR": manager.CBOR{}}
+// lossless are the codecs that keep what they accept.
+var lossless = map[string]manager.Codec{"JSON": manager.JSON{}, "Gob": manager.Gob{}, "CBOR": manager.CBOR{}}
 
 // equal is what "comes back equal" means, written once more and apart from the product: in exported fields, a nil list or
 // map equals an empty one, and a time another of the same instant.
@@ -207,7 +207,7 @@ func TestV2ValuesComeBackEqual(t *testing.T) {
 	register()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		for codec, c := range faithful {
+		for codec, c := range lossless {
 			for _, keys := range [][]byte{nil, {1}} {
 				with := func(cfg *manager.Config) { cfg.Codec = c }
 				m, other := on(t, b, with, encrypted(keys...)), on(t, b, with, encrypted(keys...))
@@ -323,7 +323,7 @@ func TestV2NothingIsRefusedInVain(t *testing.T) {
 		for range 500 {
 			nested = tree{Kids: []tree{nested}}
 		}
-		for what, codec := range faithful {
+		for what, codec := range lossless {
 			m := on(t, b, func(cfg *manager.Config) { cfg.Codec, cfg.MaxSessionBytes = codec, -1 })
 			_, err := m.Create(t.Context(), func(s *manager.Session) error {
 				manager.Key[[]int]("long").Set(s, long)
