@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 const (
@@ -71,36 +73,36 @@ func sleep(ctx context.Context, d time.Duration) bool {
 // is never nil.
 func (f *Feed) live(ctx context.Context) error {
 	start := time.Now()
-	ps := f.client.Subscribe(ctx) // without channels: nothing is sent yet
+	sub := rdb.NewSubscription(ctx, f.client)
 	connectCtx, connected := context.WithTimeout(ctx, max(f.cfg.Timeout, minConnectTimeout))
 	defer connected()
-	if err := ps.Subscribe(connectCtx, f.cfg.channels()...); err != nil {
+	if err := sub.Subscribe(connectCtx, f.cfg.channels()...); err != nil {
 		// The master that has the channel's slot may be another one by now,
 		// and with no probes being sent nobody else looks.
 		if cluster, ok := f.client.(cluster); ok {
 			cluster.ReloadState(ctx)
 		}
-		return errors.Join(err, ps.Close())
+		return errors.Join(err, sub.Close())
 	}
 
 	var guard sync.WaitGroup
 	defer guard.Wait()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	guard.Go(func() { f.guard(ctx, cancel, ps, start) })
+	guard.Go(func() { f.guard(ctx, cancel, sub, start) })
 
-	err := f.listen(ctx, ps)
+	err := f.listen(ctx, sub)
 	if cause := context.Cause(ctx); cause != nil {
 		return cause // the guard closed the connection; err only says so
 	}
 	return err
 }
 
-// guard closes ps when ctx ends, or ends the life itself if the probes stay
+// guard closes the subscription when ctx ends, or ends the life itself if the probes stay
 // away or go through other masters than before. A deadline on the socket would not do: during a maintenance of the
 // server the client stretches it, and traffic that is no proof extends it.
-func (f *Feed) guard(ctx context.Context, cancel context.CancelCauseFunc, ps *redis.PubSub, start time.Time) {
-	defer func() { _ = ps.Close() }() // the connection is given up, whatever state it is in
+func (f *Feed) guard(ctx context.Context, cancel context.CancelCauseFunc, sub *rdb.Subscription, start time.Time) {
+	defer func() { _ = sub.Close() }() // the connection is given up, whatever state it is in
 	timer := time.NewTimer(time.Until(f.proof.silentAt(start)))
 	defer timer.Stop()
 	for {
@@ -123,15 +125,9 @@ func (f *Feed) guard(ctx context.Context, cancel context.CancelCauseFunc, ps *re
 
 // listen waits for the confirmation of all channels, announces the new life
 // and hands on its messages.
-func (f *Feed) listen(ctx context.Context, ps *redis.PubSub) error {
-	// After an error PubSub reconnects by itself, before it returns the error,
-	// and for nothing but that it uses the context. A dead one spares the
-	// connection, which would be closed again at once.
-	dead, kill := context.WithCancel(ctx)
-	kill()
-
+func (f *Feed) listen(ctx context.Context, sub *rdb.Subscription) error {
 	for missing := f.cfg.channels(); len(missing) > 0; {
-		received, err := ps.ReceiveTimeout(dead, 0)
+		received, err := sub.Receive(0)
 		if err != nil {
 			return err
 		}
@@ -157,7 +153,7 @@ func (f *Feed) listen(ctx context.Context, ps *redis.PubSub) error {
 	}
 
 	for {
-		received, err := ps.ReceiveTimeout(dead, 0)
+		received, err := sub.Receive(0)
 		if err != nil {
 			return err
 		}

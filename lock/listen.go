@@ -40,7 +40,7 @@ func (l *Locker) listen() {
 
 // hear subscribes once and reads until the connection is lost.
 func (l *Locker) hear() (confirmed bool, err error) {
-	sub := l.db.Client().Subscribe(l.stop) // without a channel: nothing is sent yet
+	sub := rdb.NewSubscription(l.stop, l.db.Client())
 	done := make(chan struct{})
 	_, err = rdb.Call(l.stop, l.db, func(ctx context.Context) (struct{}, error) {
 		defer close(done)
@@ -57,13 +57,9 @@ func (l *Locker) hear() (confirmed bool, err error) {
 	release := context.AfterFunc(l.stop, func() { _ = sub.Close() })
 	defer release()
 
-	// After an error PubSub connects anew by itself before it returns the error, and for nothing but that it uses the
-	// context. A dead one keeps it from that.
-	dead, kill := context.WithCancel(l.stop)
-	kill()
 	asked := false
 	for {
-		msg, err := sub.ReceiveTimeout(dead, silence)
+		msg, err := sub.Receive(silence)
 		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && !asked {
 			asked = true
 			if err := sub.Ping(l.stop); err != nil {
