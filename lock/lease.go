@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"time"
 
@@ -151,7 +152,8 @@ func (le *Lease) releaseSoon(unchanged bool) {
 		return
 	}
 	l.cleanUps.Go(func() {
-		if err := le.giveBack(context.Background()); err != nil {
+		// A lock that is gone needs no release: the session may have been ended, by another request or for reuse of its token.
+		if err := le.giveBack(context.Background()); err != nil && !errors.Is(err, ErrLost) {
 			l.cfg.Logger.Warn("holdfast: a lock could not be released", "id", le.key, "error", err)
 		}
 	})

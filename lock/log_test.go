@@ -33,3 +33,20 @@ func TestLostLockIsLogged(t *testing.T) {
 		}
 	})
 }
+
+// Whoever ends what the lock is for removes the lock as well. The holder that releases it later has nothing to report.
+func TestReleaseOfARemovedLockLogsNothing(t *testing.T) {
+	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+		var log logtest.Recorder
+		l := s.locker(srv.NewClient(), lock.Config{Logger: slog.New(&log)})
+		lease := mustAcquire(t, l)
+		if err := s.admin.Del(t.Context(), s.keys.Lock).Err(); err != nil {
+			t.Fatal(err)
+		}
+		lease.ReleaseSoon()
+		mustRelease(t, mustAcquire(t, l))
+		if got := log.Text(); got != "" {
+			t.Errorf("logged %q", got)
+		}
+	})
+}
