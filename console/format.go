@@ -24,6 +24,7 @@ var functions = template.FuncMap{
 	},
 	"group":   func(n any) string { return grouped(fmt.Sprint(n)) },
 	"count":   func(f float64) string { return whole(f) },
+	"rate":    rate,
 	"points":  points,
 	"most":    func(s series) string { return whole(most(s)) },
 	"inc":     func(n int) int { return n + 1 },
@@ -70,6 +71,14 @@ func grouped(digits string) string {
 }
 
 func whole(f float64) string { return grouped(strconv.FormatInt(int64(math.Round(f)), 10)) }
+
+// rate is a number per second, with a decimal if it is small.
+func rate(f float64) string {
+	if f > 0 && f < 10 {
+		return strconv.FormatFloat(f, 'f', 1, 64)
+	}
+	return whole(f)
+}
 
 func most(s series) (top float64) {
 	for _, v := range s {

@@ -2,10 +2,13 @@ package console
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/admin"
+	"github.com/holdfast-go/holdfast/internal/roster"
 	"github.com/holdfast-go/holdfast/invalidate"
 )
 
@@ -17,6 +20,8 @@ const (
 	width = 60              // samples in a chart
 	alive = 5 * time.Second // a replica of which no probe was heard for so long is not counted
 	again = 15 * time.Second
+
+	readable = 100 // entries of the roster that are read in a second at most
 )
 
 // meter reads what the overview shows, for all open pages together. It runs while at least one is open.
@@ -31,6 +36,7 @@ type meter struct {
 
 	heard counts               // since the last sample
 	nodes map[string]time.Time // when a probe of a replica was heard last
+	work  map[string]work      // of those replicas, as they said last
 	last  admin.Load           // at the last sample
 }
 
@@ -48,8 +54,9 @@ type figures struct {
 	Locks    lockView
 	Load     admin.Load
 	Replicas int
+	Retained int64 // locks that replicas keep for a next request, as they said last
 
-	Invalidations, Grants, Calls, Failed, Waiting, Sessions series
+	Commits, Refused, Invalidations, Grants, Calls, Failed, Waiting, Sessions series
 
 	Problem   string // why figures are missing
 	Listening bool
@@ -73,7 +80,9 @@ func (s series) Last() float64 {
 	return s[len(s)-1]
 }
 
-func newMeter(s *admin.Sessions) *meter { return &meter{sessions: s, nodes: map[string]time.Time{}} }
+func newMeter(s *admin.Sessions) *meter {
+	return &meter{sessions: s, nodes: map[string]time.Time{}, work: map[string]work{}}
+}
 
 // now is what the meter has read.
 func (m *meter) now() figures {
@@ -118,6 +127,7 @@ func (m *meter) run(ctx context.Context, previous <-chan struct{}, done chan<- s
 	all.Go(func() { m.listen(ctx) })
 	all.Go(func() { m.scanLocks(ctx) })
 	all.Go(func() { m.count(ctx) })
+	all.Go(func() { m.readRoster(ctx) })
 	m.sample(ctx)
 	all.Wait()
 }
@@ -162,14 +172,19 @@ func (m *meter) sample(ctx context.Context) {
 			f.Grants = f.Grants.add(float64(m.heard.grants))
 			f.Waiting = f.Waiting.add(float64(f.Locks.Waiting))
 			m.heard = counts{}
-			f.Replicas = 0
+			f.Replicas, f.Retained = 0, 0
+			var commits, refused float64
 			for node, at := range m.nodes {
-				if time.Since(at) < alive {
-					f.Replicas++
-				} else {
+				if time.Since(at) >= alive {
 					delete(m.nodes, node)
+					delete(m.work, node)
+					continue
 				}
+				w := m.work[node]
+				f.Replicas, f.Retained = f.Replicas+1, f.Retained+w.entry.Retained
+				commits, refused = commits+w.commits, refused+w.refused
 			}
+			f.Commits, f.Refused = f.Commits.add(commits), f.Refused.add(refused)
 		})
 	}
 }
@@ -249,6 +264,39 @@ func (m *meter) count(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// work is what a replica does, by the two newest entries of the roster that were read of it.
+type work struct {
+	entry            roster.Entry
+	commits, refused float64 // a second
+}
+
+// readRoster reads what the replicas that are heard say of themselves, again and again.
+func (m *meter) readRoster(ctx context.Context) {
+	for wait := pace; pause(ctx, time.After(wait)); {
+		m.mu.Lock()
+		nodes := slices.Collect(maps.Keys(m.nodes))
+		m.mu.Unlock()
+		entries, _ := m.sessions.Roster.Read(ctx, nodes...) // as far as they can be read
+		m.change(func() {
+			for node, e := range entries {
+				m.work[node] = m.work[node].next(e)
+			}
+		})
+		wait = max(pace, time.Duration(len(nodes))*pace/readable)
+	}
+}
+
+// next is the work of a replica after one more entry was read.
+func (w work) next(e roster.Entry) work {
+	before := w.entry
+	if seconds := e.At.Sub(before.At).Seconds(); !before.At.IsZero() && seconds > 0 {
+		w.commits = float64(e.Commits-before.Commits) / seconds
+		w.refused = float64(e.Refused-before.Refused) / seconds
+	}
+	w.entry = e
+	return w
 }
 
 // glance is what can be known at once.

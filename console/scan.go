@@ -61,7 +61,6 @@ type lockView struct {
 	Locks   []admin.Lock
 	Waiting int // requests, at most one of each replica and session
 	Held    int
-	Ending  int       // of these, with so little time left that they are retained, or not renewed
 	Now     time.Time // by the server's clock
 	At      time.Time // by this machine's clock
 	Took    time.Duration
@@ -70,9 +69,6 @@ type lockView struct {
 
 // maxLocks is how many locks a page shows.
 const maxLocks = 200
-
-// ending is the time to live below which a lock counts as retained: a request renews its lock long before.
-const ending = 2 * time.Second
 
 func readLocks(ctx context.Context, s *admin.Sessions) (lockView, error) {
 	begun := time.Now()
@@ -85,9 +81,6 @@ func readLocks(ctx context.Context, s *admin.Sessions) (lockView, error) {
 		v.Waiting += len(locks[i].Queue)
 		if locks[i].Holder != nil {
 			v.Held++
-			if locks[i].Left <= ending && len(locks[i].Queue) == 0 {
-				v.Ending++
-			}
 		}
 	}
 	if len(locks) > maxLocks {

@@ -23,7 +23,7 @@ func TestLogLines(t *testing.T) {
 		switch {
 		case len(cells) == 4 && strings.HasPrefix(cells[0], "holdfast: "):
 			told = append(told, cells[1]+" "+cells[0]+" ("+cells[2]+")")
-		case len(cells) == 3 && (cells[1] == "string" || cells[1] == "error" || cells[1] == "time.Duration" || cells[1] == "int" || cells[1] == "bool"):
+		case len(cells) == 3 && (cells[1] == "string" || cells[1] == "error" || cells[1] == "time.Duration" || cells[1] == "int" || cells[1] == "bool" || cells[1] == "group"):
 			explained = append(explained, strings.Split(cells[0], ", ")...)
 		}
 	}

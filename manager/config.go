@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
@@ -299,6 +300,14 @@ type Config struct {
 	// Defaults to slog.Default().
 	Logger *slog.Logger
 
+	// NodeName is what operators see of this process where a lock or a message names its node: in the
+	// log, in metrics, in the console and in the output of the holdfast command. It is kept in Redis
+	// while the process runs. At most 64 bytes of text without control characters; several processes
+	// may share a name.
+	//
+	// Defaults to the name of the host, which in a container is the name of the pod.
+	NodeName string
+
 	// BrowserSession makes new sessions end with the browser: their cookies have no expiry.
 	// Session.Remember overrides it for one session.
 	//
@@ -347,6 +356,7 @@ func (c *Config) withDefaults() Config {
 	cfg.Timeout = cmp.Or(cfg.Timeout, min(rdb.DefaultTimeout, cfg.LockTTL))
 	cfg.Prefix = cmp.Or(cfg.Prefix, keys.DefaultPrefix)
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
+	cfg.NodeName = cmp.Or(strings.Clone(cfg.NodeName), hostName())
 	if cfg.Propagator == nil {
 		cfg.Propagator = Cookie{}
 	}

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-
-	"github.com/holdfast-go/holdfast/lock"
 )
 
 // contextKey finds the session of one Manager, so that several may serve one request.
@@ -229,28 +227,33 @@ func (m *Manager) reportRefusal(r *http.Request, s *request, err error) {
 	if errors.Is(err, context.Canceled) { // a client that left is no news
 		return
 	}
-	attrs := []any{"method", r.Method, "pattern", r.Pattern, "reason", Reason(err), "id", s.token.id, "error", err}
-	if errors.Is(err, ErrLockTimeout) {
-		attrs = append(attrs, "holder", holder{m.locks, s.token.id})
-	}
-	m.cfg.Logger.Warn("holdfast: a request was refused", attrs...)
+	m.cfg.Logger.Warn("holdfast: a request was refused", "method", r.Method, "pattern", r.Pattern,
+		"reason", Reason(err), "id", s.token.id, "error", err, "holder", holder{m, s.token.id, errors.Is(err, ErrLockTimeout)})
 }
 
-// holder is the node that holds a session's lock. Redis is queried only for a line that is written.
+// holder is the node that holds the lock of a session which a request has waited for in vain; nothing for others. Redis is
+// queried only for a line that is written.
 type holder struct {
-	locks *lock.Inspector
-	id    string
+	m      *Manager
+	id     string
+	waited bool
 }
 
 func (h holder) LogValue() slog.Value {
-	switch states, err := h.locks.Inspect(context.Background(), h.id); {
+	if !h.waited {
+		return slog.GroupValue()
+	}
+	ctx := context.Background()
+	states, err := h.m.locks.Inspect(ctx, h.id)
+	switch {
 	case err != nil:
 		return slog.StringValue("unknown")
 	case states[0].Holder == nil:
 		return slog.StringValue("none")
-	default:
-		return slog.StringValue(states[0].Holder.Node)
 	}
+	node := states[0].Holder.Node
+	entries, _ := h.m.roster.Read(ctx, node)
+	return slog.GroupValue(slog.String("node", node), slog.String("name", entries[node].Name))
 }
 
 // header is what the header of a response held before the handler ran.

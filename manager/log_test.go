@@ -26,6 +26,10 @@ func TestLogOfRequests(t *testing.T) {
 			c.Retain = -1 // on a busy machine a short lease may be lost, and that is logged
 		}), shop)
 		tab, late := newBrowser(t), newBrowser(t)
+		if got := log.Lines(slog.LevelInfo); len(got) != 1 || !strings.HasPrefix(got[0], "INFO holdfast: started ") {
+			t.Errorf("a start logged %q", got)
+		}
+		lines := func(from slog.Level) []string { return log.Lines(from)[1:] }
 		var secrets []string
 		for _, path := range []string{"/add", "/look", "/ro/look", "/lazy/look", "/opt/add", "/login", "/look", "/logout", "/add"} {
 			tab.get(n, path)
@@ -41,11 +45,11 @@ func TestLogOfRequests(t *testing.T) {
 		}
 		late.show(n, "made up")
 		late.get(n, "/look")
-		if got := log.Lines(slog.LevelInfo); len(got) > 0 {
+		if got := lines(slog.LevelInfo); len(got) > 0 {
 			t.Errorf("requests that went well logged %q", got)
 		}
 		want := "DEBUG holdfast: a token that was replaced by Rotate was shown id"
-		if got := log.Lines(slog.LevelDebug); !slices.Equal(got, []string{want}) {
+		if got := lines(slog.LevelDebug); !slices.Equal(got, []string{want}) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
 
@@ -57,7 +61,7 @@ func TestLogOfRequests(t *testing.T) {
 			t.Errorf("status %d", r.StatusCode)
 		}
 		want = "WARN holdfast: a request was refused method pattern reason id error"
-		if got := log.Lines(slog.LevelInfo); !slices.Equal(got, []string{want}) {
+		if got := lines(slog.LevelInfo); !slices.Equal(got, []string{want}) {
 			t.Errorf("logged %q, want %q", got, want)
 		}
 		text := log.Text()
@@ -138,7 +142,7 @@ func TestLogNamesTheHolder(t *testing.T) {
 		close(leave)
 		requests.Wait()
 		if want := "reason=lock_timeout id=" + idOf(token); res.StatusCode != http.StatusServiceUnavailable ||
-			!strings.Contains(log.Text(), want) || !strings.Contains(log.Text(), "holder="+holder.Node()) {
+			!strings.Contains(log.Text(), want) || !strings.Contains(log.Text(), "holder=[node="+holder.Node()+" name=") {
 			t.Errorf("status %d, logged\n%s", res.StatusCode, log.Text())
 		}
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/loglimit"
+	"github.com/holdfast-go/holdfast/internal/roster"
 	"github.com/holdfast-go/holdfast/invalidate"
 	"github.com/holdfast-go/holdfast/lock"
 	"github.com/holdfast-go/holdfast/store"
@@ -23,8 +24,11 @@ import (
 type Manager struct {
 	policy
 	node      string
+	version   string
+	started   time.Time
 	locker    *lock.Locker
 	locks     *lock.Inspector // for the log
+	roster    *roster.Roster
 	store     store.Sessions
 	feed      *invalidate.Feed
 	copies    *copies // nil: none are kept
@@ -66,7 +70,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	}
 	m := &Manager{
 		policy: policy{cfg: c, tokens: newTokens(c.TokenKeys)}, habits: newHabits(), varies: varyOf(c.Propagator), lossCheck: lossCheckOf(c.Codec),
-		admissions: newAdmissions(), underWay: newUnderWay(), stop: make(chan struct{}),
+		admissions: newAdmissions(), underWay: newUnderWay(), stop: make(chan struct{}), version: version(), started: time.Now(),
 	}
 	if err := m.keys(); err != nil {
 		return nil, fmt.Errorf("manager: Config.%w", err)
@@ -159,7 +163,10 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 	if err != nil {
 		return errors.Join(err, m.locker.Close(context.Background()))
 	}
+	m.roster = roster.New(client, c.Prefix, c.Timeout)
 	m.background.Go(m.touch)
+	m.background.Go(m.announce)
+	m.logStart()
 	return nil
 }
 

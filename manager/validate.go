@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/holdfast-go/holdfast/lock"
 	"github.com/holdfast-go/holdfast/store"
@@ -73,6 +75,8 @@ func (c *Config) validate() error {
 		return fmt.Errorf("Timeout is %v: half of it is for WaitReplicas, in whole milliseconds; set at least 2ms", c.Timeout)
 	case strings.ContainsAny(c.Prefix, "{}"):
 		return fmt.Errorf("Prefix is %q: leave the braces out, they would keep a Redis Cluster from spreading the sessions", c.Prefix)
+	case len(c.NodeName) > maxNodeName || !utf8.ValidString(c.NodeName) || strings.ContainsFunc(c.NodeName, unicode.IsControl):
+		return fmt.Errorf("NodeName is %q: use at most %d bytes of UTF-8 without control characters", c.NodeName, maxNodeName)
 	case c.Undecodable < KeepValue || c.Undecodable > FailRequest:
 		return fmt.Errorf("Undecodable is %d: use KeepValue, DropValue, DropSession or FailRequest", c.Undecodable)
 	case c.RefuseUserSessions && c.MaxUserSessions <= 0:

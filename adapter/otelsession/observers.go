@@ -67,6 +67,13 @@ func observers(meter metric.Meter, common []attribute.KeyValue, m *manager.Manag
 		})
 	}
 
+	info, err := meter.Int64ObservableGauge("holdfast.info", metric.WithUnit("1"),
+		metric.WithDescription("1, with the node of the manager in Redis, its name and the version of Holdfast."))
+	identity := attribute.NewSet(slices.Concat(common, []attribute.KeyValue{
+		attribute.String("holdfast.node", m.Node()), attribute.String("holdfast.node.name", m.NodeName()),
+		attribute.String("holdfast.version", m.Version()),
+	})...)
+	whole(info, err, metric.WithAttributeSet(identity), func(*stats) int64 { return 1 })
 	counter("session.opens", "{session}", "Sessions opened, in any mode.", func(s *stats) int64 { return s.Opens })
 	counter("session.local_opens", "{session}", "Sessions opened without asking Redis.", func(s *stats) int64 { return s.LocalHits })
 	several("session.commits", "{commit}", "Commits that had something to write, by what came of them.", keyOutcome,
@@ -86,15 +93,19 @@ func observers(meter metric.Meter, common []attribute.KeyValue, m *manager.Manag
 		part{"superseded", func(s *stats) int64 { return s.Superseded }},
 		part{"reused", func(s *stats) int64 { return s.Reused }})
 	counter("session.requests_refused", "{request}", "Requests answered by the ErrorHandler.", func(s *stats) int64 { return s.Refused })
+	counter("session.unconfirmed", "{request}", "Requests refused at their end: they began with a retained lock, and the session had changed.", func(s *stats) int64 { return s.Unconfirmed })
 	counter("session.late_changes", "{request}", "Requests that changed a session after its commit.", func(s *stats) int64 { return s.Late })
 	counter("session.records_corrupt", "{record}", "Session records that could not be read.", func(s *stats) int64 { return s.Corrupt })
 	counter("session.values_undecodable", "{value}", "Values that could not be decoded or decrypted.", func(s *stats) int64 { return s.Undecodable })
 
 	level("lock.held", "{lock}", "Locks held now.", func(s *stats) int64 { return int64(s.Lock.Held) })
+	level("lock.retained", "{lock}", "Locks kept now for a next request.", func(s *stats) int64 { return int64(s.Lock.Retained) })
 	level("lock.waiting", "{request}", "Requests that wait for a lock now.", func(s *stats) int64 { return int64(s.Lock.Waiting) })
 	counter("lock.acquired", "{lock}", "Locks given out.", func(s *stats) int64 { return s.Lock.Acquired })
 	counter("lock.queued", "{request}", "Times that a request waited in Redis' queue.", func(s *stats) int64 { return s.Lock.Queued })
 	counter("lock.handed", "{lock}", "Locks that went to the next request of this process in memory.", func(s *stats) int64 { return s.Lock.Handed })
+	counter("lock.reused", "{lock}", "Retained locks that were given out without asking Redis.", func(s *stats) int64 { return s.Lock.Reused })
+	counter("lock.recalled", "{recall}", "Times that another replica asked for a lock that this one held or retained.", func(s *stats) int64 { return s.Lock.Recalled })
 	counter("lock.timeouts", "{request}", "Requests that gave up waiting.", func(s *stats) int64 { return s.Lock.Timeouts })
 	counter("lock.refused", "{request}", "Requests turned away because too many were waiting.", func(s *stats) int64 { return s.Lock.Refused })
 	counter("lock.lost", "{lock}", "Locks that ended before they were released.", func(s *stats) int64 { return s.Lock.Lost })

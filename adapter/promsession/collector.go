@@ -27,6 +27,7 @@ type Collector struct {
 	manager atomic.Pointer[manager.Manager]
 	figures []figure
 
+	info    *prometheus.Desc
 	opens   *prometheus.HistogramVec
 	commits *prometheus.HistogramVec
 	waits   prometheus.Histogram
@@ -46,6 +47,8 @@ func New(name string, cfg *Config) *Collector {
 		return prometheus.HistogramOpts{Name: name, Help: help, ConstLabels: labels, Buckets: bounds}
 	}
 	return &Collector{
+		info: prometheus.NewDesc("holdfast_info", "1, with the node of the manager in Redis, its name and the version of Holdfast.",
+			[]string{"node", "name", "version"}, labels),
 		figures: figures(labels),
 		opens: prometheus.NewHistogramVec(histogram("holdfast_session_open_duration_seconds",
 			"Time to open a session, waiting for its lock included."), []string{"mode", "outcome"}),
@@ -83,6 +86,7 @@ func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	c.opens.Describe(ch)
 	c.commits.Describe(ch)
 	c.waits.Describe(ch)
+	ch <- c.info
 	for _, f := range c.figures {
 		ch <- f.desc
 	}
@@ -97,6 +101,7 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	if m == nil {
 		return
 	}
+	ch <- prometheus.MustNewConstMetric(c.info, prometheus.GaugeValue, 1, m.Node(), m.NodeName(), m.Version())
 	stats := m.Stats()
 	for _, f := range c.figures {
 		if v, ok := f.value(&stats); ok {

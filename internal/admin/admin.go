@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/rdb"
+	"github.com/holdfast-go/holdfast/internal/roster"
 	"github.com/holdfast-go/holdfast/lock"
 	"github.com/holdfast-go/holdfast/store"
 )
@@ -21,6 +22,7 @@ type Sessions struct {
 	DB     *rdb.DB         // the client, with every call bounded in time
 	Store  *store.Store    // registers no copies
 	Locks  *lock.Inspector // joins no queue
+	Roster *roster.Roster  // what replicas say of themselves
 
 	space keys.Space
 	clock atomic.Pointer[clock]
@@ -49,7 +51,7 @@ func New(client redis.UniversalClient, prefix string, timeout time.Duration) (*S
 	if err != nil {
 		return nil, err
 	}
-	return &Sessions{Prefix: prefix, DB: rdb.New(client, timeout), Store: st, Locks: locks, space: keys.In(prefix)}, nil
+	return &Sessions{Prefix: prefix, DB: rdb.New(client, timeout), Store: st, Locks: locks, Roster: roster.New(client, prefix, timeout), space: keys.In(prefix)}, nil
 }
 
 // ReadClock reads the server's clock, in one round trip. A user that lacks the permission keeps this machine's clock.

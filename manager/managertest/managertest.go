@@ -14,6 +14,7 @@ package managertest
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -26,7 +27,8 @@ const closeTimeout = 10 * time.Second
 
 // New returns a Manager on an empty Redis of its own. Both end with the test, which fails if a request still holds or
 // awaits its session by then: close the HTTP server first. A nil cfg takes the defaults. The cookie travels over plain
-// HTTP, as with Config.Insecure, unless cfg brings a Propagator.
+// HTTP, as with Config.Insecure, unless cfg brings a Propagator. The log goes to the output of the test, unless cfg brings
+// a Logger.
 func New(tb testing.TB, cfg *manager.Config) *manager.Manager {
 	tb.Helper()
 	return Replicas(tb, 1, cfg)[0]
@@ -43,6 +45,9 @@ func Replicas(tb testing.TB, n int, cfg *manager.Config) []*manager.Manager {
 	var c manager.Config
 	if cfg != nil {
 		c = *cfg
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(tb.Output(), nil))
 	}
 	c.Insecure = c.Insecure || c.Propagator == nil
 	replicas := make([]*manager.Manager, n)

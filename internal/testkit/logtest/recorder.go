@@ -24,7 +24,10 @@ func (*Recorder) Enabled(context.Context, slog.Level) bool { return true }
 func (l *Recorder) Handle(_ context.Context, r slog.Record) error {
 	resolved := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
-		resolved.AddAttrs(slog.Attr{Key: a.Key, Value: a.Value.Resolve()}) // now, as handlers do that write
+		a.Value = a.Value.Resolve() // now, as handlers do that write
+		if a.Value.Kind() != slog.KindGroup || len(a.Value.Group()) > 0 {
+			resolved.AddAttrs(a)
+		}
 		return true
 	})
 	l.mu.Lock()

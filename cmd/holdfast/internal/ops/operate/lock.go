@@ -19,14 +19,14 @@ func printLock(w *report.Writer, l *admin.Lock, now time.Time, head string) {
 	case l.Holder == nil:
 		w.Line("%sfree; its holder is gone, and those who wait ask again when they expect its end", head)
 	default:
-		w.Line("%sheld by %s, asked %s; ends in %s unless renewed", head, report.Text(l.Holder.Node), ago(now, l.Holder.Asked()), report.Age(l.Left))
+		w.Line("%sheld by %s, asked %s; ends in %s unless renewed", head, report.Text(l.Holder.Label()), ago(now, l.Holder.Asked()), report.Age(l.Left))
 	}
 	for i, c := range l.Queue {
-		w.Line("%*s%d. %s waits, asked %s", len(head), "", i+1, report.Text(c.Node), ago(now, c.Asked()))
+		w.Line("%*s%d. %s waits, asked %s", len(head), "", i+1, report.Text(c.Label()), ago(now, c.Asked()))
 	}
 }
 
-const locksFormat = "%-22s  %-11s  %11s  %8s  %7s  %7s"
+const locksFormat = "%-22s  %-28s  %11s  %8s  %7s  %7s"
 
 // Locks writes all locks that are held or waited for: the longest wait first, then the longest held.
 func Locks(ctx context.Context, t *target.Target, w *report.Writer) error {
@@ -40,11 +40,11 @@ func Locks(ctx context.Context, t *target.Target, w *report.Writer) error {
 		w.Object(l)
 		holder, since, ttl := "-", "-", "-"
 		if l.Holder != nil {
-			holder, since, ttl = report.Text(l.Holder.Node), ago(now, l.Holder.Asked()), report.Age(l.Left)
+			holder, since, ttl = report.Text(l.Holder.Label()), ago(now, l.Holder.Asked()), report.Age(l.Left)
 		}
 		w.Line(locksFormat, report.Text(l.Session), holder, since, ttl, strconv.Itoa(len(l.Queue)), report.Ago(now, l.Waiting()))
 		for i, c := range l.Queue {
-			w.Line("%21d. %-11s  %11s", i+1, report.Text(c.Node), ago(now, c.Asked()))
+			w.Line("%21d. %-28s  %11s", i+1, report.Text(c.Label()), ago(now, c.Asked()))
 		}
 	}
 	return finish(t, w, err)

@@ -21,6 +21,7 @@ type event struct {
 	Time    time.Time `json:"time"`
 	Kind    string    `json:"kind"`           // one of Kinds, "unknown", "subscribed" or "lost"
 	Node    string    `json:"node,omitempty"` // to which it was sent; absent: to all
+	Name    string    `json:"name,omitempty"` // Config.NodeName of the node's Manager, if that is known
 	Session string    `json:"session,omitempty"`
 	Version uint64    `json:"version,omitempty"`
 	Waited  *float64  `json:"waited_seconds,omitempty"` // of a grant
@@ -36,7 +37,7 @@ type watcher struct {
 	w     *report.Writer
 	kinds []string
 	seen  map[string]int
-	nodes map[string]bool
+	names map[string]string // of the nodes that were seen; empty if unknown
 }
 
 // pauseBetween is how long Watch waits before it connects again.
@@ -45,7 +46,7 @@ const pauseBetween = 500 * time.Millisecond
 // Watch writes the messages between the replicas as they come, until ctx ends. It reports a lost connection, and connects
 // again.
 func Watch(ctx context.Context, t *target.Target, kinds []string, w *report.Writer) error {
-	v := &watcher{t: t, w: w, kinds: kinds, seen: map[string]int{}, nodes: map[string]bool{}}
+	v := &watcher{t: t, w: w, kinds: kinds, seen: map[string]int{}, names: map[string]string{}}
 	subscribed := false
 	for {
 		err := t.Listen(ctx, func() { subscribed = true; v.subscribed() }, v.message)
@@ -99,19 +100,30 @@ func (v *watcher) message(h admin.Heard) bool {
 	}
 	v.seen[e.Kind]++
 	if e.Node != "" {
-		v.nodes[e.Node] = true
+		e.Name = v.name(e.Node)
 	}
 	v.write(e)
 	return v.w.Err() == nil
 }
 
+// name returns the name of a node. Redis is queried once for each.
+func (v *watcher) name(node string) string {
+	name, ok := v.names[node]
+	if !ok {
+		entries, _ := v.t.Roster.Read(context.Background(), node)
+		name = entries[node].Name
+		v.names[node] = name
+	}
+	return name
+}
+
 func (v *watcher) write(e event) {
 	e.Time = v.t.Now().UTC().Truncate(time.Millisecond)
-	to := e.Node
+	to := admin.Label(e.Node, e.Name)
 	if to == "" {
 		to = "all"
 	}
-	v.w.Item(e, "%s  %-12s  %-11s  %s", e.Time.Format("15:04:05.000"), e.Kind, report.Text(to), e.text)
+	v.w.Item(e, "%s  %-12s  %-28s  %s", e.Time.Format("15:04:05.000"), e.Kind, report.Text(to), e.text)
 }
 
 func (v *watcher) summary() {
@@ -122,5 +134,5 @@ func (v *watcher) summary() {
 	if n := v.seen["unknown"]; n > 0 {
 		parts = append(parts, report.Count(n, "unknown message"))
 	}
-	v.w.Line("%s, to %s", strings.Join(parts, ", "), report.Count(len(v.nodes), "node"))
+	v.w.Line("%s, to %s", strings.Join(parts, ", "), report.Count(len(v.names), "node"))
 }
