@@ -53,7 +53,7 @@ func (l *Locker) hear() (confirmed bool, err error) {
 		}()
 		return false, err
 	}
-	defer sub.Close()
+	defer func() { _ = sub.Close() }()
 	release := context.AfterFunc(l.stop, func() { _ = sub.Close() })
 	defer release()
 

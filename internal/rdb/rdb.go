@@ -75,26 +75,26 @@ func (db *DB) Timeout() time.Duration { return db.timeout }
 // Bound returns a context that ends after the timeout at the latest, for several calls that make up one. A context
 // that ends sooner anyway is returned as it is.
 func (db *DB) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.(ours); ok || db.sooner(ctx) {
+	if _, ok := ctx.(limited); ok || db.sooner(ctx) {
 		return ctx, func() {}
 	}
-	if ctx.Done() == nil {
-		return ours{shared{ctx, db.end()}}, func() {}
+	if ctx.Done() == nil { // a timer for each call costs more than one that calls share
+		return limited{ctx, db.end()}, func() {}
 	}
 	ctx, cancel := context.WithTimeout(ctx, db.timeout)
-	return ours{ctx}, cancel
+	return limited{ctx, ctx}, cancel
 }
 
-// shared is a context with values of its own and an end that it shares with others, since a timer for each costs more.
-type shared struct {
+// limited is a context whose end is that of Bound: its caller would have waited longer.
+type limited struct {
 	context.Context //nolint:containedctx // it is one
 
 	end context.Context //nolint:containedctx // likewise
 }
 
-func (s shared) Deadline() (time.Time, bool) { return s.end.Deadline() }
-func (s shared) Done() <-chan struct{}       { return s.end.Done() }
-func (s shared) Err() error                  { return s.end.Err() }
+func (b limited) Deadline() (time.Time, bool) { return b.end.Deadline() }
+func (b limited) Done() <-chan struct{}       { return b.end.Done() }
+func (b limited) Err() error                  { return b.end.Err() }
 
 // end returns a context that ends after the timeout, or up to a sixteenth of it later.
 func (db *DB) end() context.Context {
@@ -115,9 +115,6 @@ type end struct {
 	until  time.Time
 }
 
-// ours is a context whose end is that of Bound: its caller would have waited longer.
-type ours struct{ context.Context } //nolint:containedctx // it is one
-
 // sooner reports whether a context ends before our timeout.
 func (db *DB) sooner(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
@@ -126,7 +123,7 @@ func (db *DB) sooner(ctx context.Context) bool {
 
 // inTime reports whether the client ends a command, sent once, by itself and before ctx ends, or a little later.
 func (db *DB) inTime(ctx context.Context) bool {
-	if _, ok := ctx.(ours); ok {
+	if _, ok := ctx.(limited); ok {
 		return db.heedsContext || db.bounded
 	}
 	return db.heedsContext || db.bounded && !db.sooner(ctx)
