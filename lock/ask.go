@@ -24,7 +24,7 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, script Script,
 	for {
 		at, sent, err := a.ask(ctx, script)
 		if err != nil {
-			l.abandonAsked(key, a.token, err)
+			l.abandonUnanswered(key, a.token, err)
 			return nil, cmp.Or(p.over(), err) // a call that was cut short by the caller's context is no fault of Redis'
 		}
 		switch at.Position {
@@ -77,7 +77,7 @@ func (a *asker) ask(ctx context.Context, script Script) (at queue.Status, sent t
 	returned := false
 	defer func() {
 		if !returned { // a panic below the client
-			l.abandonAsked(a.key, a.token, ErrOutcomeUnknown)
+			l.abandonUnanswered(a.key, a.token, ErrOutcomeUnknown)
 		}
 	}()
 	for tries := 0; ; tries++ {
@@ -88,20 +88,20 @@ func (a *asker) ask(ctx context.Context, script Script) (at queue.Status, sent t
 			return at, sent, err
 		}
 		if a.fresh {
-			a.anew(ctx)
+			a.changeToken(ctx)
 		}
 	}
 }
 
-// anew goes on with another token. The request that was not answered may yet arrive: with the old token in use it would
+// changeToken goes on with another token. The request that was not answered may yet arrive: with the old token in use it would
 // put that into the queue once more, long after its request has got the lock and gone, and those behind it would wait for
 // a grant that nobody answers.
-func (a *asker) anew(ctx context.Context) {
+func (a *asker) changeToken(ctx context.Context) {
 	l, old := a.locker, a.token
 	l.forget(old)
 	a.token = keys.NewLockToken(l.cfg.Node)
 	a.wake = l.expect(a.token)
-	l.clean(ctx, old, l.asked(a.key)) // now, lest it stand before us
+	l.clean(ctx, old, l.unanswered(a.key)) // now, lest it stand before us
 }
 
 // signal coalesces: one is enough to ask again.

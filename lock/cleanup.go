@@ -9,8 +9,8 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// leftover is what a lock token may still be in, although nobody has a use for it.
-type leftover struct {
+// orphan is what a lock token may still be in, although nobody has a use for it.
+type orphan struct {
 	key   string
 	life  time.Duration // of what it may be in
 	until time.Time     // that has ended
@@ -20,39 +20,41 @@ type leftover struct {
 	since   time.Time // the time for it has not come before
 }
 
-func left(key string, life time.Duration) leftover {
-	return leftover{key: key, life: life, until: time.Now().Add(life)}
+func newOrphan(key string, life time.Duration) orphan {
+	return orphan{key: key, life: life, until: time.Now().Add(life)}
 }
 
-// asked is what is left of a request that was not answered: nobody knows what its token is in, or will be.
-func (l *Locker) asked(key string) leftover {
-	o := left(key, l.cfg.queueLife())
+// unanswered is what is left of a request that was not answered: nobody knows what its token is in, or will be.
+func (l *Locker) unanswered(key string) orphan {
+	o := newOrphan(key, l.cfg.queueLife())
 	o.again = 2
 	return o
 }
 
 // abandon makes sure, in the background, that a token neither holds the lock nor waits for it.
-func (l *Locker) abandon(key, token string) { l.cleanSoon(token, left(key, l.cfg.TTL)) }
+func (l *Locker) abandon(key, token string) { l.cleanSoon(token, newOrphan(key, l.cfg.TTL)) }
 
 // abandonQueued is abandon for a token that was told to wait. Its place outlives the lock's TTL, and whoever comes behind
 // it would have to wait for a grant that nobody answers.
-func (l *Locker) abandonQueued(key, token string) { l.cleanSoon(token, left(key, l.cfg.queueLife())) }
+func (l *Locker) abandonQueued(key, token string) {
+	l.cleanSoon(token, newOrphan(key, l.cfg.queueLife()))
+}
 
-// abandonAsked is abandon for a token whose last request ended with an error.
-func (l *Locker) abandonAsked(key, token string, err error) {
-	o := l.asked(key)
+// abandonUnanswered is abandon for a token whose last request ended with an error.
+func (l *Locker) abandonUnanswered(key, token string, err error) {
+	o := l.unanswered(key)
 	if !rdb.IsOutage(err) {
 		o.again = 0
 	}
 	l.cleanSoon(token, o)
 }
 
-func (l *Locker) cleanSoon(token string, o leftover) {
+func (l *Locker) cleanSoon(token string, o orphan) {
 	l.cleanUps.Go(func() { l.clean(context.WithoutCancel(l.stop), token, o) })
 }
 
 // clean takes a token out. What cannot be done now is left to sweep.
-func (l *Locker) clean(ctx context.Context, token string, o leftover) {
+func (l *Locker) clean(ctx context.Context, token string, o orphan) {
 	_, err := l.leave(ctx, o.key, token)
 	switch {
 	case err == nil && o.again == 0:
@@ -69,21 +71,21 @@ func (l *Locker) clean(ctx context.Context, token string, o leftover) {
 }
 
 // once is what remains to do for a token that was taken out: a quarter of the lock's TTL later, and that TTL after it.
-func (o leftover) once(ttl time.Duration) leftover {
+func (o orphan) once(ttl time.Duration) orphan {
 	o.cleaned, o.since = true, time.Now().Add(ttl/time.Duration(o.again*o.again))
 	o.again--
 	return o
 }
 
-func (l *Locker) leaveToSweep(token string, o leftover) {
+func (l *Locker) leaveToSweep(token string, o orphan) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.toSweep(token, o)
 }
 
 // toSweep is called with mu held, while there are users or clean-ups.
-func (l *Locker) toSweep(token string, o leftover) {
-	l.leftovers[token] = o
+func (l *Locker) toSweep(token string, o orphan) {
+	l.orphans[token] = o
 	if !l.sweeping {
 		l.sweeping = true
 		l.cleanUps.Go(l.sweep)
@@ -107,7 +109,7 @@ func (l *Locker) sweep() {
 		}
 		stopped := l.stop.Err() != nil
 		var err error
-		for batch := range slices.Chunk(l.dueLeftovers(stopped || closed == nil), sweepBatch) {
+		for batch := range slices.Chunk(l.dueOrphans(stopped || closed == nil), sweepBatch) {
 			var answered bool
 			if answered, err = l.takeOut(batch); !answered {
 				break // the others would wait for the same
@@ -124,11 +126,11 @@ func (l *Locker) sweptOut(stopped bool, err error) bool {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for token, o := range l.leftovers {
+	for token, o := range l.orphans {
 		if !stopped && !now.After(o.until) {
 			continue
 		}
-		delete(l.leftovers, token)
+		delete(l.orphans, token)
 		if o.cleaned {
 			continue // the other times were only to be sure
 		}
@@ -137,16 +139,16 @@ func (l *Locker) sweptOut(stopped bool, err error) bool {
 			l.leftBehind.Add(1)
 		}
 	}
-	l.sweeping = len(l.leftovers) > 0
+	l.sweeping = len(l.orphans) > 0
 	return !l.sweeping
 }
 
-// dueLeftovers lists the tokens to take out now.
-func (l *Locker) dueLeftovers(all bool) (tokens []string) {
+// dueOrphans lists the tokens to take out now.
+func (l *Locker) dueOrphans(all bool) (tokens []string) {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for token, o := range l.leftovers {
+	for token, o := range l.orphans {
 		if all || !now.Before(o.since) {
 			tokens = append(tokens, token)
 		}
@@ -159,7 +161,7 @@ func (l *Locker) takeOut(tokens []string) (answered bool, err error) {
 	steps := make([]queue.Step, len(tokens))
 	l.mu.Lock()
 	for i, token := range tokens {
-		steps[i] = l.leaving(l.leftovers[token].key, token)
+		steps[i] = l.leaving(l.orphans[token].key, token)
 	}
 	l.mu.Unlock()
 	answers, err := l.db.RunAll(context.WithoutCancel(l.stop), steps)
@@ -170,15 +172,15 @@ func (l *Locker) takeOut(tokens []string) (answered bool, err error) {
 			continue
 		}
 		answered = true
-		if o := l.leftovers[token]; o.again > 0 {
-			l.leftovers[token] = o.once(l.cfg.TTL)
+		if o := l.orphans[token]; o.again > 0 {
+			l.orphans[token] = o.once(l.cfg.TTL)
 		} else {
-			delete(l.leftovers, token)
+			delete(l.orphans, token)
 		}
 	}
 	return answered, err
 }
 
-func (l *Locker) warnOf(o leftover, err error) {
+func (l *Locker) warnOf(o orphan, err error) {
 	l.cfg.Logger.Warn("holdfast: a lock could not be released and ends with its TTL", "id", o.key, "ttl", o.life, "error", err)
 }

@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// left notes that a request or a lease has come to its end.
-func (l *Locker) left() {
+// userGone notes that a request or a lease has come to its end.
+func (l *Locker) userGone() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.users--
@@ -75,6 +75,6 @@ func (l *Locker) evict() {
 	for _, le := range held {
 		le.cancel(ErrClosed)
 		l.abandon(le.key, le.token)
-		l.left()
+		l.userGone()
 	}
 }

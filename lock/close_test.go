@@ -23,18 +23,18 @@ func ended() context.Context {
 
 // Those who wait leave at once, wherever they wait. Close itself waits for the holder.
 func TestCloseWaitsForHolders(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		other := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
-		l := s.locker(b.Client(t), lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		other := mustAcquire(t, f.locker(b.Client(t), lock.Config{}))
+		l := f.locker(b.Client(t), lock.Config{})
 		held, err := l.Acquire(t.Context(), "held")
 		if err != nil {
 			t.Fatal(err)
 		}
 		out := make(chan acquired)
 		background(t.Context(), l, "in Redis", out)
-		s.queued(1)
+		f.queued(1)
 		background(t.Context(), l, "in line", out)
-		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 2 })
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 2 })
 
 		closed := make(chan error, 2)
 		for range 2 { // twice, at the same time
@@ -62,19 +62,19 @@ func TestCloseWaitsForHolders(t *testing.T) {
 		if err := l.Close(ended()); err != nil {
 			t.Errorf("the third time: %v", err)
 		}
-		s.queued(0)
+		f.queued(0)
 		mustRelease(t, other)
 	})
 }
 
 // When the time of Close is over the leases are taken from their holders, and the locks are free.
 func TestCloseTakesLeasesAway(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l := s.locker(b.Client(t), lock.Config{TTL: time.Minute, Timeout: 3 * time.Second})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l := f.locker(b.Client(t), lock.Config{TTL: time.Minute, Timeout: 3 * time.Second})
 		held := mustAcquire(t, l)
 		out := make(chan acquired)
-		background(t.Context(), s.locker(b.Client(t), lock.Config{}), "next", out)
-		s.queued(1)
+		background(t.Context(), f.locker(b.Client(t), lock.Config{}), "next", out)
+		f.queued(1)
 		if err := l.Close(ended()); err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +87,7 @@ func TestCloseTakesLeasesAway(t *testing.T) {
 		held.ReleaseSoon()
 		held.Abandon()
 		held.Done(ttl, time.Now(), nil)
-		if !next.lease.Trusted() || s.admin.Get(t.Context(), s.keys.Lock).Val() != next.lease.Token() {
+		if !next.lease.Trusted() || f.admin.Get(t.Context(), f.keys.Lock).Val() != next.lease.Token() {
 			t.Error("the lease that was taken away took the lock from its next holder")
 		}
 		mustRelease(t, next.lease)
@@ -96,12 +96,12 @@ func TestCloseTakesLeasesAway(t *testing.T) {
 
 // A request whose answer comes after Close has begun gets no lease, which Close would have to wait for.
 func TestCloseDuringARequest(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{})
 		p.Delay(0, 60*time.Millisecond)
 		out := make(chan acquired, 1)
 		background(t.Context(), l, "late", out)
-		wait.Until(s.t, "it has the lock", func() bool { return s.admin.Exists(t.Context(), s.keys.Lock).Val() == 1 })
+		wait.Until(f.t, "it has the lock", func() bool { return f.admin.Exists(t.Context(), f.keys.Lock).Val() == 1 })
 		closed := make(chan error, 1)
 		go func() { closed <- l.Close(ended()) }()
 		mustMatch(t, receive(t, out).err, lock.ErrClosed)
@@ -113,9 +113,9 @@ func TestCloseDuringARequest(t *testing.T) {
 
 // Close returns although Redis does not, and tells of the locks that it leaves.
 func TestCloseWithoutRedis(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		p := b.Tap(t)
-		l, err := lock.New(b.TapClient(t, p), &lock.Config{Prefix: s.prefix, Timeout: time.Second, Logger: quiet})
+		l, err := lock.New(b.TapClient(t, p), &lock.Config{Prefix: f.prefix, Timeout: time.Second, Logger: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,15 +129,15 @@ func TestCloseWithoutRedis(t *testing.T) {
 			t.Errorf("closed after %v", took)
 		}
 		mustMatch(t, context.Cause(held.Context()), lock.ErrClosed)
-		s.admin.Del(t.Context(), s.keys.Lock) // instead of its TTL
+		f.admin.Del(t.Context(), f.keys.Lock) // instead of its TTL
 	})
 }
 
 // A locker is closed long after a clean-up has failed: the lock has expired since, and nothing is left to report.
 func TestCloseForgetsOldTroubles(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		client, links := newLinks(t, srv)
-		l := s.locker(client, lock.Config{})
+		l := f.locker(client, lock.Config{})
 		lease := mustAcquire(t, l)
 		links.silent.Store(true)
 		mustMatch(t, lease.Release(t.Context()), lock.ErrOutcomeUnknown)
@@ -151,7 +151,7 @@ func TestCloseForgetsOldTroubles(t *testing.T) {
 
 // Lockers come and go while others work; nothing stays, neither in Redis nor, as the leak check sees, here.
 func TestManyLockersComeAndGo(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		goroutines, rounds := 10, 50
 		if !b.Real || testing.Short() {
 			rounds = 5 // it is slow
@@ -161,7 +161,7 @@ func TestManyLockersComeAndGo(t *testing.T) {
 			client := b.Client(t)
 			all.Go(func() {
 				for i := range rounds {
-					l, err := lock.New(client, &lock.Config{Prefix: s.prefix, Logger: quiet})
+					l, err := lock.New(client, &lock.Config{Prefix: f.prefix, Logger: quiet})
 					if err != nil {
 						t.Error(err)
 						return

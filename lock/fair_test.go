@@ -19,16 +19,16 @@ import (
 // Nobody is ever inside together with somebody else, and no increment of a counter that is read and then written gets
 // lost.
 func TestExclusion(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		const lockers, goroutines, rounds = 4, 4, 5
 		ctx := t.Context()
 		counter := "counter-" + b.Prefix // not under the prefix: no key of the lock
-		t.Cleanup(func() { s.admin.Del(context.Background(), counter) })
+		t.Cleanup(func() { f.admin.Del(context.Background(), counter) })
 		var inside atomic.Bool
 		var all sync.WaitGroup
 		for range lockers {
 			client := b.Client(t)
-			l := s.locker(client, lock.Config{})
+			l := f.locker(client, lock.Config{})
 			for range goroutines {
 				all.Go(func() {
 					for range rounds {
@@ -56,7 +56,7 @@ func TestExclusion(t *testing.T) {
 			}
 		}
 		all.Wait()
-		if n, err := s.admin.Get(ctx, counter).Int(); n != lockers*goroutines*rounds {
+		if n, err := f.admin.Get(ctx, counter).Int(); n != lockers*goroutines*rounds {
 			t.Errorf("counted to %d (%v), want %d", n, err, lockers*goroutines*rounds)
 		}
 	})
@@ -76,14 +76,14 @@ func serve(t *testing.T, first *lock.Lease, out <-chan acquired, n int) []string
 }
 
 func TestFirstComeFirstServedAcrossLockers(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		holder := mustAcquire(t, f.locker(b.Client(t), lock.Config{}))
 		out := make(chan acquired)
 		var want []string
 		for i := range 6 {
 			name := fmt.Sprint("locker ", i)
-			background(t.Context(), s.locker(b.Client(t), lock.Config{}), name, out)
-			s.queued(int64(i) + 1)
+			background(t.Context(), f.locker(b.Client(t), lock.Config{}), name, out)
+			f.queued(int64(i) + 1)
 			want = append(want, name)
 		}
 		if got := serve(t, holder, out, len(want)); !slices.Equal(got, want) {
@@ -93,15 +93,15 @@ func TestFirstComeFirstServedAcrossLockers(t *testing.T) {
 }
 
 func TestFirstComeFirstServedWithinALocker(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l := s.locker(b.Client(t), lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l := f.locker(b.Client(t), lock.Config{})
 		holder := mustAcquire(t, l)
 		out := make(chan acquired)
 		var want []string
 		for i := range 6 {
 			name := fmt.Sprint("request ", i)
 			background(t.Context(), l, name, out)
-			wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
+			wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
 			want = append(want, name)
 		}
 		if got := serve(t, holder, out, len(want)); !slices.Equal(got, want) {
@@ -115,16 +115,16 @@ func TestFirstComeFirstServedWithinALocker(t *testing.T) {
 
 // However many wait in the holder's own process, a process that waits in Redis comes next.
 func TestHandingOverInMemoryStarvesNobody(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		local, remote := s.locker(b.Client(t), lock.Config{}), s.locker(b.Client(t), lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		local, remote := f.locker(b.Client(t), lock.Config{}), f.locker(b.Client(t), lock.Config{})
 		holder := mustAcquire(t, local)
 		out := make(chan acquired)
 		for i, name := range []string{"local 1", "local 2", "local 3"} {
 			background(t.Context(), local, name, out)
-			wait.Until(s.t, "it waits", func() bool { return local.Stats().Waiting == i+1 })
+			wait.Until(f.t, "it waits", func() bool { return local.Stats().Waiting == i+1 })
 		}
 		background(t.Context(), remote, "remote", out)
-		s.queued(1)
+		f.queued(1)
 		want := []string{"remote", "local 1", "local 2", "local 3"}
 		if got := serve(t, holder, out, len(want)); !slices.Equal(got, want) {
 			t.Errorf("served in the order %q, want %q", got, want)
@@ -134,8 +134,8 @@ func TestHandingOverInMemoryStarvesNobody(t *testing.T) {
 
 // Keys do not wait for each other.
 func TestKeysAreIndependent(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l := s.locker(b.Client(t), lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l := f.locker(b.Client(t), lock.Config{})
 		defer mustRelease(t, mustAcquire(t, l))
 		for _, other := range []string{"invoice 43", "{invoice 42}", "%7Binvoice 42%7D", "\x00\xff"} {
 			lease, err := l.Acquire(t.Context(), other)

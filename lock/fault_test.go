@@ -20,19 +20,19 @@ func once(o *redis.UniversalOptions) { o.MaxRetries, o.MaxRedirects = -1, -1 }
 // The answer to Acquire is lost. The next request takes the token of the first one out, which may have the lock, and asks
 // with another.
 func TestLostAnswerIsAskedForAgain(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{})
 		p.DropReplies(1)
 		lease := mustAcquire(t, l)
 		mustTake(t, p, 3, "acquiring with a lost answer")
 
 		q := b.Tap(t)
-		other := s.locker(b.TapClient(t, q), lock.Config{})
+		other := f.locker(b.TapClient(t, q), lock.Config{})
 		out := make(chan acquired)
 		q.DropReplies(1)
 		background(t.Context(), other, "waiter", out)
-		wait.Until(s.t, "it was lost", func() bool { return q.Dropped() == 1 })
-		s.queued(1) // once, although it was sent twice
+		wait.Until(f.t, "it was lost", func() bool { return q.Dropped() == 1 })
+		f.queued(1) // once, although it was sent twice
 		mustRelease(t, lease)
 		mustRelease(t, mustGet(t, out).lease)
 	})
@@ -40,13 +40,13 @@ func TestLostAnswerIsAskedForAgain(t *testing.T) {
 
 // The answer to Acquire is lost for good: the lock that it left behind goes to whoever is next, long before its TTL.
 func TestLostAnswerLeavesNoLock(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{TTL: time.Minute, Timeout: 3 * time.Second}, once)
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{TTL: time.Minute, Timeout: 3 * time.Second}, once)
 		p.DropReplies(1)
 		_, err := l.Acquire(t.Context(), key)
 		mustMatch(t, err, lock.ErrOutcomeUnknown)
 		mustNotMatch(t, err, lock.ErrUnavailable, lock.ErrTimeout)
-		mustRelease(t, mustAcquire(t, s.locker(b.Client(t), lock.Config{})))
+		mustRelease(t, mustAcquire(t, f.locker(b.Client(t), lock.Config{})))
 		if p.Dropped() != 1 {
 			t.Error("no answer was lost")
 		}
@@ -55,13 +55,13 @@ func TestLostAnswerLeavesNoLock(t *testing.T) {
 
 // The answer to a release is lost: the release says so, and neither "not ours" nor success. The next one goes on.
 func TestLostAnswerToARelease(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{})
 		lease := mustAcquire(t, l)
 		out := make(chan acquired, 2)
 		for i, name := range []string{"1", "2"} {
-			background(t.Context(), s.locker(b.Client(t), lock.Config{}), name, out)
-			s.queued(int64(i) + 1)
+			background(t.Context(), f.locker(b.Client(t), lock.Config{}), name, out)
+			f.queued(int64(i) + 1)
 		}
 		p.DropReplies(1)
 		err := lease.Release(t.Context())
@@ -82,12 +82,12 @@ func TestLostAnswerToARelease(t *testing.T) {
 }
 
 func TestLostAnswerToARenewal(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{TTL: 600 * time.Millisecond}, once)
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{TTL: 600 * time.Millisecond}, once)
 		lease := mustAcquire(t, l)
 		p.Reset()
 		p.DropReplies(1)
-		wait.Until(s.t, "two more renewals", func() bool { return p.Trips() >= 3 })
+		wait.Until(f.t, "two more renewals", func() bool { return p.Trips() >= 3 })
 		if p.Dropped() != 1 {
 			t.Error("no answer was lost")
 		}
@@ -100,11 +100,11 @@ func TestLostAnswerToARenewal(t *testing.T) {
 
 // The script of a renewal is unknown to the server, of which it has only the others.
 func TestRenewalLoadsItsScript(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{TTL: 3 * time.Second}) // a busy machine must not keep it from renewing
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{TTL: 3 * time.Second}) // a busy machine must not keep it from renewing
 		lease := mustAcquire(t, l)
 		trips := p.Trips()
-		wait.Until(s.t, "it was renewed, and then again", func() bool { return p.Trips() >= trips+3 })
+		wait.Until(f.t, "it was renewed, and then again", func() bool { return p.Trips() >= trips+3 })
 		if !lease.Trusted() {
 			t.Errorf("lost: %v", context.Cause(lease.Context()))
 		}
@@ -121,17 +121,17 @@ func TestRedisIsAway(t *testing.T) {
 	}
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
-			each(t, func(t *testing.T, s *site, b redistest.Backend) {
+			each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 				const timeout = 500 * time.Millisecond // with Redis there, no machine is too busy for that
-				l, p := tapped(t, s, b, lock.Config{Timeout: timeout, Node: "node"})
+				l, p := tapped(t, f, b, lock.Config{Timeout: timeout, Node: "node"})
 				held, err := l.Acquire(t.Context(), "held")
 				if err != nil {
 					t.Fatal(err)
 				}
 				waiting := make(chan acquired)
-				holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
+				holder := mustAcquire(t, f.locker(b.Client(t), lock.Config{}))
 				background(t.Context(), l, "waiter", waiting)
-				wait.Until(s.t, "it knows that it waits", func() bool { return l.Stats().Queued == 1 })
+				wait.Until(f.t, "it knows that it waits", func() bool { return l.Stats().Queued == 1 })
 
 				fault(p)
 				start := time.Now()
@@ -153,8 +153,8 @@ func TestRedisIsAway(t *testing.T) {
 				mustRelease(t, holder)
 				l.Recheck() // as a listener does when it has connected again
 				mustRelease(t, mustGet(t, waiting).lease)
-				wait.Until(s.t, "what was held is free", func() bool {
-					return s.admin.Exists(t.Context(), s.space.Of("held").Lock).Val() == 0
+				wait.Until(f.t, "what was held is free", func() bool {
+					return f.admin.Exists(t.Context(), f.space.Of("held").Lock).Val() == 0
 				})
 				lease, err := l.Acquire(t.Context(), "held")
 				if err != nil {
@@ -169,23 +169,23 @@ func TestRedisIsAway(t *testing.T) {
 // A waiter gives up while Redis is away for longer than the TTL. Its place in the queue is given up all the same, as soon
 // as Redis is back: those behind it do not wait for a grant that nobody answers.
 func TestGivingUpInALongOutage(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		const ttl = 100 * time.Millisecond
-		l, p := tapped(t, s, b, lock.Config{TTL: ttl})
-		holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
+		l, p := tapped(t, f, b, lock.Config{TTL: ttl})
+		holder := mustAcquire(t, f.locker(b.Client(t), lock.Config{}))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		out := make(chan acquired)
 		background(ctx, l, "waiter", out)
-		s.queued(1)
-		wait.Until(s.t, "it was told to wait", func() bool { return l.Stats().Queued == 1 })
+		f.queued(1)
+		wait.Until(f.t, "it was told to wait", func() bool { return l.Stats().Queued == 1 })
 
 		p.Cut()
 		start := time.Now()
 		cancel(errGone)
 		<-out
-		wait.Until(s.t, "the TTL is over", func() bool { return time.Since(start) > 2*ttl })
+		wait.Until(f.t, "the TTL is over", func() bool { return time.Since(start) > 2*ttl })
 		p.Heal()
-		s.queued(0)
+		f.queued(0)
 		mustRelease(t, holder)
 	})
 }
@@ -206,8 +206,8 @@ func TestServerRestarts(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnServer)
 	srv := redistest.Start(t)
-	s := newSite(t, srv.Client(t), redistest.Prefix(t))
-	l := s.locker(srv.Client(t), lock.Config{TTL: 600 * time.Millisecond})
+	f := newFixture(t, srv.Client(t), redistest.Prefix(t))
+	l := f.locker(srv.Client(t), lock.Config{TTL: 600 * time.Millisecond})
 	lease := mustAcquire(t, l)
 	srv.Kill()
 	select {
@@ -218,7 +218,7 @@ func TestServerRestarts(t *testing.T) {
 	}
 	srv.Restart(t)
 	mustMatch(t, lease.Release(t.Context()), lock.ErrLost)
-	wait.Until(s.t, "it works again", func() bool {
+	wait.Until(f.t, "it works again", func() bool {
 		again, err := l.Acquire(t.Context(), key)
 		return err == nil && again.Release(t.Context()) == nil
 	})

@@ -17,15 +17,15 @@ import (
 // A key of another type under the lock's or the queue's name: Acquire says so at once, the clean-up does not ask for
 // what no asking mends, Close ends, and other keys are not affected.
 func TestForeignTypes(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		ctx := t.Context()
 		for what, spoil := range map[string]func() error{
-			"hash as lock":      func() error { return s.admin.HSet(ctx, s.keys.Lock, "a", "b").Err() },
-			"list as lock":      func() error { return s.admin.RPush(ctx, s.keys.Lock, "a").Err() },
-			"string as queue":   func() error { return s.admin.Set(ctx, s.keys.Queue, "a", 0).Err() },
-			"zset as the queue": func() error { return s.admin.ZAdd(ctx, s.keys.Queue, redis.Z{Member: "a"}).Err() },
+			"hash as lock":      func() error { return f.admin.HSet(ctx, f.keys.Lock, "a", "b").Err() },
+			"list as lock":      func() error { return f.admin.RPush(ctx, f.keys.Lock, "a").Err() },
+			"string as queue":   func() error { return f.admin.Set(ctx, f.keys.Queue, "a", 0).Err() },
+			"zset as the queue": func() error { return f.admin.ZAdd(ctx, f.keys.Queue, redis.Z{Member: "a"}).Err() },
 		} {
-			l, p := tapped(t, s, b, lock.Config{TTL: 10 * time.Second})
+			l, p := tapped(t, f, b, lock.Config{TTL: 10 * time.Second})
 			if err := spoil(); err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +46,7 @@ func TestForeignTypes(t *testing.T) {
 			if n := p.Trips(); n > 2 {
 				t.Errorf("%s: the clean-up asked %d times", what, n)
 			}
-			if err := s.admin.Del(ctx, s.keys.Lock, s.keys.Queue).Err(); err != nil {
+			if err := f.admin.Del(ctx, f.keys.Lock, f.keys.Queue).Err(); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -56,21 +56,21 @@ func TestForeignTypes(t *testing.T) {
 // Tokens in the queue that nobody of ours has put there cost those who wait what dead waiters do, the TTL of the lock and
 // the time of a grant for each, and nothing else.
 func TestForeignQueueEntries(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		ctx := t.Context()
 		cfg := lock.Config{TTL: 300 * time.Millisecond, GrantTTL: 20 * time.Millisecond}
-		l := s.locker(b.Client(t), cfg)
+		l := f.locker(b.Client(t), cfg)
 		lease := mustAcquire(t, l)
 		junk := []any{"", ".", "no node", "\x00\xff", "*.*", "{x}.y", strings.Repeat("x", 1<<16) + ".y", "a.b.c"}
-		if err := s.admin.RPush(ctx, s.keys.Queue, junk...).Err(); err != nil {
+		if err := f.admin.RPush(ctx, f.keys.Queue, junk...).Err(); err != nil {
 			t.Fatal(err)
 		}
 		out := make(chan acquired)
-		background(context.Background(), s.locker(b.Client(t), cfg), "behind them", out)
-		s.queued(int64(len(junk)) + 1)
+		background(context.Background(), f.locker(b.Client(t), cfg), "behind them", out)
+		f.queued(int64(len(junk)) + 1)
 		mustRelease(t, lease)
 		mustRelease(t, mustGet(t, out).lease)
-		if n := s.admin.Exists(ctx, s.keys.Lock, s.keys.Queue).Val(); n != 0 {
+		if n := f.admin.Exists(ctx, f.keys.Lock, f.keys.Queue).Val(); n != 0 {
 			t.Errorf("%d keys are left", n)
 		}
 	})

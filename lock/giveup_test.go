@@ -15,13 +15,13 @@ import (
 var errGone = errors.New("the client has gone")
 
 func TestTooManyWaitInTheProcess(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l := s.locker(b.Client(t), lock.Config{MaxWaiters: 2})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l := f.locker(b.Client(t), lock.Config{MaxWaiters: 2})
 		holder := mustAcquire(t, l)
 		out := make(chan acquired)
 		for i, name := range []string{"1", "2"} {
 			background(t.Context(), l, name, out)
-			wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
+			wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
 		}
 		_, err := l.Acquire(t.Context(), key)
 		mustMatch(t, err, lock.ErrTooManyWaiters)
@@ -33,34 +33,34 @@ func TestTooManyWaitInTheProcess(t *testing.T) {
 }
 
 func TestTooManyWaitInRedis(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		cfg := lock.Config{MaxWaiters: 2}
-		holder := mustAcquire(t, s.locker(b.Client(t), cfg))
+		holder := mustAcquire(t, f.locker(b.Client(t), cfg))
 		out := make(chan acquired)
 		for i, name := range []string{"1", "2"} {
-			background(t.Context(), s.locker(b.Client(t), cfg), name, out)
-			s.queued(int64(i) + 1)
+			background(t.Context(), f.locker(b.Client(t), cfg), name, out)
+			f.queued(int64(i) + 1)
 		}
-		_, err := s.locker(b.Client(t), cfg).Acquire(t.Context(), key)
+		_, err := f.locker(b.Client(t), cfg).Acquire(t.Context(), key)
 		mustMatch(t, err, lock.ErrTooManyWaiters)
-		s.queued(2)
+		f.queued(2)
 		serve(t, holder, out, 2)
 	})
 }
 
 // A request whose client has gone leaves the queue, in the process or in Redis, and the others move up.
 func TestGivingUp(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		holding, waiting := s.locker(b.Client(t), lock.Config{}), s.locker(b.Client(t), lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		holding, waiting := f.locker(b.Client(t), lock.Config{}), f.locker(b.Client(t), lock.Config{})
 		holder := mustAcquire(t, holding)
 		out := make(chan acquired)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		background(ctx, waiting, "first", out)
-		s.queued(1)
+		f.queued(1)
 		background(ctx, waiting, "second", out)
-		wait.Until(s.t, "it waits", func() bool { return waiting.Stats().Waiting == 2 })
+		wait.Until(f.t, "it waits", func() bool { return waiting.Stats().Waiting == 2 })
 		background(t.Context(), waiting, "third", out)
-		wait.Until(s.t, "it waits", func() bool { return waiting.Stats().Waiting == 3 })
+		wait.Until(f.t, "it waits", func() bool { return waiting.Stats().Waiting == 3 })
 
 		cancel(errGone)
 		for range 2 {
@@ -70,8 +70,8 @@ func TestGivingUp(t *testing.T) {
 			}
 			mustMatch(t, got.err, lock.ErrTimeout, errGone)
 		}
-		wait.Until(s.t, "only the third waits", func() bool {
-			tokens := s.admin.LRange(t.Context(), s.keys.Queue, 0, -1).Val()
+		wait.Until(f.t, "only the third waits", func() bool {
+			tokens := f.admin.LRange(t.Context(), f.keys.Queue, 0, -1).Val()
 			return len(tokens) == 1 && waiting.Stats().Waiting == 1
 		})
 		serve(t, holder, out, 1)
@@ -84,23 +84,23 @@ func TestGivingUp(t *testing.T) {
 // The lock was granted to a request that does not hear of it and gives up: the next one gets it, long before the grant
 // would have expired.
 func TestGivingUpPassesAGrantOn(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		cfg := lock.Config{TTL: time.Minute, GrantTTL: time.Minute, Timeout: 3 * time.Second}
-		holder := mustAcquire(t, s.locker(b.Client(t), cfg))
+		holder := mustAcquire(t, f.locker(b.Client(t), cfg))
 		deaf := cfg
 		deaf.Node = "deaf" // nobody calls Granted
 		out := make(chan acquired, 1)
 		ctx, cancel := context.WithCancelCause(t.Context())
-		background(ctx, s.locker(b.Client(t), deaf), "deaf", out)
-		s.queued(1)
+		background(ctx, f.locker(b.Client(t), deaf), "deaf", out)
+		f.queued(1)
 		last := make(chan acquired, 1)
-		listener := s.locker(b.Client(t), cfg)
-		s.listening(2)
+		listener := f.locker(b.Client(t), cfg)
+		f.listening(2)
 		background(t.Context(), listener, "last", last)
-		s.queued(2)
+		f.queued(2)
 
 		mustRelease(t, holder)
-		s.queued(1)
+		f.queued(1)
 		cancel(errGone)
 		mustMatch(t, receive(t, out).err, lock.ErrTimeout, errGone)
 		mustRelease(t, mustGet(t, last).lease)
@@ -109,8 +109,8 @@ func TestGivingUpPassesAGrantOn(t *testing.T) {
 
 // A context that has ended costs Redis nothing.
 func TestContextHasEndedBefore(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{})
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(errGone)
 		_, err := l.Acquire(ctx, key)
@@ -122,8 +122,8 @@ func TestContextHasEndedBefore(t *testing.T) {
 
 // A context that ends while Redis is being asked is the caller's doing, not Redis'.
 func TestContextEndsDuringTheCall(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{})
 		p.Delay(0, 60*time.Millisecond)
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 30*time.Millisecond, errGone)
 		defer cancel()
@@ -136,9 +136,9 @@ func TestContextEndsDuringTheCall(t *testing.T) {
 }
 
 func TestWaitIsBounded(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		holder := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{MaxHold: -1}))
-		waiting := s.locker(srv.NewClient(), lock.Config{Wait: 7 * time.Second})
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		holder := mustAcquire(t, f.locker(srv.NewClient(), lock.Config{MaxHold: -1}))
+		waiting := f.locker(srv.NewClient(), lock.Config{Wait: 7 * time.Second})
 		out := make(chan acquired, 2)
 		background(t.Context(), waiting, "in Redis", out)
 		background(t.Context(), waiting, "in line", out)
@@ -150,7 +150,7 @@ func TestWaitIsBounded(t *testing.T) {
 			}
 		}
 
-		patient := s.locker(srv.NewClient(), lock.Config{Wait: -1})
+		patient := f.locker(srv.NewClient(), lock.Config{Wait: -1})
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Minute, errGone)
 		defer cancel()
 		background(ctx, patient, "patient", out)

@@ -119,7 +119,7 @@ func (le *Lease) Release(ctx context.Context) error {
 	first, lost := le.end()
 	var err error
 	if first {
-		defer le.locker.left()
+		defer le.locker.userGone()
 		if lost == nil && !le.hand(false) {
 			err = le.giveBack(ctx)
 		}
@@ -147,7 +147,7 @@ func (le *Lease) releaseSoon(unchanged bool) {
 		return
 	}
 	l := le.locker
-	defer l.left()
+	defer l.userGone()
 	if lost != nil || le.hand(unchanged) {
 		return
 	}
@@ -165,7 +165,7 @@ func (le *Lease) hand(state bool) bool {
 	l := le.locker
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !l.lines.anyone(le.key) {
+	if !l.local.anyone(le.key) {
 		return false
 	}
 	t := turn{token: le.token}
@@ -174,12 +174,12 @@ func (le *Lease) hand(state bool) bool {
 		t.lease.since = now
 	}
 	l.stats.handed.Add(1)
-	l.lines.next(le.key, t)
+	l.local.next(le.key, t)
 	return true
 }
 
-// giveBack releases the lock in Redis. The line stays as it is meanwhile: a request that arrives now waits until the
-// lock is free, instead of finding it taken. If Redis does not answer they go on, and learn that for themselves.
+// giveBack releases the lock in Redis. The local queue stays as it is meanwhile: a request that arrives now waits until the
+// lock is free, instead of finding it taken. If Redis does not answer, the next request goes on and finds out itself.
 func (le *Lease) giveBack(ctx context.Context) error {
 	return le.locker.giveBack(context.WithoutCancel(ctx), le.key, le.token)
 }
@@ -206,7 +206,7 @@ func (le *Lease) Done(kept time.Duration, sent time.Time, state any) {
 		return
 	}
 	l := le.locker
-	defer l.left()
+	defer l.userGone()
 	switch {
 	case lost != nil: // the next one has its turn already
 		if kept > 0 {
@@ -227,7 +227,7 @@ func (le *Lease) Abandon() {
 		return
 	}
 	l := le.locker
-	defer l.left()
+	defer l.userGone()
 	l.abandon(le.key, le.token)
 	if lost == nil {
 		l.pass(le.key, turn{})

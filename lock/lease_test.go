@@ -32,10 +32,10 @@ const (
 )
 
 func TestLeaseIsRenewed(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		lease := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{MaxHold: -1}))
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		lease := mustAcquire(t, f.locker(srv.NewClient(), lock.Config{MaxHold: -1}))
 		for end := time.Now().Add(time.Hour); time.Now().Before(end); time.Sleep(time.Second + time.Millisecond) {
-			if left := s.admin.PTTL(t.Context(), s.keys.Lock).Val(); left < ttl/2 {
+			if left := f.admin.PTTL(t.Context(), f.keys.Lock).Val(); left < ttl/2 {
 				t.Fatalf("the lock has only %v to live", left)
 			}
 			if !lease.Trusted() || lease.Context().Err() != nil {
@@ -52,10 +52,10 @@ func TestLeaseIsRenewed(t *testing.T) {
 
 // A holder that died is forgotten with the TTL of its lock.
 func TestDeadHolderIsOutlived(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		s.admin.Set(t.Context(), s.keys.Lock, "dead.1", ttl)
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		f.admin.Set(t.Context(), f.keys.Lock, "dead.1", ttl)
 		out := make(chan acquired)
-		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Wait: -1}), "heir", out)
+		background(t.Context(), f.locker(srv.NewClient(), lock.Config{Wait: -1}), "heir", out)
 		got := mustGet(t, out)
 		between(t, "took over", got.took, ttl, ttl+jitter)
 		mustRelease(t, got.lease)
@@ -64,18 +64,18 @@ func TestDeadHolderIsOutlived(t *testing.T) {
 
 // The lock passes to a waiter that has died: the next one waits for the end of the grant, not for that of a lease.
 func TestDeadWaiterIsOutlived(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		holder := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{}))
-		s.admin.RPush(t.Context(), s.keys.Queue, "dead.1")
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		holder := mustAcquire(t, f.locker(srv.NewClient(), lock.Config{}))
+		f.admin.RPush(t.Context(), f.keys.Queue, "dead.1")
 		out := make(chan acquired, 2)
-		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Wait: -1}), "1", out)
-		s.queued(2)
+		background(t.Context(), f.locker(srv.NewClient(), lock.Config{Wait: -1}), "1", out)
+		f.queued(2)
 		mustRelease(t, holder)
-		if got := s.admin.Get(t.Context(), s.keys.Lock).Val(); got != "dead.1" {
+		if got := f.admin.Get(t.Context(), f.keys.Lock).Val(); got != "dead.1" {
 			t.Fatalf("the lock went to %q", got)
 		}
 		// Whoever comes next is told of the grant, asks at its end, and passes the lock to the first in the queue.
-		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Wait: -1}), "2", out)
+		background(t.Context(), f.locker(srv.NewClient(), lock.Config{Wait: -1}), "2", out)
 		for _, name := range []string{"1", "2"} {
 			got := mustGet(t, out)
 			between(t, got.name+" went on", got.took, grant, grant+2*jitter)
@@ -89,11 +89,11 @@ func TestDeadWaiterIsOutlived(t *testing.T) {
 
 // A grant that nobody hears of costs time and nothing else.
 func TestLostGrant(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		holder := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{}))
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		holder := mustAcquire(t, f.locker(srv.NewClient(), lock.Config{}))
 		out := make(chan acquired)
-		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Node: "deaf", Wait: -1}), "deaf", out)
-		s.queued(1)
+		background(t.Context(), f.locker(srv.NewClient(), lock.Config{Node: "deaf", Wait: -1}), "deaf", out)
+		f.queued(1)
 		time.Sleep(time.Second)
 		mustRelease(t, holder)
 		got := mustGet(t, out)
@@ -104,17 +104,17 @@ func TestLostGrant(t *testing.T) {
 
 // What Granted and Recheck promise to whoever listens itself.
 func TestSignalsOfAnotherListener(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		waiting := s.locker(srv.NewClient(), lock.Config{Node: "node", Wait: -1})
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		waiting := f.locker(srv.NewClient(), lock.Config{Node: "node", Wait: -1})
 		for name, tell := range map[string]func(token string){
 			"Granted": waiting.Granted,
 			"Recheck": func(string) { waiting.Recheck() },
 		} {
-			holder := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{}))
+			holder := mustAcquire(t, f.locker(srv.NewClient(), lock.Config{}))
 			out := make(chan acquired)
 			background(t.Context(), waiting, name, out)
-			s.queued(1)
-			token := s.admin.LIndex(t.Context(), s.keys.Queue, 0).Val()
+			f.queued(1)
+			token := f.admin.LIndex(t.Context(), f.keys.Queue, 0).Val()
 			if !strings.HasPrefix(token, "node.") {
 				t.Errorf("the token %q does not name its node", token)
 			}
@@ -130,11 +130,11 @@ func TestSignalsOfAnotherListener(t *testing.T) {
 }
 
 func TestMaxHold(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		start := time.Now()
-		stuck := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{MaxHold: time.Minute}))
+		stuck := mustAcquire(t, f.locker(srv.NewClient(), lock.Config{MaxHold: time.Minute}))
 		out := make(chan acquired)
-		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Wait: -1}), "next", out)
+		background(t.Context(), f.locker(srv.NewClient(), lock.Config{Wait: -1}), "next", out)
 
 		<-stuck.Context().Done()
 		between(t, "lost", time.Since(start), time.Minute, time.Minute+ttl)
@@ -158,30 +158,30 @@ func TestMaxHold(t *testing.T) {
 
 // Somebody else holds the lock: the next renewal finds out.
 func TestLockIsTakenAway(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		l := s.locker(srv.NewClient(), lock.Config{})
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		l := f.locker(srv.NewClient(), lock.Config{})
 		lease := mustAcquire(t, l)
 		start := time.Now()
-		s.admin.Set(t.Context(), s.keys.Lock, "thief.1", ttl)
+		f.admin.Set(t.Context(), f.keys.Lock, "thief.1", ttl)
 		<-lease.Context().Done()
 		between(t, "noticed", time.Since(start), 0, ttl/2)
 		mustMatch(t, context.Cause(lease.Context()), lock.ErrLost)
 		mustMatch(t, lease.Release(t.Context()), lock.ErrLost)
-		if got := s.admin.Get(t.Context(), s.keys.Lock).Val(); got != "thief.1" {
+		if got := f.admin.Get(t.Context(), f.keys.Lock).Val(); got != "thief.1" {
 			t.Errorf("the lock is %q", got)
 		}
 		if st := l.Stats(); st.Lost != 1 || st.Held != 0 {
 			t.Errorf("stats %+v", st)
 		}
-		s.admin.Del(t.Context(), s.keys.Lock)
+		f.admin.Del(t.Context(), f.keys.Lock)
 	})
 }
 
 // A lock that ended between two renewals is noticed by its release.
 func TestReleaseOfALockThatIsGone(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		lease := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{}))
-		s.admin.Del(t.Context(), s.keys.Lock)
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		lease := mustAcquire(t, f.locker(srv.NewClient(), lock.Config{}))
+		f.admin.Del(t.Context(), f.keys.Lock)
 		mustMatch(t, lease.Release(t.Context()), lock.ErrLost)
 		if err := lease.Release(t.Context()); err != nil {
 			t.Errorf("the second release: %v", err)
@@ -250,11 +250,11 @@ func (ls *links) kill() {
 
 // While Redis does not answer, a lease still ends before anybody else can have the lock, whatever Timeout is.
 func TestLeaseEndsInTimeWhenRenewalsHang(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		client, links := newLinks(t, srv)
-		lease := mustAcquire(t, s.locker(client, lock.Config{Timeout: ttl}))
+		lease := mustAcquire(t, f.locker(client, lock.Config{Timeout: ttl}))
 		out := make(chan acquired)
-		background(t.Context(), s.locker(srv.NewClient(), lock.Config{Wait: -1}), "next", out)
+		background(t.Context(), f.locker(srv.NewClient(), lock.Config{Wait: -1}), "next", out)
 		start := time.Now()
 		links.silent.Store(true)
 		<-lease.Context().Done()
@@ -270,9 +270,9 @@ func TestLeaseEndsInTimeWhenRenewalsHang(t *testing.T) {
 
 // A renewal that fails is tried again while there is time.
 func TestRenewalIsTriedAgain(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		client, links := newLinks(t, srv)
-		lease := mustAcquire(t, s.locker(client, lock.Config{Timeout: ttl}))
+		lease := mustAcquire(t, f.locker(client, lock.Config{Timeout: ttl}))
 		links.silent.Store(true)
 		time.Sleep(ttl / 2)
 		links.silent.Store(false)
@@ -286,9 +286,9 @@ func TestRenewalIsTriedAgain(t *testing.T) {
 
 // The lease's context is the caller's as well.
 func TestLeaseHeedsTheCallersContext(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		lease, err := s.locker(srv.NewClient(), lock.Config{}).Acquire(ctx, key)
+		lease, err := f.locker(srv.NewClient(), lock.Config{}).Acquire(ctx, key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -302,9 +302,9 @@ func TestLeaseHeedsTheCallersContext(t *testing.T) {
 
 // The listener notices a link that has gone silent, and does not mistake a quiet night for one.
 func TestListenerNoticesADeadLink(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		client, links := newLinks(t, srv)
-		waiting := s.locker(client, lock.Config{Wait: -1})
+		waiting := f.locker(client, lock.Config{Wait: -1})
 		synctest.Wait() // it listens: the only connection so far
 
 		time.Sleep(8 * time.Hour)
@@ -317,10 +317,10 @@ func TestListenerNoticesADeadLink(t *testing.T) {
 		if links.dials() != 2 {
 			t.Fatalf("connected %d times, want a second time", links.dials())
 		}
-		holder := mustAcquire(t, s.locker(srv.NewClient(), lock.Config{}))
+		holder := mustAcquire(t, f.locker(srv.NewClient(), lock.Config{}))
 		out := make(chan acquired)
 		background(t.Context(), waiting, "waiter", out)
-		s.queued(1)
+		f.queued(1)
 		start := time.Now()
 		mustRelease(t, holder)
 		mustRelease(t, mustGet(t, out).lease)
@@ -329,8 +329,8 @@ func TestListenerNoticesADeadLink(t *testing.T) {
 }
 
 func TestKeyMustNotBeEmpty(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		lease, err := s.locker(srv.NewClient(), lock.Config{}).Acquire(t.Context(), "")
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		lease, err := f.locker(srv.NewClient(), lock.Config{}).Acquire(t.Context(), "")
 		if err == nil || errors.Is(err, lock.ErrTimeout) {
 			t.Errorf("got %v, %v", lease, err)
 		}

@@ -23,16 +23,16 @@ type Locker struct {
 	space    keys.Space
 	settings queue.Settings
 
-	mu        sync.Mutex // guards what follows, and is never held over a call, a send that may block or a wait
-	lines     lines
-	asking    map[string]chan struct{} // the lock tokens that wait in Redis, with the signal to ask again
-	leases    map[string]*Lease        // those that have not ended, by lock token
-	retained  map[string]*retained     // by lock token; see retain.go
-	leftovers map[string]leftover      // lock tokens to take out, see sweep
-	sweeping  bool
-	users     int // requests in AcquireWith, and leases that were not ended yet
-	closing   bool
-	idle      chan struct{} // closed when closing and there are no users left
+	mu       sync.Mutex // guards what follows, and is never held over a call, a send that may block or a wait
+	local    localQueues
+	asking   map[string]chan struct{} // the lock tokens that wait in Redis, with the signal to ask again
+	leases   map[string]*Lease        // those that have not ended, by lock token
+	retained map[string]*retained     // by lock token; see retain.go
+	orphans  map[string]orphan        // lock tokens to take out, see sweep
+	sweeping bool
+	users    int // requests in AcquireWith, and leases that were not ended yet
+	closing  bool
+	idle     chan struct{} // closed when closing and there are no users left
 
 	closed     chan struct{}   // closed at the start of Close: waiters give up
 	stop       context.Context //nolint:containedctx // ends the goroutines of the Locker, which owns them
@@ -89,15 +89,15 @@ func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 			Grant:      c.GrantTTL,
 			TTL:        c.TTL,
 		},
-		lines:     make(lines),
-		asking:    make(map[string]chan struct{}),
-		leases:    make(map[string]*Lease),
-		retained:  make(map[string]*retained),
-		leftovers: make(map[string]leftover),
-		idle:      make(chan struct{}),
-		closed:    make(chan struct{}),
-		stop:      stop,
-		stopNow:   stopNow,
+		local:    make(localQueues),
+		asking:   make(map[string]chan struct{}),
+		leases:   make(map[string]*Lease),
+		retained: make(map[string]*retained),
+		orphans:  make(map[string]orphan),
+		idle:     make(chan struct{}),
+		closed:   make(chan struct{}),
+		stop:     stop,
+		stopNow:  stopNow,
 	}
 	l.background.Go(l.renew)
 	if listen {
@@ -132,7 +132,7 @@ func (l *Locker) AcquireWith(ctx context.Context, key string, script Script) (*L
 
 // AcquireSince is AcquireWith for a request that has begun to wait at that time.
 func (l *Locker) AcquireSince(ctx context.Context, key string, start time.Time, script Script) (*Lease, error) {
-	key = strings.Clone(key) // lines, leases and clean-ups outlive the call; the caller may use its bytes again
+	key = strings.Clone(key) // local queues, leases and clean-ups outlive the call; the caller may use its bytes again
 	if script == nil {
 		script = lockOnly{keys: l.space.Of(key), outlived: true}
 	}
@@ -144,14 +144,14 @@ func (l *Locker) AcquireSince(ctx context.Context, key string, start time.Time, 
 
 	t, err := l.turn(key, &budget)
 	if err != nil {
-		l.left()
+		l.userGone()
 		return nil, l.count(err)
 	}
 	var lease *Lease
 	defer func() {
 		if lease == nil { // also after a panic below the client, which goes on by itself
 			l.pass(key, turn{})
-			l.left()
+			l.userGone()
 		}
 	}()
 	if lease, err = l.contend(ctx, key, t, script, &budget); err != nil {
@@ -161,11 +161,11 @@ func (l *Locker) AcquireSince(ctx context.Context, key string, start time.Time, 
 	return lease, nil
 }
 
-// Busy reports whether a request for the key would have to stand in line in this process.
+// Busy reports whether a request for the key would have to wait for another request of this process.
 func (l *Locker) Busy(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.lines[key] != nil
+	return l.local[key] != nil
 }
 
 // turn waits until this request is the one of its process that may talk to Redis about the key.
@@ -176,7 +176,7 @@ func (l *Locker) turn(key string, p *waitBudget) (turn, error) {
 		l.mu.Unlock()
 		return turn{}, ErrClosed
 	}
-	t, w, ok := l.lines.join(key, l.cfg.MaxWaiters)
+	t, w, ok := l.local.join(key, l.cfg.MaxWaiters)
 	delete(l.retained, t.token)
 	l.mu.Unlock()
 	switch {
@@ -190,7 +190,7 @@ func (l *Locker) turn(key string, p *waitBudget) (turn, error) {
 		return p.got, nil
 	}
 	l.mu.Lock()
-	quit := l.lines.quit(key, w)
+	quit := l.local.quit(key, w)
 	l.mu.Unlock()
 	if !quit {
 		l.pass(key, <-w.turn)
@@ -202,7 +202,7 @@ func (l *Locker) turn(key string, p *waitBudget) (turn, error) {
 // is retained if Redis has just confirmed it for that, and released otherwise.
 func (l *Locker) pass(key string, t turn) {
 	l.mu.Lock()
-	taken := l.lines.next(key, t)
+	taken := l.local.next(key, t)
 	if taken && t.token != "" {
 		l.stats.handed.Add(1)
 	}
@@ -249,8 +249,8 @@ func (l *Locker) count(err error) error {
 func (l *Locker) Stats() Stats {
 	l.mu.Lock()
 	held, kept, waiting := len(l.leases), len(l.retained), len(l.asking)
-	for _, ln := range l.lines {
-		waiting += ln.waiting.Len()
+	for _, q := range l.local {
+		waiting += q.waiting.Len()
 	}
 	l.mu.Unlock()
 	return Stats{

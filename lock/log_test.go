@@ -14,9 +14,9 @@ import (
 
 // A lock that is lost is told once; the everyday is not told at all.
 func TestLostLockIsLogged(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		var log logtest.Recorder
-		l := s.locker(srv.NewClient(), lock.Config{MaxHold: time.Minute, Logger: slog.New(&log)})
+		l := f.locker(srv.NewClient(), lock.Config{MaxHold: time.Minute, Logger: slog.New(&log)})
 		mustRelease(t, mustAcquire(t, l))
 		if got := log.Text(); got != "" {
 			t.Errorf("logged %q", got)
@@ -36,11 +36,11 @@ func TestLostLockIsLogged(t *testing.T) {
 
 // Whoever ends what the lock is for removes the lock as well. The holder that releases it later has nothing to report.
 func TestReleaseOfARemovedLockLogsNothing(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		var log logtest.Recorder
-		l := s.locker(srv.NewClient(), lock.Config{Logger: slog.New(&log)})
+		l := f.locker(srv.NewClient(), lock.Config{Logger: slog.New(&log)})
 		lease := mustAcquire(t, l)
-		if err := s.admin.Del(t.Context(), s.keys.Lock).Err(); err != nil {
+		if err := f.admin.Del(t.Context(), f.keys.Lock).Err(); err != nil {
 			t.Fatal(err)
 		}
 		lease.ReleaseSoon()

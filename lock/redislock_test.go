@@ -13,14 +13,14 @@ import (
 
 // A program that uses redislock and one that uses this package exclude each other, and each can read the other's lock.
 func TestExcludesRedislock(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		client := b.Client(t)
-		plain, l := redislock.New(client), s.locker(b.Client(t), lock.Config{})
+		plain, l := redislock.New(client), f.locker(b.Client(t), lock.Config{})
 
 		lease := mustAcquire(t, l)
-		_, err := plain.Obtain(t.Context(), s.keys.Lock, time.Minute, nil)
+		_, err := plain.Obtain(t.Context(), f.keys.Lock, time.Minute, nil)
 		mustMatch(t, err, redislock.ErrNotObtained)
-		same, err := plain.Obtain(t.Context(), s.keys.Lock, time.Minute, &redislock.Options{Token: lease.Token()})
+		same, err := plain.Obtain(t.Context(), f.keys.Lock, time.Minute, &redislock.Options{Token: lease.Token()})
 		if err != nil {
 			t.Fatalf("redislock does not know the token of a lease: %v", err)
 		}
@@ -33,13 +33,13 @@ func TestExcludesRedislock(t *testing.T) {
 		mustRelease(t, lease)
 		mustMatch(t, same.Release(t.Context()), redislock.ErrLockNotHeld)
 
-		foreign, err := plain.Obtain(t.Context(), s.keys.Lock, time.Minute, &redislock.Options{Metadata: " of another program"})
+		foreign, err := plain.Obtain(t.Context(), f.keys.Lock, time.Minute, &redislock.Options{Metadata: " of another program"})
 		if err != nil {
 			t.Fatalf("the lock was not free after its release: %v", err)
 		}
 		out := make(chan acquired)
 		background(t.Context(), l, "waiter", out)
-		s.queued(1)
+		f.queued(1)
 		if err := foreign.Refresh(t.Context(), time.Minute, nil); err != nil {
 			t.Errorf("a waiter has disturbed the lock of redislock: %v", err)
 		}
@@ -54,17 +54,17 @@ func TestExcludesRedislock(t *testing.T) {
 // Renewal counts too: whoever renews keeps the other out for longer than the first TTL, and the other gets the lock once
 // it has expired.
 func TestRenewalExcludesRedislock(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, _ *embedded.Server) {
+	bubble(t, func(t *testing.T, f *fixture, _ *embedded.Server) {
 		const ttl = 3 * time.Second
-		plain, l := redislock.New(s.admin), s.locker(s.admin, lock.Config{TTL: ttl, Wait: time.Minute})
+		plain, l := redislock.New(f.admin), f.locker(f.admin, lock.Config{TTL: ttl, Wait: time.Minute})
 
 		lease := mustAcquire(t, l)
 		time.Sleep(5 * ttl)
-		_, err := plain.Obtain(t.Context(), s.keys.Lock, ttl, nil)
+		_, err := plain.Obtain(t.Context(), f.keys.Lock, ttl, nil)
 		mustMatch(t, err, redislock.ErrNotObtained)
 		mustRelease(t, lease)
 
-		foreign, err := plain.Obtain(t.Context(), s.keys.Lock, ttl, nil)
+		foreign, err := plain.Obtain(t.Context(), f.keys.Lock, ttl, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

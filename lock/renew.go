@@ -44,7 +44,7 @@ func (l *Locker) renew() {
 				l.cfg.Logger.Warn("holdfast: locks could not be renewed; they are lost unless the next try succeeds",
 					"locks", len(due), "error", err)
 			}
-			l.settle(due, answers, sent)
+			l.noteRenewals(due, answers, sent)
 		})
 	}
 }
@@ -104,8 +104,8 @@ func (l *Locker) prolong(due []*Lease) ([]*bool, error) {
 	return answers, err
 }
 
-// settle notes what Redis said of the leases. The time counts from before the request was sent.
-func (l *Locker) settle(due []*Lease, answers []*bool, sent time.Time) {
+// noteRenewals notes what Redis said of the leases. The time counts from before the request was sent.
+func (l *Locker) noteRenewals(due []*Lease, answers []*bool, sent time.Time) {
 	for i, le := range due {
 		switch ours := answers[i]; {
 		case ours == nil:
@@ -130,7 +130,7 @@ func (le *Lease) lose(cause error) {
 	if first {
 		le.lost = cause
 		l.abandon(le.key, le.token)
-		l.lines.next(le.key, turn{})
+		l.local.next(le.key, turn{})
 	}
 	l.mu.Unlock()
 	if first {

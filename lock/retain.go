@@ -42,7 +42,7 @@ func (l *Locker) retain(key string, t turn) bool {
 		return false
 	}
 	r := &retained{key: key, token: t.token, trust: t.lease}
-	l.lines[key] = &line{retained: r}
+	l.local[key] = &localQueue{retained: r}
 	l.retained[t.token] = r
 	return true
 }
@@ -73,8 +73,8 @@ func (l *Locker) held(ctx context.Context, key, token string, sent time.Time, at
 func (l *Locker) Retains(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	ln := l.lines[key]
-	return ln != nil && ln.retained != nil
+	q := l.local[key]
+	return q != nil && q.retained != nil
 }
 
 // Reused reports whether the lock was retained, and Redis was not asked for it. Its holder has to have Redis check what
@@ -92,7 +92,7 @@ func (le *Lease) Keep(retain bool) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case l.lines.anyone(le.key):
+	case l.local.anyone(le.key):
 		return l.cfg.TTL
 	case retain && !le.recalled && l.mayRetain():
 		return l.cfg.Retain
@@ -116,7 +116,7 @@ func (le *Lease) Park() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !le.short || le.ended || le.lost != nil || le.recalled || !le.outlived || !l.mayRetain() ||
-		time.Until(le.trust.until) < l.cfg.Retain/2 || l.lines.anyone(le.key) {
+		time.Until(le.trust.until) < l.cfg.Retain/2 || l.local.anyone(le.key) {
 		return false
 	}
 	le.ended = true
@@ -137,7 +137,7 @@ func (l *Locker) Recalled(token string) {
 	} else if r := l.retained[token]; r != nil && !l.closing {
 		key = r.key
 		delete(l.retained, token)
-		l.lines[key].retained = nil // a request that arrives now waits until the lock is released
+		l.local[key].retained = nil // a request that arrives now waits until the lock is released
 		l.cleanUps.Go(func() { _ = l.giveBack(context.WithoutCancel(l.stop), r.key, r.token) })
 	}
 	l.mu.Unlock()
@@ -157,7 +157,7 @@ func (l *Locker) forgetRetained(now time.Time) {
 			continue
 		}
 		delete(l.retained, token)
-		delete(l.lines, r.key)
+		delete(l.local, r.key)
 	}
 }
 
@@ -165,8 +165,8 @@ func (l *Locker) forgetRetained(now time.Time) {
 // are waited for.
 func (l *Locker) releaseRetained() {
 	for token, r := range l.retained {
-		delete(l.lines, r.key)
-		l.toSweep(token, left(r.key, l.cfg.Retain))
+		delete(l.local, r.key)
+		l.toSweep(token, newOrphan(r.key, l.cfg.Retain))
 	}
 	clear(l.retained)
 }

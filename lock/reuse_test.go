@@ -14,9 +14,9 @@ import (
 // The bytes of a key are the caller's again when Acquire returns: the lease still releases what it took, and the line of
 // the process is that of the key.
 func TestCallersMayReuseTheirBytes(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		ctx := t.Context()
-		l := s.locker(b.Client(t), lock.Config{})
+		l := f.locker(b.Client(t), lock.Config{})
 		acquire := func(ctx context.Context) (*lock.Lease, error) {
 			buf := []byte(key)
 			defer func() { copy(buf, "another key altogether") }()

@@ -28,14 +28,14 @@ return {word, ms, word == 'held' and value}`)
 // reader is a script that reads. It belongs to one request.
 type reader struct {
 	keys  keys.Keys
-	asked int
+	runs  int
 	value any
 }
 
 var _ lock.Script = (*reader)(nil)
 
 func (r *reader) Step(ask queue.Ask) queue.Step {
-	r.asked++
+	r.runs++
 	return queue.Step{Script: guarded, Keys: []string{r.keys.Lock, r.keys.Queue, r.keys.Record}, Args: ask.Args()}
 }
 
@@ -56,10 +56,10 @@ func (r *reader) Answer(reply any, err error) (queue.Status, error) {
 	return queue.Parse(words[0].(string), words[1].(int64))
 }
 
-func (s *site) reader() *reader { return &reader{keys: s.keys} }
+func (f *fixture) reader() *reader { return &reader{keys: f.keys} }
 
 // readInBackground acquires the lock with a script.
-func (s *site) readInBackground(ctx context.Context, l *lock.Locker, r *reader, out chan<- acquired) {
+func (f *fixture) readInBackground(ctx context.Context, l *lock.Locker, r *reader, out chan<- acquired) {
 	go func() {
 		lease, err := l.AcquireWith(ctx, key, r)
 		out <- acquired{name: "reader", lease: lease, err: err}
@@ -67,18 +67,18 @@ func (s *site) readInBackground(ctx context.Context, l *lock.Locker, r *reader, 
 }
 
 // stored puts the value there that readers want.
-func (s *site) stored() {
-	s.admin.Set(context.Background(), s.keys.Record, "value", 0)
-	s.t.Cleanup(func() { s.admin.Del(context.Background(), s.keys.Record) })
+func (f *fixture) stored() {
+	f.admin.Set(context.Background(), f.keys.Record, "value", 0)
+	f.t.Cleanup(func() { f.admin.Del(context.Background(), f.keys.Record) })
 }
 
 func TestRiderTravelsWithTheLock(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		s.stored()
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		f.stored()
+		l, p := tapped(t, f, b, lock.Config{})
 		for range 2 { // the first time the server learns the script's script
 			p.Reset()
-			r := s.reader()
+			r := f.reader()
 			lease, err := l.AcquireWith(t.Context(), key, r)
 			if err != nil {
 				t.Fatal(err)
@@ -86,10 +86,10 @@ func TestRiderTravelsWithTheLock(t *testing.T) {
 			if r.value != "value" || lease.State() != nil {
 				t.Errorf("read %v, with the state %v", r.value, lease.State())
 			}
-			if got := s.admin.Get(t.Context(), s.keys.Lock).Val(); got != lease.Token() {
+			if got := f.admin.Get(t.Context(), f.keys.Lock).Val(); got != lease.Token() {
 				t.Errorf("the lock is %q and the token %q", got, lease.Token())
 			}
-			if trips := p.Trips(); r.asked == 1 && trips > 2 {
+			if trips := p.Trips(); r.runs == 1 && trips > 2 {
 				t.Errorf("took %d round trips", trips)
 			}
 			mustRelease(t, lease)
@@ -134,17 +134,17 @@ func (g *guesser) Answer(reply any, err error) (queue.Status, error) {
 
 // With a good guess the short script does; with a bad one, or while somebody has the lock, it is not.
 func TestShortcut(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		s.stored()
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		f.stored()
+		l, p := tapped(t, f, b, lock.Config{})
 		acquire := func(expects string) (*lock.Lease, *guesser) {
 			t.Helper()
-			g := &guesser{reader: s.reader(), expects: expects}
+			g := &guesser{reader: f.reader(), expects: expects}
 			lease, err := l.AcquireWith(t.Context(), key, g)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := s.admin.Get(t.Context(), s.keys.Lock).Val(); got != lease.Token() || g.value != "value" {
+			if got := f.admin.Get(t.Context(), f.keys.Lock).Val(); got != lease.Token() || g.value != "value" {
 				t.Errorf("the lock is %q, the token %q, and it read %v", got, lease.Token(), g.value)
 			}
 			return lease, g
@@ -162,8 +162,8 @@ func TestShortcut(t *testing.T) {
 			p.Reset()
 			lease, g := acquire(c.expects)
 			mustRelease(t, lease)
-			if g.tried != 1 || g.asked != c.asked {
-				t.Errorf("expecting %q: %d short scripts and %d long ones, want %d", c.expects, g.tried, g.asked, c.asked)
+			if g.tried != 1 || g.runs != c.asked {
+				t.Errorf("expecting %q: %d short scripts and %d long ones, want %d", c.expects, g.tried, g.runs, c.asked)
 			}
 			mustTake(t, p, c.trips, "acquiring with the guess "+c.expects)
 		}
@@ -171,30 +171,30 @@ func TestShortcut(t *testing.T) {
 		p.DropReplies(1)
 		lease, g := acquire("value") // it has the lock then, under a token that is given up
 		mustRelease(t, lease)
-		if p.Dropped() != 1 || g.tried != 2 || g.asked != 0 {
-			t.Errorf("%d answers were lost, with %d short scripts and %d long ones", p.Dropped(), g.tried, g.asked)
+		if p.Dropped() != 1 || g.tried != 2 || g.runs != 0 {
+			t.Errorf("%d answers were lost, with %d short scripts and %d long ones", p.Dropped(), g.tried, g.runs)
 		}
 	})
 }
 
 // Who waits is not offered the short script again: its place in the queue must be seen.
 func TestShortcutThatHasToWait(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		s.stored()
-		holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
-		l := s.locker(b.Client(t), lock.Config{})
-		s.listening(2)
-		g := &guesser{reader: s.reader(), expects: "value"}
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		f.stored()
+		holder := mustAcquire(t, f.locker(b.Client(t), lock.Config{}))
+		l := f.locker(b.Client(t), lock.Config{})
+		f.listening(2)
+		g := &guesser{reader: f.reader(), expects: "value"}
 		out := make(chan acquired)
 		go func() {
 			lease, err := l.AcquireWith(t.Context(), key, g)
 			out <- acquired{name: "guesser", lease: lease, err: err}
 		}()
-		s.queued(1)
+		f.queued(1)
 		mustRelease(t, holder)
 		got := receive(t, out)
-		if got.err != nil || g.tried != 1 || g.asked < 2 { // more often, if the grant came while it asked
-			t.Fatalf("acquired %v after %d short scripts and %d long ones", got.err, g.tried, g.asked)
+		if got.err != nil || g.tried != 1 || g.runs < 2 { // more often, if the grant came while it asked
+			t.Fatalf("acquired %v after %d short scripts and %d long ones", got.err, g.tried, g.runs)
 		}
 		mustRelease(t, got.lease)
 	})
@@ -202,8 +202,8 @@ func TestShortcutThatHasToWait(t *testing.T) {
 
 // Without a script it is the lock alone, for a caller whose work goes on after the lease.
 func TestNoRider(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{})
 		lease, err := l.AcquireWith(t.Context(), key, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -217,19 +217,19 @@ func TestNoRider(t *testing.T) {
 }
 
 func TestRiderRefuses(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l := s.locker(b.Client(t), lock.Config{})
-		_, err := l.AcquireWith(t.Context(), key, s.reader())
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l := f.locker(b.Client(t), lock.Config{})
+		_, err := l.AcquireWith(t.Context(), key, f.reader())
 		mustMatch(t, err, lock.ErrRefused)
 		mustRelease(t, mustAcquire(t, l)) // the lock is free
 
 		// What a waiter wants disappears meanwhile.
-		s.stored()
-		holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
+		f.stored()
+		holder := mustAcquire(t, f.locker(b.Client(t), lock.Config{}))
 		out := make(chan acquired)
-		s.readInBackground(t.Context(), l, s.reader(), out)
-		s.queued(1)
-		s.admin.Del(t.Context(), s.keys.Record)
+		f.readInBackground(t.Context(), l, f.reader(), out)
+		f.queued(1)
+		f.admin.Del(t.Context(), f.keys.Record)
 		mustRelease(t, holder)
 		mustMatch(t, receive(t, out).err, lock.ErrRefused)
 	})
@@ -237,17 +237,17 @@ func TestRiderRefuses(t *testing.T) {
 
 // A script of the caller's has kept the lock and vouches for a state: the next request starts from there at once.
 func TestDoneHandsTheStateOver(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		s.stored()
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		f.stored()
+		l, p := tapped(t, f, b, lock.Config{})
 		lease := mustAcquire(t, l)
 		if lease.Keep(false) > 0 {
 			t.Error("nobody is next, and yet the lock is to be kept")
 		}
 		out := make(chan acquired)
-		r := s.reader()
-		s.readInBackground(t.Context(), l, r, out)
-		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
+		r := f.reader()
+		f.readInBackground(t.Context(), l, r, out)
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		if lease.Keep(false) == 0 {
 			t.Error("somebody is next, and yet the lock is not to be kept")
 		}
@@ -255,8 +255,8 @@ func TestDoneHandsTheStateOver(t *testing.T) {
 		lease.Done(ttl, time.Now(), "state")
 		next := mustGet(t, out).lease
 		mustTake(t, p, 0, "handing a state over")
-		if next.State() != "state" || next.Token() != lease.Token() || !next.Trusted() || r.asked != 0 {
-			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.asked)
+		if next.State() != "state" || next.Token() != lease.Token() || !next.Trusted() || r.runs != 0 {
+			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.runs)
 		}
 		if lease.Trusted() {
 			t.Error("two leases of one lock")
@@ -270,19 +270,19 @@ func TestDoneHandsTheStateOver(t *testing.T) {
 }
 
 func TestDoneWithoutTheLock(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		s.stored()
-		l := s.locker(b.Client(t), lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		f.stored()
+		l := f.locker(b.Client(t), lock.Config{})
 		lease := mustAcquire(t, l)
 		out := make(chan acquired)
-		r := s.reader()
-		s.readInBackground(t.Context(), l, r, out)
-		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
-		s.admin.Del(t.Context(), s.keys.Lock) // as the script did
+		r := f.reader()
+		f.readInBackground(t.Context(), l, r, out)
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
+		f.admin.Del(t.Context(), f.keys.Lock) // as the script did
 		lease.Done(0, time.Now(), "state")
 		next := mustGet(t, out).lease
-		if next.State() != nil || r.asked == 0 {
-			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.asked)
+		if next.State() != nil || r.runs == 0 {
+			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.runs)
 		}
 		mustRelease(t, next)
 	})
@@ -290,27 +290,27 @@ func TestDoneWithoutTheLock(t *testing.T) {
 
 // The lock was kept for a request that is gone by then, or never was.
 func TestDoneKeepsForNobody(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l := s.locker(b.Client(t), lock.Config{TTL: time.Minute, Timeout: 3 * time.Second})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l := f.locker(b.Client(t), lock.Config{TTL: time.Minute, Timeout: 3 * time.Second})
 		mustAcquire(t, l).Done(ttl, time.Now(), "state")
-		mustRelease(t, mustAcquire(t, s.locker(b.Client(t), lock.Config{})))
+		mustRelease(t, mustAcquire(t, f.locker(b.Client(t), lock.Config{})))
 	})
 }
 
 // A state that comes too late is not believed: somebody else may have had the lock since.
 func TestStaleStateIsAskedForAgain(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		s.stored()
-		l := s.locker(srv.NewClient(), lock.Config{})
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		f.stored()
+		l := f.locker(srv.NewClient(), lock.Config{})
 		lease := mustAcquire(t, l)
 		out := make(chan acquired)
-		r := s.reader()
-		s.readInBackground(t.Context(), l, r, out)
-		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
+		r := f.reader()
+		f.readInBackground(t.Context(), l, r, out)
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		lease.Done(ttl, time.Now().Add(-ttl), "state")
 		next := mustGet(t, out).lease
-		if next.State() != nil || r.asked != 1 || !next.Trusted() {
-			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.asked)
+		if next.State() != nil || r.runs != 1 || !next.Trusted() {
+			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.runs)
 		}
 		mustRelease(t, next)
 	})
@@ -319,32 +319,32 @@ func TestStaleStateIsAskedForAgain(t *testing.T) {
 // A lease with a state is renewed like any other, and its time began with the request that vouched for it.
 // A request that began after the state was checked may have to see what happened since.
 func TestStateIsNotForLatecomers(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		s.stored()
-		l := s.locker(srv.NewClient(), lock.Config{})
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		f.stored()
+		l := f.locker(srv.NewClient(), lock.Config{})
 		lease := mustAcquire(t, l)
 		checked := time.Now()
 		time.Sleep(time.Millisecond)
 		out := make(chan acquired)
-		r := s.reader()
-		s.readInBackground(t.Context(), l, r, out)
-		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
+		r := f.reader()
+		f.readInBackground(t.Context(), l, r, out)
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		lease.Done(ttl, checked, "state")
 		next := mustGet(t, out).lease
-		if next.State() != nil || r.asked != 1 {
-			t.Errorf("the latecomer has the state %v; Redis was asked %d times", next.State(), r.asked)
+		if next.State() != nil || r.runs != 1 {
+			t.Errorf("the latecomer has the state %v; Redis was asked %d times", next.State(), r.runs)
 		}
 		mustRelease(t, next)
 	})
 }
 
 func TestLeaseWithAStateIsRenewed(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		l := s.locker(srv.NewClient(), lock.Config{MaxHold: time.Minute, Wait: -1})
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		l := f.locker(srv.NewClient(), lock.Config{MaxHold: time.Minute, Wait: -1})
 		lease := mustAcquire(t, l)
 		out := make(chan acquired)
-		s.readInBackground(t.Context(), l, s.reader(), out)
-		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
+		f.readInBackground(t.Context(), l, f.reader(), out)
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		time.Sleep(50 * time.Second)
 		start := time.Now()
 		lease.Done(ttl, start, "state")
@@ -360,12 +360,12 @@ func TestLeaseWithAStateIsRenewed(t *testing.T) {
 }
 
 func TestAbandon(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l := s.locker(b.Client(t), lock.Config{TTL: time.Minute, Timeout: 3 * time.Second})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l := f.locker(b.Client(t), lock.Config{TTL: time.Minute, Timeout: 3 * time.Second})
 		lease := mustAcquire(t, l)
 		out := make(chan acquired)
 		background(t.Context(), l, "next", out)
-		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		lease.Abandon()
 		lease.Abandon()
 		next := mustGet(t, out).lease
@@ -377,12 +377,12 @@ func TestAbandon(t *testing.T) {
 }
 
 func TestReleaseSoon(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{})
 		lease := mustAcquire(t, l)
 		out := make(chan acquired)
 		background(t.Context(), l, "next", out)
-		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		p.Reset()
 		lease.ReleaseSoon()
 		next := mustGet(t, out).lease

@@ -10,16 +10,16 @@ import (
 )
 
 // crowded is a lock whose holder has read a state, and three requests that wait for it.
-func crowded(t *testing.T, s *site, l *lock.Locker) (holder *lock.Lease, readers []*reader, out chan acquired) {
+func crowded(t *testing.T, f *fixture, l *lock.Locker) (holder *lock.Lease, readers []*reader, out chan acquired) {
 	t.Helper()
-	s.stored()
+	f.stored()
 	first := mustAcquire(t, l)
 	out = make(chan acquired, 3)
 	for i := range 3 {
-		r := s.reader()
+		r := f.reader()
 		readers = append(readers, r)
-		s.readInBackground(t.Context(), l, r, out)
-		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
+		f.readInBackground(t.Context(), l, r, out)
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
 	}
 	time.Sleep(time.Millisecond)
 	mustRelease(t, first)
@@ -28,18 +28,18 @@ func crowded(t *testing.T, s *site, l *lock.Locker) (holder *lock.Lease, readers
 	return holder, readers, out
 }
 
-// asked counts how often all of them have asked Redis.
-func asked(readers []*reader) (n int) {
+// totalRuns counts how often all of them have asked Redis.
+func totalRuns(readers []*reader) (n int) {
 	for _, r := range readers {
-		n += r.asked
+		n += r.runs
 	}
 	return n
 }
 
 // Requests that were waiting when Redis was asked share the answer, as long as nobody changes anything.
 func TestStateGoesFromReaderToReader(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		holder, readers, out := crowded(t, s, s.locker(srv.NewClient(), lock.Config{}))
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		holder, readers, out := crowded(t, f, f.locker(srv.NewClient(), lock.Config{}))
 		for range 2 {
 			holder.Rest()
 			if holder = mustGet(t, out).lease; holder.State() != "state" {
@@ -47,25 +47,25 @@ func TestStateGoesFromReaderToReader(t *testing.T) {
 			}
 		}
 		holder.Rest()
-		if n := asked(readers); n != 1 {
+		if n := totalRuns(readers); n != 1 {
 			t.Errorf("three requests have asked Redis %d times, want 1", n)
 		}
-		s.admin.Del(t.Context(), s.keys.Record)
-		wait.Until(s.t, "the lock is free", func() bool { return len(s.left()) == 0 })
+		f.admin.Del(t.Context(), f.keys.Record)
+		wait.Until(f.t, "the lock is free", func() bool { return len(f.leftKeys()) == 0 })
 	})
 }
 
 // A lock that Redis has for Config.Retain only is as short for the next one, which keeps it for as long as it takes.
 func TestStateOfAShortLock(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-		s.stored()
-		l := s.locker(srv.NewClient(), lock.Config{TTL: time.Minute, Retain: time.Second})
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		f.stored()
+		l := f.locker(srv.NewClient(), lock.Config{TTL: time.Minute, Retain: time.Second})
 		first := mustAcquire(t, l)
 		out := make(chan acquired)
-		s.readInBackground(t.Context(), l, s.reader(), out)
-		wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
+		f.readInBackground(t.Context(), l, f.reader(), out)
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		time.Sleep(time.Millisecond)
-		s.admin.PExpire(t.Context(), s.keys.Lock, time.Second)
+		f.admin.PExpire(t.Context(), f.keys.Lock, time.Second)
 		first.Done(time.Second, time.Now(), "state")
 		next := mustGet(t, out).lease
 		time.Sleep(10 * time.Second)
@@ -84,13 +84,13 @@ func TestStateThatDoesNotGoOn(t *testing.T) {
 		"recalled":                   func(l *lock.Locker, le *lock.Lease) { l.Recalled(le.Token()); le.Rest() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
-				l := s.locker(srv.NewClient(), lock.Config{})
-				holder, readers, out := crowded(t, s, l)
+			bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+				l := f.locker(srv.NewClient(), lock.Config{})
+				holder, readers, out := crowded(t, f, l)
 				end(l, holder)
 				next := mustGet(t, out).lease
-				if next.State() != nil || asked(readers) != 2 {
-					t.Errorf("the next one has the state %v; Redis was asked %d times", next.State(), asked(readers))
+				if next.State() != nil || totalRuns(readers) != 2 {
+					t.Errorf("the next one has the state %v; Redis was asked %d times", next.State(), totalRuns(readers))
 				}
 				next.Rest()
 				mustGet(t, out).lease.Rest()

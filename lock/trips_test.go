@@ -16,10 +16,10 @@ import (
 )
 
 // tapped is a client behind a proxy that has counted nothing yet, with connections and scripts warm.
-func tapped(t *testing.T, s *site, b redistest.Backend, cfg lock.Config, tune ...func(*redis.UniversalOptions)) (*lock.Locker, *wiretap.Proxy) {
+func tapped(t *testing.T, f *fixture, b redistest.Backend, cfg lock.Config, tune ...func(*redis.UniversalOptions)) (*lock.Locker, *wiretap.Proxy) {
 	t.Helper()
 	p := b.Tap(t)
-	l := s.locker(b.TapClient(t, p, tune...), cfg)
+	l := f.locker(b.TapClient(t, p, tune...), cfg)
 	mustRelease(t, mustAcquire(t, l))
 	p.Reset()
 	return l, p
@@ -34,8 +34,8 @@ func mustTake(t *testing.T, p *wiretap.Proxy, trips int, what string) {
 }
 
 func TestFreeLockTakesOneRoundTripEachWay(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{})
 		lease := mustAcquire(t, l)
 		mustTake(t, p, 1, "acquiring")
 		mustRelease(t, lease)
@@ -45,14 +45,14 @@ func TestFreeLockTakesOneRoundTripEachWay(t *testing.T) {
 
 // A release that finds the next request in its own process is free; that request asks once, as any other.
 func TestHandingOverInMemoryTakesNoRoundTrip(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		l, p := tapped(t, s, b, lock.Config{})
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		l, p := tapped(t, f, b, lock.Config{})
 		lease := mustAcquire(t, l)
 		out := make(chan acquired)
 		const waiting = 3
 		for i := range waiting {
 			background(t.Context(), l, fmt.Sprint(i), out)
-			wait.Until(s.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
+			wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == i+1 })
 		}
 		mustTake(t, p, 1, "acquiring, with others in line")
 		for range waiting {
@@ -67,14 +67,14 @@ func TestHandingOverInMemoryTakesNoRoundTrip(t *testing.T) {
 
 // Waiting costs one round trip to enter the queue and one to answer the grant, however long it lasts.
 func TestWaitingTakesTwoRoundTrips(t *testing.T) {
-	each(t, func(t *testing.T, s *site, b redistest.Backend) {
-		holder := mustAcquire(t, s.locker(b.Client(t), lock.Config{}))
+	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
+		holder := mustAcquire(t, f.locker(b.Client(t), lock.Config{}))
 		p := b.Tap(t)
-		l := s.locker(b.TapClient(t, p), lock.Config{Node: "node"}) // a listener asks when it has connected
+		l := f.locker(b.TapClient(t, p), lock.Config{Node: "node"}) // a listener asks when it has connected
 		out := make(chan acquired)
 		background(t.Context(), l, "waiter", out)
-		s.queued(1)
-		token := s.admin.LIndex(t.Context(), s.keys.Queue, 0).Val()
+		f.queued(1)
+		token := f.admin.LIndex(t.Context(), f.keys.Queue, 0).Val()
 		p.Reset()
 		mustRelease(t, holder)
 		l.Granted(token)
@@ -89,8 +89,8 @@ func TestScriptsAreLoadedOnDemand(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnServer)
 	run := func(t *testing.T, addr string, client *redis.Client) { // no shared server: it is flushed
-		s, b := newSite(t, client, redistest.Prefix(t)), redistest.At(addr)
-		l, p := tapped(t, s, b, lock.Config{})
+		f, b := newFixture(t, client, redistest.Prefix(t)), redistest.At(addr)
+		l, p := tapped(t, f, b, lock.Config{})
 		flush := func() {
 			t.Helper()
 			if err := client.ScriptFlush(t.Context()).Err(); err != nil {

@@ -11,20 +11,20 @@ import (
 
 // A lease tells how long its holder stood in line, in the process or in Redis, and 0 if the lock was free.
 func TestWaited(t *testing.T) {
-	bubble(t, func(t *testing.T, s *site, srv *embedded.Server) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		const hold = 3 * time.Second
-		here := s.locker(srv.NewClient(), lock.Config{})
-		there := s.locker(srv.NewClient(), lock.Config{})
-		s.listening(2)
+		here := f.locker(srv.NewClient(), lock.Config{})
+		there := f.locker(srv.NewClient(), lock.Config{})
+		f.listening(2)
 		lease := mustAcquire(t, here)
 		if d := lease.Waited(); d != 0 {
 			t.Errorf("waited %v for a free lock", d)
 		}
 		out := make(chan acquired, 2)
 		background(t.Context(), there, "in Redis", out)
-		s.queued(1)
+		f.queued(1)
 		background(t.Context(), here, "in the process", out)
-		wait.Until(s.t, "it waits", func() bool { return here.Stats().Waiting == 1 })
+		wait.Until(f.t, "it waits", func() bool { return here.Stats().Waiting == 1 })
 		time.Sleep(hold)
 		mustRelease(t, lease)
 		for range 2 {

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// line is the queue of this process for one key. It exists while somebody of this process has the turn: talks to
+// localQueue is the queue of this process for one key. It exists while somebody of this process has the turn: talks to
 // Redis, holds the lock or is releasing it. The others wait in order. Only the one who has the turn may call next.
 //
-// A line has no lock of its own: Locker.mu guards all lines.
-type line struct {
+// A localQueue has no lock of its own: Locker.mu guards them all.
+type localQueue struct {
 	waiting list.List // of *waiter
 
 	// retained is a lock that nobody has: it waits for the next request of this process. Nobody has the turn then, and
@@ -34,60 +34,60 @@ type turn struct {
 	retained bool // nobody had the lock until now
 }
 
-// lines are the queues of this process by key.
-type lines map[string]*line
+// localQueues are the queues of this process by key.
+type localQueues map[string]*localQueue
 
-// join takes the turn at a key if nobody has it, with the lock if that is retained, or stands in line. It reports false
-// when the line is full.
-func (ls lines) join(key string, limit int) (t turn, w *waiter, ok bool) {
-	ln, busy := ls[key]
+// join takes the turn at a key if nobody has it, with the lock if that is retained, or queues the request. It reports false
+// when the queue is full.
+func (qs localQueues) join(key string, limit int) (t turn, w *waiter, ok bool) {
+	q, busy := qs[key]
 	if !busy {
-		ls[key] = &line{}
+		qs[key] = &localQueue{}
 		return turn{}, nil, true
 	}
-	if r := ln.retained; r != nil {
-		ln.retained = nil
+	if r := q.retained; r != nil {
+		q.retained = nil
 		return turn{token: r.token, lease: r.trust, retained: true}, nil, true
 	}
-	if ln.waiting.Len() >= limit {
+	if q.waiting.Len() >= limit {
 		return turn{}, nil, false
 	}
 	w = &waiter{turn: make(chan turn, 1)}
-	ln.waiting.PushBack(w)
+	q.waiting.PushBack(w)
 	return turn{}, w, true
 }
 
-// next passes the turn to the first in line and reports whether there was one.
-func (ls lines) next(key string, t turn) bool {
-	ln := ls[key]
-	if ln == nil {
+// next passes the turn to the first waiter and reports whether there was one.
+func (qs localQueues) next(key string, t turn) bool {
+	q := qs[key]
+	if q == nil {
 		return false
 	}
-	front := ln.waiting.Front()
+	front := q.waiting.Front()
 	if front == nil {
-		delete(ls, key)
+		delete(qs, key)
 		return false
 	}
-	ln.waiting.Remove(front)
+	q.waiting.Remove(front)
 	front.Value.(*waiter).turn <- t //nolint:forcetypeassert // the list holds nothing else
 	return true
 }
 
-// anyone reports whether somebody waits in line.
-func (ls lines) anyone(key string) bool {
-	ln := ls[key]
-	return ln != nil && ln.waiting.Len() > 0
+// anyone reports whether a request waits.
+func (qs localQueues) anyone(key string) bool {
+	q := qs[key]
+	return q != nil && q.waiting.Len() > 0
 }
 
-// quit takes a waiter out of the line. It reports false when the waiter's turn has come meanwhile.
-func (ls lines) quit(key string, w *waiter) bool {
-	ln := ls[key]
-	if ln == nil {
+// quit takes a waiter out of the queue. It reports false when the waiter's turn has come meanwhile.
+func (qs localQueues) quit(key string, w *waiter) bool {
+	q := qs[key]
+	if q == nil {
 		return false
 	}
-	for e := ln.waiting.Front(); e != nil; e = e.Next() {
+	for e := q.waiting.Front(); e != nil; e = e.Next() {
 		if e.Value == w {
-			ln.waiting.Remove(e)
+			q.waiting.Remove(e)
 			return true
 		}
 	}

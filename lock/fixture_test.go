@@ -22,8 +22,8 @@ const key = "invoice 42"
 
 var quiet = slog.New(slog.DiscardHandler)
 
-// site is a Redis as one test sees it. When the test ends and all its lockers are closed, no key may be left there.
-type site struct {
+// fixture is a Redis as one test sees it. When the test ends and all its lockers are closed, no key may be left there.
+type fixture struct {
 	t      testing.TB
 	admin  redis.UniversalClient // for looks from outside
 	prefix string
@@ -31,29 +31,29 @@ type site struct {
 	keys   keys.Keys // of key
 }
 
-func newSite(tb testing.TB, admin redis.UniversalClient, prefix string) *site {
+func newFixture(tb testing.TB, admin redis.UniversalClient, prefix string) *fixture {
 	tb.Helper()
-	s := &site{t: tb, admin: admin, prefix: prefix, space: keys.In(prefix), keys: keys.In(prefix).Of(key)}
+	f := &fixture{t: tb, admin: admin, prefix: prefix, space: keys.In(prefix), keys: keys.In(prefix).Of(key)}
 	tb.Cleanup(func() {
-		if left := s.left(); len(left) > 0 {
+		if left := f.leftKeys(); len(left) > 0 {
 			tb.Errorf("left in Redis: %q", left)
 		}
 	})
-	return s
+	return f
 }
 
 // each runs a test on every Redis that there is, with a client of its own.
-func each(t *testing.T, fn func(t *testing.T, s *site, b redistest.Backend)) {
+func each(t *testing.T, fn func(t *testing.T, f *fixture, b redistest.Backend)) {
 	t.Helper()
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		fn(t, newSite(t, b.Client(t), b.Prefix), b)
+		fn(t, newFixture(t, b.Client(t), b.Prefix), b)
 	})
 }
 
 // bubble runs a test in virtual time, on a server in memory.
-func bubble(t *testing.T, fn func(t *testing.T, s *site, srv *embedded.Server)) {
+func bubble(t *testing.T, fn func(t *testing.T, f *fixture, srv *embedded.Server)) {
 	t.Helper()
 	t.Parallel()
 	redistest.Only(t, redistest.VirtualTime)
@@ -63,48 +63,48 @@ func bubble(t *testing.T, fn func(t *testing.T, s *site, srv *embedded.Server)) 
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { srv.Close() })
-		fn(t, newSite(t, srv.NewClient(), "test"), srv)
+		fn(t, newFixture(t, srv.NewClient(), "test"), srv)
 	})
 }
 
 // locker opens a locker on the client. It is closed with the test, which must have released all leases by then.
-func (s *site) locker(client redis.UniversalClient, cfg lock.Config) *lock.Locker {
-	s.t.Helper()
-	cfg.Prefix = s.prefix
+func (f *fixture) locker(client redis.UniversalClient, cfg lock.Config) *lock.Locker {
+	f.t.Helper()
+	cfg.Prefix = f.prefix
 	cfg.Logger = cmp.Or(cfg.Logger, quiet)
 	l, err := lock.New(client, &cfg)
 	if err != nil {
-		s.t.Fatal(err)
+		f.t.Fatal(err)
 	}
-	s.t.Cleanup(func() {
+	f.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := l.Close(ctx); err != nil {
-			s.t.Errorf("close: %v", err)
+			f.t.Errorf("close: %v", err)
 		}
 	})
 	return l
 }
 
-// left lists the keys of this test.
-func (s *site) left() []string {
-	s.t.Helper()
-	return redistest.Keys(s.t, s.admin, s.prefix+"*")
+// leftKeys lists the keys of this test.
+func (f *fixture) leftKeys() []string {
+	f.t.Helper()
+	return redistest.Keys(f.t, f.admin, f.prefix+"*")
 }
 
 // queued waits until n lock tokens wait in Redis.
-func (s *site) queued(n int64) {
-	s.t.Helper()
-	wait.Until(s.t, "the queue in Redis has its length", func() bool {
-		return s.admin.LLen(context.Background(), s.keys.Queue).Val() == n
+func (f *fixture) queued(n int64) {
+	f.t.Helper()
+	wait.Until(f.t, "the queue in Redis has its length", func() bool {
+		return f.admin.LLen(context.Background(), f.keys.Queue).Val() == n
 	})
 }
 
 // listening waits until n lockers of this test hear of their grants.
-func (s *site) listening(n int) {
-	s.t.Helper()
-	wait.Until(s.t, "they listen", func() bool {
-		return len(redistest.Channels(s.t, s.admin, s.space.Node("*"))) == n
+func (f *fixture) listening(n int) {
+	f.t.Helper()
+	wait.Until(f.t, "they listen", func() bool {
+		return len(redistest.Channels(f.t, f.admin, f.space.Node("*"))) == n
 	})
 }
 
@@ -116,7 +116,7 @@ type acquired struct {
 	took  time.Duration
 }
 
-// background acquires the lock in a goroutine and tells of the outcome on the channel.
+// background acquires the lock in a goroutine and sends the outcome to the channel.
 func background(ctx context.Context, l *lock.Locker, name string, out chan<- acquired) {
 	start := time.Now()
 	go func() {
@@ -151,7 +151,7 @@ func mustGet(tb testing.TB, out <-chan acquired) acquired {
 	return got
 }
 
-// receive fails the test instead of waiting for ever.
+// receive fails the test instead of waiting forever.
 func receive[T any](tb testing.TB, c <-chan T) T {
 	tb.Helper()
 	select {
