@@ -299,7 +299,8 @@ func TestT3SeveralManagers(t *testing.T) {
 			t.Errorf("a token of the other Manager opens %q", r.body)
 		}
 		rdb := b.Client(t)
-		unlocked(t, rdb, b.Prefix)
+		unlocked(t, rdb, b.Prefix+"shop")
+		unlocked(t, rdb, b.Prefix+"staff")
 		shop, staff := keysOf(t, rdb, b.Prefix+"shop"), keysOf(t, rdb, b.Prefix+"staff")
 		if len(shop) != 1 || len(staff) == 0 { // a session that ended a moment ago leaves a mark
 			t.Errorf("keys in Redis: %q and %q", shop, staff)
