@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,6 +26,11 @@ func (c *Config) warn() {
 
 // validate checks the settings. Its errors name the field and the fix.
 func (c *Config) validate() error {
+	return cmp.Or(c.validateLife(), c.validateCopies(), c.validateLock(), c.validateRest(), c.validateKeys())
+}
+
+// validateLife checks how long sessions and tokens live.
+func (c *Config) validateLife() error {
 	switch {
 	case c.Lifetime < 0 && c.IdleTimeout <= 0:
 		return errors.New("Lifetime is off and so is IdleTimeout: sessions would never end; set one of them")
@@ -43,12 +49,26 @@ func (c *Config) validate() error {
 	case c.RotateEvery > longest || c.RotateGrace > longest || c.Lifetime > longest || c.IdleTimeout > longest:
 		return fmt.Errorf("Lifetime is %v, IdleTimeout is %v, RotateEvery is %v and RotateGrace is %v: set at most %v (100 years) each",
 			c.Lifetime, c.IdleTimeout, c.RotateEvery, c.RotateGrace, longest)
+	}
+	return nil
+}
+
+// validateCopies checks how long local copies are used.
+func (c *Config) validateCopies() error {
+	switch {
 	case c.MaxStaleness < 40*time.Millisecond:
 		return fmt.Errorf("MaxStaleness is %v: proof takes longer than that; set at least 40ms", c.MaxStaleness)
 	case c.MaxStaleness > time.Hour:
 		return fmt.Errorf("MaxStaleness is %v: a lost connection would go unnoticed for as long; set at most 1h", c.MaxStaleness)
 	case c.MaxCopyAge < 0:
 		return fmt.Errorf("MaxCopyAge is %v: set a positive time, or turn copies off with a negative CacheBytes", c.MaxCopyAge)
+	}
+	return nil
+}
+
+// validateLock checks the times of locks.
+func (c *Config) validateLock() error {
+	switch {
 	case c.LockTTL < 30*time.Millisecond:
 		return fmt.Errorf("LockTTL is %v: it must be at least 30ms, so that it can be renewed in time", c.LockTTL)
 	case c.LockTTL > 24*time.Hour:
@@ -60,6 +80,13 @@ func (c *Config) validate() error {
 			c.Retain, lock.MinRetain)
 	case c.Retain > c.LockTTL:
 		return fmt.Errorf("Retain is %v: it must not be longer than LockTTL (%v); a negative one switches it off", c.Retain, c.LockTTL)
+	}
+	return nil
+}
+
+// validateRest checks limits, policies and names.
+func (c *Config) validateRest() error {
+	switch {
 	case c.MaxWaiters < 1:
 		return fmt.Errorf("MaxWaiters is %d: set at least 1", c.MaxWaiters)
 	case c.OnUnavailable < Fail || c.OnUnavailable > Anonymous:
@@ -82,6 +109,11 @@ func (c *Config) validate() error {
 	case c.RefuseUserSessions && c.MaxUserSessions <= 0:
 		return errors.New("RefuseUserSessions is set and MaxUserSessions is not: there is nothing to refuse; set both")
 	}
+	return nil
+}
+
+// validateKeys checks what is a list, and the propagator.
+func (c *Config) validateKeys() error {
 	for i, p := range c.TrustedProxies {
 		if !p.IsValid() {
 			return fmt.Errorf("TrustedProxies[%d] is no network: make it with netip.ParsePrefix", i)
