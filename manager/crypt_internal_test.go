@@ -19,7 +19,7 @@ func testVault(tb testing.TB, keys ...byte) *sealer {
 	return v
 }
 
-func FuzzVaultOpen(f *testing.F) {
+func FuzzSealerOpen(f *testing.F) {
 	v := testVault(f, 1, 2)
 	good := v.seal("text", "", "here")
 	f.Add(good, "here")

@@ -7,7 +7,7 @@ import (
 )
 
 // limit is how long Until waits: for a machine that runs all tests at once.
-const limit = 20 * time.Second
+const limit = time.Minute
 
 // Until waits until ok returns true, and ends the test if it never does. Call it in the goroutine of the test.
 func Until(tb testing.TB, what string, ok func() bool) {
