@@ -66,7 +66,7 @@ func (a auth) login(w http.ResponseWriter, r *http.Request) {
 	}
 	s := a.Session(r.Context())
 	if u := s.User(); u != "" && u != name {
-		s.Destroy() // what one user had in the session, children included, is not for another
+		s.Destroy() // one user's values, those of children included, are not for another
 	}
 	s.Rotate() // the token of before the login, which somebody may have planted, is worthless now
 	s.BindUser(name)

@@ -55,7 +55,7 @@ func login(m *manager.Manager) http.HandlerFunc { // Config.Lifetime is a week
 		}
 		s := m.Session(r.Context())
 		if s.User() != "" && s.User() != user {
-			s.Destroy() // what one user had in the session is not for another
+			s.Destroy() // one user's values are not for another
 		}
 		s.Rotate() // gorilla has no such step: a token from before the login would stay valid
 		s.BindUser(user)

@@ -54,7 +54,7 @@ func login(m *manager.Manager) http.HandlerFunc {
 			return
 		}
 		if s.User() != "" && s.User() != user {
-			s.Destroy() // what one user had in the session is not for another
+			s.Destroy() // one user's values are not for another
 		}
 		s.Rotate()
 		s.BindUser(user)
