@@ -15,13 +15,13 @@ import (
 // pipeline is still writing when miniredis has its first reply ready, and without a buffer each would wait for the
 // other. And miniredis publishes while it holds its only lock, so a subscriber that pauses would stop the whole server.
 func pipe() (near, far net.Conn) {
-	there, back := newLine(), newLine()
+	there, back := newStream(), newStream()
 	return &pipeEnd{in: back, out: there}, &pipeEnd{in: there, out: back}
 }
 
 // pipeEnd is one end of a pipe. A write never waits, and what was written before a close can still be read.
 type pipeEnd struct {
-	in, out *line
+	in, out *stream
 }
 
 func (e *pipeEnd) Read(b []byte) (int, error)  { return e.in.read(b) }
@@ -48,11 +48,11 @@ type memoryAddr struct{}
 func (memoryAddr) Network() string { return "memory" }
 func (memoryAddr) String() string  { return "in-memory" }
 
-// keptBuffer is the largest buffer that a line keeps once it is empty.
+// keptBuffer is the largest buffer that a stream keeps once it is empty.
 const keptBuffer = 64 << 10
 
-// line is one direction of a pipe. It waits on a condition variable, which a synctest bubble counts as idle.
-type line struct {
+// stream is one direction of a pipe. It waits on a condition variable, which a synctest bubble counts as idle.
+type stream struct {
 	mu   sync.Mutex // guards what follows
 	more sync.Cond
 	buf  []byte
@@ -65,114 +65,114 @@ type line struct {
 	alarm           *time.Timer // wakes the reader at readBy; nil until a read has had to wait for one
 }
 
-func newLine() *line {
-	l := &line{}
-	l.more.L = &l.mu
-	return l
+func newStream() *stream {
+	s := &stream{}
+	s.more.L = &s.mu
+	return s
 }
 
-func (l *line) write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (s *stream) write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
-	case l.ended || l.abandoned:
+	case s.ended || s.abandoned:
 		return 0, io.ErrClosedPipe
-	case past(l.writeBy):
+	case past(s.writeBy):
 		return 0, os.ErrDeadlineExceeded
 	}
-	l.buf = append(l.buf, b...)
-	l.more.Broadcast()
+	s.buf = append(s.buf, b...)
+	s.more.Broadcast()
 	return len(b), nil
 }
 
-func (l *line) read(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (s *stream) read(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for {
 		switch {
-		case l.abandoned:
+		case s.abandoned:
 			return 0, io.ErrClosedPipe
-		case past(l.readBy):
+		case past(s.readBy):
 			return 0, os.ErrDeadlineExceeded
-		case l.off < len(l.buf):
-			return l.take(b), nil
-		case l.ended:
+		case s.off < len(s.buf):
+			return s.take(b), nil
+		case s.ended:
 			return 0, io.EOF
 		case len(b) == 0:
 			return 0, nil
 		}
-		l.wait()
+		s.wait()
 	}
 }
 
-func (l *line) take(b []byte) int {
-	n := copy(b, l.buf[l.off:])
-	if l.off += n; l.off == len(l.buf) {
-		if l.off = 0; cap(l.buf) > keptBuffer {
-			l.buf = nil
+func (s *stream) take(b []byte) int {
+	n := copy(b, s.buf[s.off:])
+	if s.off += n; s.off == len(s.buf) {
+		if s.off = 0; cap(s.buf) > keptBuffer {
+			s.buf = nil
 		}
-		l.buf = l.buf[:0]
+		s.buf = s.buf[:0]
 	}
 	return n
 }
 
 // wait waits for bytes, an end or the deadline, and may return early. The timer runs only meanwhile, since most deadlines
 // are replaced before they pass. Every wake-up is a broadcast: of several readers each sets the timer again.
-func (l *line) wait() {
-	if l.readBy.IsZero() {
-		l.more.Wait()
+func (s *stream) wait() {
+	if s.readBy.IsZero() {
+		s.more.Wait()
 		return
 	}
-	rest := time.Until(l.readBy)
-	if l.alarm == nil {
-		l.alarm = time.AfterFunc(rest, l.wake)
+	rest := time.Until(s.readBy)
+	if s.alarm == nil {
+		s.alarm = time.AfterFunc(rest, s.wake)
 	} else {
-		l.alarm.Reset(rest)
+		s.alarm.Reset(rest)
 	}
-	l.more.Wait()
-	l.alarm.Stop()
+	s.more.Wait()
+	s.alarm.Stop()
 }
 
-func (l *line) wake() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.more.Broadcast()
+func (s *stream) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.more.Broadcast()
 }
 
 // end is what the writer's close does, abandon the reader's.
-func (l *line) end() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.ended = true
-	l.more.Broadcast()
+func (s *stream) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.more.Broadcast()
 }
 
-func (l *line) abandon() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.abandoned = true
-	l.buf, l.off = nil, 0
-	l.more.Broadcast()
+func (s *stream) abandon() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.abandoned = true
+	s.buf, s.off = nil, 0
+	s.more.Broadcast()
 }
 
-func (l *line) setReadDeadline(t time.Time) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.abandoned {
+func (s *stream) setReadDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.abandoned {
 		return io.ErrClosedPipe
 	}
-	l.readBy = t
-	l.more.Broadcast() // a read that waits waits for the new deadline
+	s.readBy = t
+	s.more.Broadcast() // a read that waits waits for the new deadline
 	return nil
 }
 
-func (l *line) setWriteDeadline(t time.Time) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.ended {
+func (s *stream) setWriteDeadline(t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
 		return io.ErrClosedPipe
 	}
-	l.writeBy = t
+	s.writeBy = t
 	return nil
 }
 

@@ -101,7 +101,7 @@ func (p *proof) sentTo(number uint64, masters []string, now time.Time) (changed 
 		}
 		if !changed {
 			p.rounds[i].masters = len(masters)
-			p.settle(i, now)
+			p.conclude(i, now)
 		}
 		return changed
 	}
@@ -117,7 +117,7 @@ func (p *proof) heard(number uint64, master int, now time.Time) (gap bool) {
 	for i := range p.rounds {
 		if p.rounds[i].number == number {
 			p.rounds[i].returned[master] = struct{}{}
-			p.settle(i, now)
+			p.conclude(i, now)
 			break
 		}
 	}
@@ -134,10 +134,10 @@ func (p *proof) mend() {
 	}
 }
 
-// settle draws the conclusion if round i is complete. What is published in
+// conclude draws the conclusion if round i is complete. What is published in
 // order arrives in order. So a round before it that is still under way was lost,
 // and messages with it, or was not published in time, which looks the same.
-func (p *proof) settle(i int, now time.Time) {
+func (p *proof) conclude(i int, now time.Time) {
 	if !p.rounds[i].complete() {
 		return
 	}

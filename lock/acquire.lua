@@ -1,4 +1,4 @@
--- acquire.lua: take a lock, or stand in line for it.
+-- acquire.lua: take a lock, or queue for it.
 -- KEYS[1] lock   string: the holder's lock token
 -- KEYS[2] queue  list: the lock tokens that wait
 -- ARGV    node_prefix, token, waited ('' or '1'), max waiters, queue ms, grant ms, lock ms: see enter

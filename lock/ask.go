@@ -54,8 +54,8 @@ type asker struct {
 	key    string
 	token  string
 	wake   chan struct{} // a signal to ask again
-	fresh  bool          // Redis has told nobody of the token
-	waited bool          // Redis has put it into the queue
+	fresh  bool          // Redis has never answered a request with this token
+	waited bool          // Redis has put the token into the queue
 }
 
 // asker begins to ask, with the token that came with the turn or with one of its own.
@@ -94,8 +94,8 @@ func (a *asker) ask(ctx context.Context, script Script) (at queue.Status, sent t
 }
 
 // changeToken goes on with another token. The request that was not answered may yet arrive: with the old token in use it would
-// put that into the queue once more, long after its request has got the lock and gone, and those behind it would wait for
-// a grant that nobody answers.
+// put that into the queue once more, long after its request has got the lock and gone, and the waiters behind it would wait
+// for a grant that is never answered.
 func (a *asker) changeToken(ctx context.Context) {
 	l, old := a.locker, a.token
 	l.forget(old)

@@ -9,22 +9,23 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// orphan is what a lock token may still be in, although nobody has a use for it.
+// orphan is a lock token that no request uses any more, and that may still hold the lock or a place in the queue.
 type orphan struct {
 	key   string
-	life  time.Duration // of what it may be in
-	until time.Time     // that has ended
+	life  time.Duration // how long Redis keeps it without us
+	until time.Time     // when Redis has dropped it by then
 
-	again   int       // how often it is to be taken out once more: its last request may arrive behind a clean-up
-	cleaned bool      // it was taken out once
-	since   time.Time // the time for it has not come before
+	again   int       // further removals to make: its last request may arrive after a clean-up
+	cleaned bool      // it was removed once
+	since   time.Time // when to remove it again
 }
 
 func newOrphan(key string, life time.Duration) orphan {
 	return orphan{key: key, life: life, until: time.Now().Add(life)}
 }
 
-// unanswered is what is left of a request that was not answered: nobody knows what its token is in, or will be.
+// unanswered is the orphan of a request that Redis has not answered. Its token may get the lock or a place in the queue
+// even after a clean-up, when the request arrives late.
 func (l *Locker) unanswered(key string) orphan {
 	o := newOrphan(key, l.cfg.queueLife())
 	o.again = 2
@@ -34,8 +35,8 @@ func (l *Locker) unanswered(key string) orphan {
 // abandon makes sure, in the background, that a token neither holds the lock nor waits for it.
 func (l *Locker) abandon(key, token string) { l.cleanSoon(token, newOrphan(key, l.cfg.TTL)) }
 
-// abandonQueued is abandon for a token that was told to wait. Its place outlives the lock's TTL, and whoever comes behind
-// it would have to wait for a grant that nobody answers.
+// abandonQueued is abandon for a token that is in the queue. Its place outlives the lock's TTL, and the waiters behind it
+// would wait for a grant that is never answered.
 func (l *Locker) abandonQueued(key, token string) {
 	l.cleanSoon(token, newOrphan(key, l.cfg.queueLife()))
 }
@@ -121,7 +122,7 @@ func (l *Locker) sweep() {
 	}
 }
 
-// sweptOut gives up what has ended by itself, or everything, and reports whether nothing is left to do.
+// sweptOut gives up the orphans that Redis has dropped by now, or all of them, and reports whether none is left.
 func (l *Locker) sweptOut(stopped bool, err error) bool {
 	now := time.Now()
 	l.mu.Lock()

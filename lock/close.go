@@ -36,7 +36,7 @@ func (l *Locker) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.closing {
 		l.closing = true
-		close(l.closed) // 1. nobody new, the waiters leave, and what nobody has is released
+		close(l.closed) // 1. new requests and waiters get ErrClosed, and retained locks are released
 		l.releaseRetained()
 		l.checkIdle()
 	}

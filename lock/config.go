@@ -9,66 +9,70 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// Config is what New may be told. The zero value of a field means its default, a negative duration means off.
+// Config holds the options for New. The zero value of a field means its default.
 type Config struct {
-	// Prefix begins every key and channel. All processes that share locks share it. It should not be that of sessions,
-	// whose locks it would share.
+	// Prefix begins the name of every key and channel. All processes that share locks use the same one. Use another one
+	// than for sessions, or sessions and locks share keys.
 	//
 	// Defaults to "holdfast-lock".
 	Prefix string
 
-	// TTL is how long a lock outlives a holder that died. A living one renews it every third of that. From 30 ms to 24 h.
+	// TTL is how long a lock outlives a holder that died. A living holder renews it after each third of that time. From
+	// 30 ms to 24 h.
 	//
 	// Defaults to 5 s.
 	TTL time.Duration
 
-	// GrantTTL is how long a waiter to which the lock was passed may take to answer before the next may try.
+	// GrantTTL is how long a waiter may take to answer when the lock was passed to it, before the next one may try. From
+	// 1 ms to TTL.
 	//
 	// Defaults to 2 s, or TTL if that is shorter.
 	GrantTTL time.Duration
 
-	// Wait bounds the time that Acquire waits, in addition to its context. It should be longer than TTL, or Acquire fails
-	// before the lock of a holder that died has ended. Negative: only the context bounds it.
+	// Wait is how long Acquire waits at most; its context may end the wait earlier. It should be longer than TTL, or
+	// Acquire fails before the lock of a holder that died has expired. Negative: no limit except the context.
 	//
 	// Defaults to 10 s.
 	Wait time.Duration
 
-	// MaxHold is how long a lease lasts at most, so that a stuck holder cannot block the others forever: then its context
-	// ends and the lock is passed on, up to a twentieth of MaxHold early. At least 30 ms. Negative: no bound.
+	// MaxHold is how long a lease lasts at most, so that a stuck holder cannot block the others forever. After that time,
+	// or up to a twentieth of it earlier, the context of the lease ends and the lock is passed on. At least 30 ms.
+	// Negative: no limit.
 	//
 	// Defaults to 1 min.
 	MaxHold time.Duration
 
-	// MaxWaiters bounds how many may wait for one key, within this process and again in Redis.
+	// MaxWaiters is how many requests of this process may wait for one key, and how many processes may wait for it in
+	// Redis. At least 1.
 	//
 	// Defaults to 128.
 	MaxWaiters int
 
-	// Retain is how long this process keeps the lock of a key that its last holder has just ended, for a next request of
-	// this process, in case nobody else wants it. Somebody who does gets it as soon as Redis' message has arrived here.
-	// Only scripts of this module retain locks: see [Locker.AcquireWith]. From MinRetain to TTL. 0 or negative: off.
+	// Retain is how long this process keeps a lock after its last lease has ended, for the next request of this process.
+	// Another process that wants the lock recalls it with a message, and gets it at once. Only scripts of this module
+	// retain locks: see [Locker.AcquireWith]. From MinRetain to TTL. Zero or negative: off.
 	//
 	// Defaults to 0.
 	Retain time.Duration
 
-	// OnRecall is called when somebody else waits for a lock that this process holds or retains, with its key. It must
-	// not block.
+	// OnRecall is called with the key of a lock that this process holds or retains, when another process waits for it. It
+	// must not block.
 	//
 	// Defaults to nil.
 	OnRecall func(key string)
 
-	// Timeout bounds each call to Redis.
+	// Timeout is how long each call to Redis may take. At least 1 ms.
 	//
 	// Defaults to 5 s, or TTL if that is shorter.
 	Timeout time.Duration
 
-	// Node is the ID of this process in lock tokens. Whoever sets it listens on the node's channel and hands each grant
-	// to Granted. Empty: the Locker takes a random one and listens itself.
+	// Node is the ID of this process in lock tokens. A program that sets it has to listen on the node's channel, and pass
+	// each grant to Granted and each recall to Recalled. Empty: the Locker draws a random ID and listens itself.
 	//
 	// Defaults to "".
 	Node string
 
-	// Logger gets what happens in the background.
+	// Logger receives what happens in the background.
 	//
 	// Defaults to slog.Default().
 	Logger *slog.Logger

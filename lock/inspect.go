@@ -11,24 +11,24 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// State is how a lock stood when Redis was asked.
+// State is the state of a lock when Redis was queried.
 type State struct {
 	Key    string
-	Holder *Claim        // nil if nobody holds it
-	TTL    time.Duration // until it ends if the holder does not renew it
-	Queue  []Claim       // who waits in Redis, the next one in front; each node has at most one of its requests there
+	Holder *Claim        // nil if the lock is free
+	TTL    time.Duration // until the lock expires if its holder does not renew it
+	Queue  []Claim       // the nodes that wait in Redis, oldest first; each has at most one request there
 }
 
 // Claim is a node that holds a lock or waits for it.
 type Claim struct {
 	Node string
 
-	// Since is when the node began to ask for the lock, by its own clock. A node that passes a lock on among its own
-	// requests does not ask again. Zero if it is not known.
+	// Since is when the node first asked for the lock, by the node's own clock. It does not change when the node passes
+	// the lock between its own requests. Zero if unknown.
 	Since time.Time
 }
 
-// Waiting is since when the lock has been waited for the longest, or zero if nobody waits or tells.
+// Waiting returns since when the longest waiter has waited, or zero if no node waits or the time is unknown.
 func (s *State) Waiting() (since time.Time) {
 	for _, c := range s.Queue {
 		if since.IsZero() || !c.Since.IsZero() && c.Since.Before(since) {
@@ -38,15 +38,15 @@ func (s *State) Waiting() (since time.Time) {
 	return since
 }
 
-// Inspector looks at locks without taking part: for tools of operators. It is safe for concurrent use, has no
-// goroutines, and nothing to close.
+// Inspector shows the states of locks without side effects, for the tools of operators. It is safe for concurrent use,
+// runs no goroutines and needs no Close.
 type Inspector struct {
 	db    *rdb.DB
 	space keys.Space
 }
 
-// NewInspector returns an Inspector of the locks under a prefix, "holdfast" if that is empty. The client stays the
-// caller's. The timeout bounds each call to Redis, 0 means 3 s.
+// NewInspector returns an Inspector of the locks under a prefix; an empty one means "holdfast". The Inspector never closes
+// the client. Each call to Redis may take as long as timeout; zero means 3 s.
 func NewInspector(client redis.UniversalClient, prefix string, timeout time.Duration) (*Inspector, error) {
 	if client == nil {
 		return nil, errors.New("lock: the client is nil")

@@ -73,28 +73,28 @@ func (l *Locker) lease(ctx context.Context, key string, t turn, outlived bool) (
 	return le, nil
 }
 
-// Context ends with [ErrLost] as its cause as soon as the lease can no longer be trusted. It is a child of the context
-// that Acquire was called with. Release ends it as well, unless the lease came from [Locker.AcquireWith]: there the
-// caller's work may outlive the lease, and its own context must end some time.
+// Context returns a context that ends with [ErrLost] as its cause as soon as the lease can no longer be trusted. It is a
+// child of the context that Acquire was called with. Release ends it as well, unless the lease came from
+// [Locker.AcquireWith]: there the caller's work may outlive the lease, so the caller's own context must end at some point.
 func (le *Lease) Context() context.Context { return le.ctx }
 
-// Key is what the lease locks.
+// Key returns the key that the lease locks.
 func (le *Lease) Key() string { return le.key }
 
-// Token is the lock token, for scripts that check it.
+// Token returns the lock token, for scripts that check it.
 func (le *Lease) Token() string { return le.token }
 
-// State is what the request before vouched for with [Lease.Done] or [Lease.Rest], else nil.
+// State returns what the previous request of this process passed on with [Lease.Done] or [Lease.Rest], else nil.
 func (le *Lease) State() any { return le.state }
 
 // Vouch keeps what the script has read together with the lock, for [Lease.Rest]. It is called before the lease is shared.
 func (le *Lease) Vouch(state any) { le.state = state }
 
-// Waited is how long its holder waited because somebody else had the lock, from the call of Acquire on; 0 if it was free.
+// Waited returns how long the request waited for the lock since its call of Acquire, or 0 if the lock was free.
 func (le *Lease) Waited() time.Duration { return le.waited }
 
-// Quiet keeps the lease from being renewed, and from being lost, until it is called with false: for a holder that has the
-// lock removed in Redis by itself, and goes on.
+// Quiet(true) stops renewing the lease and noticing its loss, until Quiet(false): for a holder that removes the lock in
+// Redis itself and continues.
 func (le *Lease) Quiet(quiet bool) {
 	le.locker.mu.Lock()
 	defer le.locker.mu.Unlock()
@@ -111,10 +111,12 @@ func (le *Lease) Trusted() bool {
 	return !le.ended && le.lost == nil && time.Now().Before(le.trust.until)
 }
 
-// Release gives the lock back and passes it to whoever is next. If that is a request of this process the lock goes to
-// it in memory, without a round trip; else it costs one. It does its work even if ctx has ended, within
-// Config.Timeout. It returns [ErrLost] if the lock was not ours any more, or [ErrClosed] if Close took it away; called
-// again it changes nothing. If Redis does not answer the clean-up goes on in the background, and the error says so.
+// Release releases the lock, which goes to the next waiter. A waiter of this process gets it in memory, without a round
+// trip; otherwise Release costs one. It works even if ctx has ended, within Config.Timeout. Called again it changes
+// nothing.
+//
+// It returns [ErrLost] if the lock was lost before, or [ErrClosed] if Close took it away. With [ErrUnavailable] or
+// [ErrOutcomeUnknown] the Locker keeps trying to release the lock in the background.
 func (le *Lease) Release(ctx context.Context) error {
 	first, lost := le.end()
 	var err error
@@ -220,7 +222,7 @@ func (le *Lease) Done(kept time.Duration, sent time.Time, state any) {
 	l.pass(le.key, turn{token: le.token, state: state, checked: sent, lease: l.trustFor(sent, kept), short: kept < l.cfg.TTL})
 }
 
-// Abandon ends a lease of which nobody knows whether Redis still has the lock. It is released in the background.
+// Abandon ends a lease whose lock may or may not still exist in Redis. The lock is released in the background.
 func (le *Lease) Abandon() {
 	first, lost := le.end()
 	if !first {

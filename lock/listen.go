@@ -13,23 +13,23 @@ import (
 )
 
 // silence is after how much of it the listener asks the server for a sign of life; after twice that, without one, it
-// connects anew.
+// reconnects.
 const silence = 10 * time.Second
 
-// reconnectPause is how long the listener waits before it connects anew.
+// reconnectPause is how long the listener waits before it reconnects.
 const reconnectPause = 100 * time.Millisecond
 
-// listen receives the grants for this node, when nobody else does. Messages that are lost cost the waiters time, not
-// safety, so the connection is only kept alive; package invalidate proves its own.
+// listen receives the grants for this node, unless Config.Node is set. Lost messages cost the waiters time, not safety, so
+// the connection is only kept alive; package invalidate proves that it misses nothing.
 func (l *Locker) listen() {
-	for told := false; ; {
+	for warned := false; ; {
 		confirmed, err := l.hear()
 		if l.stop.Err() != nil {
 			return
 		}
-		if confirmed || !told { // once for each time that it is lost
+		if confirmed || !warned { // once each time that the connection is lost
 			l.cfg.Logger.Warn("holdfast: lock notifications disconnected; waiters retry on a timer", "error", err)
-			told = true
+			warned = true
 		}
 		select {
 		case <-time.After(reconnectPause + jitter(reconnectPause)):

@@ -12,14 +12,13 @@ import (
 type localQueue struct {
 	waiting list.List // of *waiter
 
-	// retained is a lock that nobody has: it waits for the next request of this process. Nobody has the turn then, and
-	// nobody waits.
+	// retained is a lock that is kept for the next request of this process. Then no request has the turn or waits.
 	retained *retained
 }
 
 // waiter is a request that waits for its turn.
 type waiter struct {
-	turn chan turn // of capacity 1, so that whoever passes the turn on never blocks
+	turn chan turn // of capacity 1, so that passing the turn on never blocks
 }
 
 // turn is the right to go on. With a token the lock, or what is left of it, comes along; with a state as well, Redis has
@@ -31,13 +30,13 @@ type turn struct {
 	lease   leaseTrust
 	short   bool // see Lease
 
-	retained bool // nobody had the lock until now
+	retained bool // the lock was retained, and Redis was not asked for it
 }
 
 // localQueues are the queues of this process by key.
 type localQueues map[string]*localQueue
 
-// join takes the turn at a key if nobody has it, with the lock if that is retained, or queues the request. It reports false
+// join takes the turn at a key if it is free, with the lock if that is retained, or queues the request. It reports false
 // when the queue is full.
 func (qs localQueues) join(key string, limit int) (t turn, w *waiter, ok bool) {
 	q, busy := qs[key]

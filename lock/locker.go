@@ -47,20 +47,20 @@ type Locker struct {
 // Stats counts what a Locker has done since New.
 type Stats struct {
 	Acquired int64 // leases given out
-	Queued   int64 // times that a request of this process had to wait in Redis' queue
-	Handed   int64 // leases that went from one request of this process to the next in memory
-	Reused   int64 // leases that were retained and given out without asking Redis
-	Recalled int64 // times that somebody else asked for a lock that this process held or retained
+	Queued   int64 // times that a request of this process had to wait in the queue in Redis
+	Handed   int64 // leases passed in memory from one request of this process to the next
+	Reused   int64 // retained locks given out without a call to Redis
+	Recalled int64 // times that another process asked for a lock that this process held or retained
 	Timeouts int64 // requests that gave up waiting
-	Refused  int64 // requests turned away because too many were waiting
+	Refused  int64 // requests refused because too many were waiting
 	Lost     int64 // leases that ended before they were released
 	Held     int   // leases held now
-	Retained int   // locks retained now for a next request
-	Waiting  int   // requests that wait now, in this process
+	Retained int   // locks retained now
+	Waiting  int   // requests of this process that wait now
 }
 
-// New returns a Locker on the client, which stays the caller's and is never closed. A nil Config takes the defaults.
-// Without Config.Node it keeps one connection for the messages that tell it of grants.
+// New returns a Locker that uses the client and never closes it. A nil Config means the defaults. Without Config.Node the
+// Locker keeps one connection on which it receives grants.
 func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 	if client == nil {
 		return nil, errors.New("lock: the client is nil: pass the go-redis client of the application")
@@ -106,12 +106,12 @@ func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 	return l, nil
 }
 
-// Acquire waits until the lock of the key is ours, first come first served, and returns the lease. The key may be any
-// non-empty string; with a Redis Cluster each key lives in a slot of its own.
+// Acquire waits for the lock of the key, first come first served, and returns the lease. The key may be any non-empty
+// string; in a Redis Cluster each key has its own slot. A free lock costs one round trip.
 //
-// It gives up with [ErrTimeout] when ctx ends or Config.Wait is over, with [ErrTooManyWaiters] when the queue is full,
-// with [ErrUnavailable] or [ErrOutcomeUnknown] when Redis does not answer, with [ErrClosed] after Close; then no lock
-// is left behind. A free lock costs one round trip.
+// The errors are [ErrTimeout] when ctx ends or Config.Wait has passed, [ErrTooManyWaiters] when the queue is full,
+// [ErrUnavailable] or [ErrOutcomeUnknown] when Redis does not answer, and [ErrClosed] after Close. No error leaves a lock
+// behind: one that may have been taken is released in the background.
 func (l *Locker) Acquire(ctx context.Context, key string) (*Lease, error) {
 	if key == "" {
 		return nil, errors.New("acquire lock: the key is empty")
@@ -123,14 +123,14 @@ func (l *Locker) Acquire(ctx context.Context, key string) (*Lease, error) {
 	return lease, nil
 }
 
-// AcquireWith is Acquire with a script of the caller's, for packages of this module; a nil one asks for nothing but the
-// lock. When a lease comes from a request of this process that vouched for a state (see [Lease.Done]), the script is not
-// asked and Lease.State returns the state.
+// AcquireWith is Acquire with a script that does more than take the lock, for packages of this module. A nil script takes
+// the lock only. When the lease comes from a request of this process that passed a state on (see [Lease.Done]), the script
+// does not run and Lease.State returns that state.
 func (l *Locker) AcquireWith(ctx context.Context, key string, script Script) (*Lease, error) {
 	return l.AcquireSince(ctx, key, time.Now(), script)
 }
 
-// AcquireSince is AcquireWith for a request that has begun to wait at that time.
+// AcquireSince is AcquireWith for a request that began to wait at start.
 func (l *Locker) AcquireSince(ctx context.Context, key string, start time.Time, script Script) (*Lease, error) {
 	key = strings.Clone(key) // local queues, leases and clean-ups outlive the call; the caller may use its bytes again
 	if script == nil {
@@ -149,7 +149,7 @@ func (l *Locker) AcquireSince(ctx context.Context, key string, start time.Time, 
 	}
 	var lease *Lease
 	defer func() {
-		if lease == nil { // also after a panic below the client, which goes on by itself
+		if lease == nil { // also while a panic of the client passes through
 			l.pass(key, turn{})
 			l.userGone()
 		}
@@ -215,8 +215,7 @@ func (l *Locker) pass(key string, t turn) {
 	}
 }
 
-// Granted tells the Locker that its node has got a grant with this lock token: the lock may
-// be ours. Only needed with Config.Node.
+// Granted notifies the Locker that its node has received a grant of this lock token. Only needed with Config.Node.
 func (l *Locker) Granted(token string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -225,7 +224,7 @@ func (l *Locker) Granted(token string) {
 	}
 }
 
-// Recheck lets everybody who waits ask Redis again, because messages may have been lost. Only needed with Config.Node.
+// Recheck makes every waiter query Redis again, because messages may have been lost. Only needed with Config.Node.
 func (l *Locker) Recheck() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,9 +8,9 @@ import (
 	"github.com/holdfast-go/holdfast/internal/queue"
 )
 
-// A retained lock is one that nobody has. The script that ended its last lease kept it in Redis for Config.Retain, and
-// this process keeps it in mind, so that its next request for the key need not ask for it. It is a bet on speed: whoever
-// reuses a retained lock has what it does checked by Redis afterwards, and whoever wants the lock elsewhere recalls it.
+// A retained lock has no holder. The script that ended its last lease kept the lock in Redis for Config.Retain, and this
+// process remembers it, so that the next request for the key begins without a round trip. Redis checks afterwards what a
+// request has done with a retained lock. Another process that wants the lock recalls it.
 //
 // See Gray and Cheriton, "Leases" (SOSP 1989), and the delegations of NFS version 4 (RFC 8881, section 10).
 type retained struct {
@@ -36,7 +36,7 @@ func (l *Locker) mayRetain() bool {
 }
 
 // retain keeps a lock in mind for the next request of this process. It reports false if it does not: then the lock has
-// to be released. It is called with mu held, when nobody has the turn.
+// to be released. It is called with mu held, when no request has the turn.
 func (l *Locker) retain(key string, t turn) bool {
 	if t.token == "" || !l.mayRetain() || !time.Now().Before(t.lease.until) {
 		return false
@@ -127,8 +127,8 @@ func (le *Lease) Park() bool {
 	return true
 }
 
-// Recalled tells the Locker that its node has got a recall with this lock token: somebody
-// waits for the lock. Only needed with Config.Node.
+// Recalled notifies the Locker that its node has received a recall of this lock token: another process waits for the
+// lock. Only needed with Config.Node.
 func (l *Locker) Recalled(token string) {
 	l.mu.Lock()
 	key := ""

@@ -1,7 +1,7 @@
--- enter.lua: ask for a lock, and stand in line for it if it is taken. It stands behind queue.lua, in front of the scripts
--- that take a lock.
+-- enter.lua: take a lock, or queue for it if another token holds it. It is prepended, after queue.lua, to the scripts that
+-- take a lock.
 
--- take takes a lock that is free or ours already, as redislock's Obtain does, and tells whether it did.
+-- take takes a lock that is free or already ours, as redislock's Obtain does, and reports whether it did.
 local function take(lock, token, ttl_ms)
   if redis.call('SET', lock, token, 'NX', 'PX', ttl_ms) then return true end
   if redis.call('GET', lock) ~= token then return false end
@@ -9,9 +9,8 @@ local function take(lock, token, ttl_ms)
   return true
 end
 
--- enter tries to take the lock for a token, says where the token stands then, and queues it if need be.
--- waited: this token was told "queued" before. max: how many may wait. queue_ms: the life of the queue. ttl_ms: that of
--- the lock.
+-- enter tries to take the lock for a token, and queues the token otherwise.
+-- waited: this token was queued before. max: how many may wait. queue_ms: the life of the queue. ttl_ms: that of the lock.
 -- returns 'held' | 'first' in the queue or 'queued' behind others, ms until the lock expires | 'full'
 local function enter(lock, queue, node_prefix, token, waited, max, queue_ms, grant_ms, ttl_ms)
   local ours = take(lock, token, ttl_ms)

@@ -1,6 +1,6 @@
-// Package queue holds the rules of a lock that several nodes wait for: who has it, who is next, how it is passed on.
-// The rules are Lua functions in queue.lua and enter.lua, which the scripts of packages lock and store have in front of
-// them, and the words those scripts answer with.
+// Package queue holds the rules of a lock that several nodes wait for: which node has it, which is next, and how it is
+// passed on. The rules are the Lua functions in queue.lua and enter.lua, which are prepended to the scripts of packages
+// lock and store, and the words that those scripts answer with.
 package queue
 
 import (
@@ -74,16 +74,16 @@ func (a Ask) Args() []any {
 // Status is where a token stands and, if it waits, how long the holder's lock lives without renewal.
 type Status struct {
 	Position Position
-	First    bool // nobody waits before us
+	First    bool // the front of the queue
 	Expiry   time.Duration
 
 	// For is how long the lock is ours without renewal if that is not Settings.TTL; 0 if it is.
 	For time.Duration
 }
 
-// LockScript is a script that does more for a request than to take the lock, in the same step, so that what a holder needs
-// to know first comes with the lock. The script calls enter, and returns its words first. It may run several times for
-// one lock: at the first try, after each grant, and again after a network error.
+// LockScript is a script that takes the lock and, in the same step, reads what its holder needs first. The script calls
+// enter and returns its words first. It may run several times for one lock: at the first try, after each grant, and again
+// after a network error.
 type LockScript interface {
 	// Step returns the script with its keys and arguments for one try.
 	Step(ask Ask) Step
@@ -94,21 +94,21 @@ type LockScript interface {
 // FastPath is a LockScript that may know beforehand what its script would find.
 type FastPath interface {
 	LockScript
-	// FastStep returns a short script for the usual case: the lock is free or ours, nobody waits for it, and all is as the
-	// caller believes. The script takes the lock then and answers with a number above 0 or a list, which Answer is given;
-	// else it changes nothing and answers 0, and Step is what is sent next. It reports false if there is nothing to
-	// believe.
+	// FastStep returns a short script for the usual case: the lock is free or ours, the queue is empty, and the caller's
+	// copy is current. The script then takes the lock and answers with a number above 0 or a list, which Answer reads.
+	// Otherwise it changes nothing and answers 0, and the script of Step runs next. FastStep reports false if the caller
+	// has no copy.
 	FastStep(ask Ask) (step Step, ok bool)
 }
 
-// Assumer is a FastPath that may do without asking where the lock is retained: see package lock.
+// Assumer is a FastPath that may begin without a call to Redis when the lock is retained: see package lock.
 type Assumer interface {
 	FastPath
-	// Assume reports whether the request may begin with what it believes. Redis must check that before the request ends.
+	// Assume reports whether the request may begin with its copy. Redis must check the copy before the request ends.
 	Assume() bool
 }
 
-// Hit reports whether that is the answer of a short script that did what it was asked for.
+// Hit reports whether reply is the answer of a fast path that succeeded.
 func Hit(reply any) bool {
 	switch reply := reply.(type) {
 	case int64:
@@ -119,7 +119,7 @@ func Hit(reply any) bool {
 	return false
 }
 
-// ErrLost is what the holder of a lock gets that has ended before its time. Packages lock and store share it.
+// ErrLost means that a lock ended before its holder released it. Packages lock and store share it.
 var ErrLost = errors.New("lock lost")
 
 var errReply = errors.New("unexpected answer of a script")

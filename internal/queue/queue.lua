@@ -1,10 +1,10 @@
--- queue.lua: a lock and those who wait for it. It stands in front of every script that touches them, the lock's own
--- and the record's, so that both move the lock by the same rules.
+-- queue.lua: a lock and the queue of its waiters. It is prepended to every script that touches them, of package lock and of
+-- package store, so that both follow the same rules.
 --
 -- lock     string: the lock token of the holder, as redislock keeps it
 -- queue    list: the lock tokens that wait, the oldest first
 -- token    NODE.RANDOM; NODE listens on the channel whose name is node_prefix .. NODE
--- grant_ms how long a waiter that was given the lock may take to show itself
+-- grant_ms how long a waiter may take to answer when the lock was passed to it
 
 -- publish sends a message. A user without rights on the channel sends none, and what the script has written still counts:
 -- nothing that is correct depends on a message.
@@ -13,8 +13,8 @@ local function publish(channel, message) redis.pcall('PUBLISH', channel, message
 -- grant tells a waiter that the lock may be its own.
 local function grant(node_prefix, token) publish(node_prefix .. string.match(token, '^[^.]*'), 'g' .. token) end
 
--- pass gives the lock to the first waiter, or frees it. A key of another type is nobody's queue, and goes: a commit that
--- is written already must not fail over it.
+-- pass gives the lock to the first waiter, or frees it. A key of another type is not a queue and is deleted: a commit that
+-- has already written must not fail because of it.
 local function pass(lock, queue, node_prefix, grant_ms)
   local first = redis.pcall('LPOP', queue)
   if type(first) ~= 'string' then
@@ -25,8 +25,8 @@ local function pass(lock, queue, node_prefix, grant_ms)
   grant(node_prefix, first)
 end
 
--- recall asks the node that holds the lock to give it back soon: it may be keeping it for a next request. The message may
--- get lost, so the first waiter recalls again.
+-- recall asks the node that holds the lock to release it soon, since it may be retaining the lock for its next request. The
+-- message may get lost, so the first waiter recalls again.
 local function recall(lock, node_prefix)
   local holder = redis.call('GET', lock)
   if holder then publish(node_prefix .. string.match(holder, '^[^.]*'), 'r' .. holder) end
@@ -40,7 +40,7 @@ local function leave(lock, queue, node_prefix, token, grant_ms)
   return 1
 end
 
--- wake tells every waiter to ask again, and forgets the lock and the queue.
+-- wake makes every waiter ask again, and deletes the lock and the queue.
 local function wake(lock, queue, node_prefix)
   for _, token in ipairs(redis.pcall('LRANGE', queue, 0, -1)) do
     grant(node_prefix, token)

@@ -31,10 +31,10 @@ type DB struct {
 	client  redis.UniversalClient
 	timeout time.Duration
 
-	// heedsContext: the client ends a socket read at the context's deadline, as go-redis does with
+	// respectsContext: the client ends a socket read at the context's deadline, as go-redis does with
 	// ContextTimeoutEnabled. bounded: it ends one by itself, no later than after our timeout. A client derived with
 	// WithTimeout would be bounded as well, but loses its owner's hooks.
-	heedsContext, bounded bool
+	respectsContext, bounded bool
 
 	async *redis.AutoPipeliner // the client, if it is one whose commands can be waited for with a context
 
@@ -54,10 +54,10 @@ func New(client redis.UniversalClient, timeout time.Duration) *DB {
 	switch c := client.(type) {
 	case *redis.Client:
 		o := c.Options()
-		db.heedsContext, db.retries = o.ContextTimeoutEnabled, o.MaxRetries
+		db.respectsContext, db.retries = o.ContextTimeoutEnabled, o.MaxRetries
 		db.bounded = 0 < o.ReadTimeout && o.ReadTimeout <= timeout && 0 < o.WriteTimeout && o.WriteTimeout <= timeout
 	case *redis.ClusterClient:
-		db.heedsContext, db.retries = c.Options().ContextTimeoutEnabled, c.Options().MaxRedirects // MaxRetries is -1 unless set
+		db.respectsContext, db.retries = c.Options().ContextTimeoutEnabled, c.Options().MaxRedirects // MaxRetries is -1 unless set
 	case *redis.AutoPipeliner:
 		if !c.IsBlocking() {
 			db.async = c
@@ -124,9 +124,9 @@ func (db *DB) sooner(ctx context.Context) bool {
 // inTime reports whether the client ends a command, sent once, by itself and before ctx ends, or a little later.
 func (db *DB) inTime(ctx context.Context) bool {
 	if _, ok := ctx.(limited); ok {
-		return db.heedsContext || db.bounded
+		return db.respectsContext || db.bounded
 	}
-	return db.heedsContext || db.bounded && !db.sooner(ctx)
+	return db.respectsContext || db.bounded && !db.sooner(ctx)
 }
 
 // Call runs fn, which makes one round trip on Client with the context it is given, and returns what it returns. When
@@ -135,7 +135,7 @@ func (db *DB) inTime(ctx context.Context) bool {
 func Call[T any](ctx context.Context, db *DB, fn func(ctx context.Context) (T, error)) (T, error) {
 	ctx, cancel := db.Bound(ctx)
 	defer cancel()
-	if db.heedsContext {
+	if db.respectsContext {
 		return fn(ctx)
 	}
 	return apart(ctx, fn)
