@@ -20,6 +20,9 @@ type Config struct {
 	// PlainClient leaves ContextTimeoutEnabled off, as go-redis does by default.
 	PlainClient bool
 
+	// PlainSettings leaves every setting of go-redis at its default, but for how often a cluster's client asks for the layout.
+	PlainSettings bool
+
 	Prefix       string
 	LockTTL      time.Duration
 	LockWait     time.Duration
@@ -32,7 +35,8 @@ type Config struct {
 	Verbose      bool // log to standard error
 }
 
-// client returns a client as an application would make it, but for the time in which it gives a dead address up.
+// client returns a client as an application would make it, but for the time in which it gives a dead address up, unless
+// PlainSettings is set.
 func (c *Config) client() redis.UniversalClient {
 	opt := &redis.UniversalOptions{
 		Addrs:                    c.Addrs,
@@ -43,6 +47,9 @@ func (c *Config) client() redis.UniversalClient {
 		DialerRetries:            1,
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	}
+	if c.PlainSettings {
+		opt = &redis.UniversalOptions{Addrs: c.Addrs, MasterName: c.Sentinel, IsClusterMode: c.Cluster}
 	}
 	if !c.Cluster {
 		return redis.NewUniversalClient(opt)
