@@ -18,6 +18,9 @@ import (
 
 var clicks = manager.Key[int]("clicks")
 
+// crowd is how many users click during a failover.
+const crowd = 40
+
 // busy is an application whose users click all the time. It counts what was acknowledged.
 type busy struct {
 	t     *testing.T
@@ -25,6 +28,8 @@ type busy struct {
 	ids   []string
 	acked []atomic.Int64
 	fails atomic.Int64
+	last  atomic.Int64 // when the last update was acknowledged, in nanoseconds
+	gap   atomic.Int64 // the longest time without one
 	stop  context.CancelFunc
 	all   sync.WaitGroup
 }
@@ -44,16 +49,26 @@ func startBusy(t *testing.T, client redis.UniversalClient, users int) *busy {
 					clicks.Set(s, clicks.Get(s)+1)
 					return nil
 				})
-				if err == nil {
-					b.acked[i].Add(1)
-				} else {
+				if err != nil {
 					b.fails.Add(1)
+					continue
 				}
+				b.acked[i].Add(1)
+				b.acknowledged()
 			}
 		})
 	}
 	t.Cleanup(b.end)
 	return b
+}
+
+// acknowledged notes the time since anybody's last update.
+func (b *busy) acknowledged() {
+	now := time.Now().UnixNano()
+	last := b.last.Swap(now)
+	for gap := b.gap.Load(); last > 0 && now-last > gap && !b.gap.CompareAndSwap(gap, now-last); {
+		gap = b.gap.Load()
+	}
 }
 
 func (b *busy) total() (n int64) {
@@ -78,7 +93,10 @@ func (b *busy) check() {
 			b.t.Errorf("session %d lost %d of %d updates", i, acked-int64(stored), acked)
 		}
 	}
-	b.t.Logf("%d updates were acknowledged, %d were not", b.total(), b.fails.Load())
+	if n := b.fails.Load(); n > 0 {
+		b.t.Errorf("%d updates failed, instead of waiting", n)
+	}
+	b.t.Logf("%d updates were acknowledged, none failed or was lost; the longest time without one: %v", b.total(), time.Duration(b.gap.Load()).Round(time.Millisecond))
 }
 
 // failsOver runs a failover while users click, and checks that the old primary is one no more.
@@ -123,14 +141,14 @@ func roleOf(t *testing.T, srv *redistest.Server) string {
 func TestFailoverOfASet(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinel(t)
-	b := startBusy(t, set.Client(t), 20)
+	b := startBusy(t, set.Client(t), crowd)
 	b.failsOver(set.Primary(t), "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name())
 }
 
 func TestFailoverOfAShard(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	b := startBusy(t, c.Client(t), 20)
+	b := startBusy(t, c.Client(t), crowd)
 	master := c.MasterOf(t, keys.In("").Of(b.ids[0]).Record)
 	b.failsOver(master, "-redis", c.Nodes[0].Addr()+","+c.Nodes[1].Addr(), "-master", master.Addr())
 }

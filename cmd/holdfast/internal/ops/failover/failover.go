@@ -258,14 +258,20 @@ func (r *run) promoted(ctx context.Context) string {
 		if err != nil || state["role"] != "master" {
 			continue
 		}
-		if r.t.Kind == target.Sentinel {
-			if at, err := r.t.SentinelPrimary(ctx); err != nil || at == r.addr {
-				continue
-			}
+		if r.t.Kind == target.Sentinel && !r.redirected(ctx) {
+			continue
 		}
 		return c.addr
 	}
 	return ""
+}
+
+// redirected reports whether the Sentinels send clients to another primary: all that answer, since a client that asks a
+// late one goes back to the old primary and is refused there; or most of them once half of the pause is over.
+func (r *run) redirected(ctx context.Context) bool {
+	moved, answered := r.t.SentinelsMoved(ctx, r.addr)
+	late := time.Since(r.pausedAt) > r.cfg.Pause/2
+	return moved > 0 && (moved == answered || late && moved > answered/2)
 }
 
 // resume lets writes go on at the old primary, which refuses or redirects them now.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -26,6 +29,47 @@ func (t *Target) SentinelPrimary(ctx context.Context) (addr string, err error) {
 	})
 	return addr, err
 }
+
+// SentinelsMoved asks all Sentinels, those that were not named among them, and returns how many answer, and how many of
+// these send clients to another primary than old. They learn of a promotion one after the other.
+func (t *Target) SentinelsMoved(ctx context.Context, old string) (moved, answered int) {
+	all := slices.Clone(t.cfg.seeds)
+	_ = t.askSentinels(ctx, func(c *redis.SentinelClient) error {
+		peers, err := c.Sentinels(ctx, t.cfg.Sentinel).Result()
+		for _, peer := range peers {
+			all = append(all, net.JoinHostPort(peer["ip"], peer["port"]))
+		}
+		return err
+	})
+	slices.Sort(all)
+	all = slices.Compact(all)
+	named := make([]string, len(all))
+	ctx, cancel := context.WithTimeout(ctx, silence)
+	defer cancel()
+	var asked sync.WaitGroup
+	for i, addr := range all {
+		asked.Go(func() {
+			c := redis.NewSentinelClient(t.cfg.sentinelOptions(addr))
+			defer c.Close()
+			if at, err := c.GetMasterAddrByName(ctx, t.cfg.Sentinel).Result(); err == nil && len(at) == 2 {
+				named[i] = net.JoinHostPort(at[0], at[1])
+			}
+		})
+	}
+	asked.Wait()
+	for _, addr := range named {
+		if addr != "" {
+			answered++
+		}
+		if addr != "" && addr != old {
+			moved++
+		}
+	}
+	return moved, answered
+}
+
+// silence is how long a Sentinel may take to answer when all are asked.
+const silence = 500 * time.Millisecond
 
 // SentinelFailover has the Sentinels promote a replica.
 func (t *Target) SentinelFailover(ctx context.Context) error {
