@@ -11,7 +11,7 @@ PROOF ?= 25000
 SOAK ?= 10m
 SESSIONS ?= 20000
 
-.PHONY: help test race topologies bench1 proof model soak style lint deps fuzz-short ci
+.PHONY: help test race topologies bench1 proof model soak drills style lint deps fuzz-short ci
 
 help:       ## show the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-11s %s\n",$$1,$$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ model:      ## every interleaving of the lock's protocol, with spin; see docs/mo
 
 soak:       ## faults at random for SOAK=10m, on SESSIONS=20000 sessions at eight replicas
 	@HOLDFAST_REQUIRE_REDIS=1 go test -count=1 -timeout 0 -v ./internal/proof/soak -soak.for $(SOAK) -soak.sessions $(SESSIONS)
+
+drills:     ## what users see of six faults with default settings; prints the table of docs/failures.md
+	@HOLDFAST_REQUIRE_REDIS=1 go test -count=1 -timeout 10m -v ./internal/proof/drills -drills | grep -E '^(---|    ---|\||FAIL|ok)|_test.go'
 
 style:      ## formatting, vet, modernisers, tidiness
 	@.ci/run style

@@ -1,9 +1,9 @@
 package main
 
 import (
+	"io"
 	"net"
 	"testing"
-	"time"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
@@ -14,7 +14,11 @@ func TestSentinelsMoved(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinel(t)
 	primary, other := set.Primary(t), redistest.Start(t)
-	tgt, err := target.Open(t.Context(), target.Config{Redis: set.Sentinels[1].Addr(), Sentinel: set.Name(), Timeout: 5 * time.Second})
+	o := newOperator("failover", failoverHelp)
+	if _, _, ok := o.parse([]string{"-redis", set.Sentinels[1].Addr(), "-sentinel", set.Name()}, process{out: io.Discard, errs: io.Discard, env: func(string) string { return "" }}); !ok {
+		t.Fatal("the flags were refused")
+	}
+	tgt, err := target.Open(t.Context(), o.cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package drills_test
 
 import (
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -45,7 +46,7 @@ func replicaKilled(t *testing.T) {
 func redisStopped(t *testing.T) {
 	srv := redistest.Start(t, "--appendonly", "yes")
 	c := gather(t, replica.Config{Addrs: []string{srv.Addr()}})
-	r := add(c.during(t, "Redis stopped for "+stopped.String()+", with its data on disk", func() {
+	r := add(c.during(t, fmt.Sprintf("Redis stopped for %.0f s, with its data on disk", stopped.Seconds()), func() {
 		once := srv.NewClient(t, func(o *redis.Options) { o.MaxRetries = -1 }) // a second try would find nobody
 		if err := once.Shutdown(t.Context()).Err(); err != nil {
 			t.Errorf("stop Redis: %v", err)

@@ -58,6 +58,9 @@ func (c *Config) client() redis.UniversalClient {
 	// (github.com/redis/go-redis/issues/3979).
 	cluster := opt.Cluster()
 	cluster.ClusterStateReloadInterval = time.Second
+	if c.PlainSettings {
+		cluster.ClusterStateReloadInterval = 2 * time.Second // as docs/operations.md advises
+	}
 	return redis.NewClusterClient(cluster)
 }
 
