@@ -42,7 +42,7 @@ soak:       ## faults at random for SOAK=10m, on SESSIONS=20000 sessions at eigh
 	@HOLDFAST_REQUIRE_REDIS=1 go test -count=1 -timeout 0 -v ./internal/proof/soak -soak.for $(SOAK) -soak.sessions $(SESSIONS)
 
 drills:     ## what users see of six faults with default settings; prints the table of docs/failures.md
-	@HOLDFAST_REQUIRE_REDIS=1 go test -count=1 -timeout 10m -v ./internal/proof/drills -drills | grep -E '^(---|    ---|\||FAIL|ok)|_test.go'
+	@set -o pipefail; HOLDFAST_REQUIRE_REDIS=1 go test -count=1 -timeout 10m -v ./internal/proof/drills -drills | grep -E '^(---|    ---|\||FAIL|ok)|_test.go'
 
 style:      ## formatting, vet, modernisers, tidiness
 	@.ci/run style

@@ -16,6 +16,7 @@ import (
 const (
 	replicas = 3
 	users    = 40
+	work     = 20 * time.Millisecond // of a handler
 	think    = 50 * time.Millisecond // between two requests of a user, also after an error
 	patience = 30 * time.Second      // of a user with one request
 	calm     = 2 * time.Second       // of load before the fault, and after the last user is served again
@@ -99,7 +100,7 @@ func (c *crowd) at(own int) string {
 
 // click makes one request of a user, and notes what came of it.
 func (c *crowd) click(u *user, own int) {
-	q := replica.Request{Mode: "exclusive", Kind: history.Add, Token: u.token}
+	q := replica.Request{Mode: "exclusive", Kind: history.Add, Token: u.token, Hold: work.String()}
 	if u.token == "" {
 		q.Kind = history.Create
 	}
