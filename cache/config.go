@@ -17,11 +17,13 @@ const (
 	minShare = 1 << 20
 )
 
-// Config says how large a [Cache] may grow. Size is required.
+// Config holds the options for [New]. Size is required.
 type Config[V any] struct {
 	// MaxBytes bounds the sum of the entries' sizes, over all shards.
 	// Each shard holds an equal share of it and stores no entry larger than
-	// its share. Default: 64 MiB.
+	// its share.
+	//
+	// Defaults to 64 MiB.
 	MaxBytes int64
 
 	// Size returns the bytes that an entry costs, overhead included. It is
@@ -30,7 +32,8 @@ type Config[V any] struct {
 	Size func(id string, v V) int
 
 	// Shards is the number of independently locked parts, a power of two.
-	// Default: 16, or as many as give each shard 1 MiB if those are fewer.
+	//
+	// Defaults to 16, or to as many as give each shard 1 MiB if those are fewer.
 	Shards int
 }
 

@@ -13,17 +13,17 @@
 //
 //   - [Cache.Invalidate] and [Cache.Purge] void the fills begun before them.
 //     The answer may have left the authority before the change that they tell
-//     of, and nobody will tell of it again.
-//   - A copy that somebody else stored in the meantime is replaced only by a
+//     of, and no further message will follow.
+//   - A copy that another fill stored in the meantime is replaced only by a
 //     strictly greater counter.
 //   - A copy that was already there at Begin is replaced whatever the counters
-//     say. The answer was given after Begin, so it is the newer word; after a
-//     failover it may carry the lower number.
+//     say. The answer was given after Begin, so it is newer; after a failover it
+//     may have the lower number.
 //
 // The writer of a change usually gets no message about it. It begins a fill
-// before it commits, stores what it wrote, and if that is refused it says so
-// itself, because a fill that read the value before the commit may still be
-// under way:
+// before it commits, and stores what it wrote. If Put refuses, it invalidates
+// the ID itself, because a fill that read the value before the commit may still be
+// running:
 //
 //	f := c.Begin(id)
 //	counter := commit(id, v)

@@ -18,7 +18,7 @@ type entry[V any] struct {
 	id      string // the cache's own, as the key in the list is
 	value   V
 	counter uint64
-	seq     uint32 // tells one store in the shard from another; no fill lasts until they begin anew
+	seq     uint32 // tells one store in the shard from another; no fill lasts until they start again
 	cost    uint32
 }
 

@@ -20,53 +20,67 @@ const (
 // Config describes a [Feed]. Node is required.
 //
 // The callbacks run on the goroutine that reads the feed, one at a time. They
-// must return quickly, because nothing is heard meanwhile, and must not call
+// must return quickly, because the feed receives nothing meanwhile, and must not call
 // [Feed.Close] or [Feed.Ready]. None is called after Close has returned nil.
 type Config struct {
-	// Node is the channel of this node alone, by its full name. Nobody else
-	// may subscribe to it under the same name. Required.
+	// Node is the full name of the channel of this node. No other node may use
+	// the same one. Required.
 	Node string
 
-	// Broadcast is a channel that every node listens to. Default: none.
+	// Broadcast is the full name of a channel that every node listens to. Empty:
+	// none.
+	//
+	// Defaults to "".
 	Broadcast string
 
 	// ProbeInterval is the time between two probes, from 10 ms to 1 h. Each probe
 	// is one PUBLISH, or in a cluster one per master after one CLUSTER SLOTS.
-	// Default: 500 ms.
+	//
+	// Defaults to 500 ms.
 	ProbeInterval time.Duration
 
-	// Timeout is how old the newest proof may grow before the feed is given
-	// up as lost. It must be at least twice ProbeInterval.
-	// Default: three times ProbeInterval.
+	// Timeout is how old the newest proof may be before the feed counts as lost.
+	// At least twice ProbeInterval.
+	//
+	// Defaults to three times ProbeInterval.
 	Timeout time.Duration
 
 	// OnInvalidate is called for each invalidation. One may arrive repeatedly
-	// and late. Default: nothing is done.
+	// and late.
+	//
+	// Defaults to nil: nothing is done.
 	OnInvalidate func(id string)
 
 	// OnGrant is called for each grant of a lock. One may arrive repeatedly,
-	// late, and for a token whose owner no longer waits. Default: nothing is
-	// done.
+	// late, and for a token whose owner no longer waits.
+	//
+	// Defaults to nil: nothing is done.
 	OnGrant func(token string)
 
-	// OnRecall is called when somebody waits for a lock that this node holds.
-	// One may arrive repeatedly, late, and for a lock that was released
-	// meanwhile. Default: nothing is done.
+	// OnRecall is called when another node waits for a lock that this node holds.
+	// A recall may arrive repeatedly, late, and for a lock that was released
+	// meanwhile.
+	//
+	// Defaults to nil: nothing is done.
 	OnRecall func(token string)
 
 	// OnForget is called when everything known locally is void, including what
 	// is being fetched: at a loss, once a new subscription is confirmed (the
 	// first one too), and for an invalidation that cannot be read.
-	// Default: nothing is done.
+	//
+	// Defaults to nil: nothing is done.
 	OnForget func()
 
 	// OnRecover is called after OnForget whenever a subscription is confirmed.
-	// Whoever waits for a grant should ask again, since grants that were sent
-	// while nobody listened are gone. Default: nothing is done.
+	// Requests that wait for a grant should ask again, since the grants that were
+	// sent in between are lost.
+	//
+	// Defaults to nil: nothing is done.
 	OnRecover func()
 
-	// Logger gets a line for each loss and recovery. It never gets a payload.
-	// Default: nothing is logged.
+	// Logger receives a line for each loss and recovery, and never a payload.
+	//
+	// Defaults to nil: nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -99,7 +113,7 @@ func (c Config) validate() error {
 		return errors.New("invalidate: Config.Node is empty; give the name of the node's own channel")
 	}
 	if c.Node == c.Broadcast {
-		return errors.New("invalidate: Config.Broadcast equals Config.Node; give each a name of its own")
+		return errors.New("invalidate: Config.Broadcast equals Config.Node; give each its own name")
 	}
 	if c.ProbeInterval < minProbeInterval {
 		return fmt.Errorf("invalidate: Config.ProbeInterval is %s; give at least %s", c.ProbeInterval, minProbeInterval)

@@ -22,7 +22,7 @@ type Feed struct {
 	instance string // tells this feed's probes from those of any other
 	proof    *proof
 	counters counters
-	down     time.Time // since when the feed was lost, or not to be had; zero while it is up. Of the reader alone
+	down     time.Time // since when the feed has been lost or unavailable; zero while it is up. Used by the reader only
 
 	wake    chan struct{}      // buffered 1, coalesces: a life was confirmed, probe now
 	moved   chan struct{}      // buffered 1, coalesces: other masters take writes, end the life
@@ -31,9 +31,9 @@ type Feed struct {
 	done    chan struct{}      // closed when both have ended
 }
 
-// Start begins to listen and returns at once; see [Feed.Ready] for waiting.
-// An unreachable Redis is no error, the feed keeps trying. cfg is copied. The
-// client stays the caller's, and must outlive the feed.
+// Start begins to listen and returns at once; [Feed.Ready] waits for the first
+// proof. An unreachable Redis is not an error: the feed keeps trying. Start copies
+// cfg. The caller owns the client, which must outlive the feed.
 //
 // A [redis.Ring] is refused: it places a channel on one of its servers by
 // name, and a script publishes on the server of its key.
@@ -73,10 +73,10 @@ func (f *Feed) run(ctx context.Context) {
 	f.read(ctx)
 }
 
-// FreshAsOf returns the moment up to which the feed has provably heard
-// everything: the time just before the newest probe that came back was sent.
-// It is zero while nothing is proven, and never older than Config.Timeout. It
-// carries a monotonic clock reading, so time.Since is safe against clock steps.
+// FreshAsOf returns the moment up to which the feed has provably missed nothing:
+// the time just before the newest returned probe was sent. It is zero while nothing
+// is proven, and never older than Config.Timeout. It has a monotonic clock reading,
+// so time.Since is safe against clock steps.
 func (f *Feed) FreshAsOf() time.Time {
 	return f.proof.freshAsOf(time.Now())
 }
@@ -101,7 +101,7 @@ func (f *Feed) Ready(ctx context.Context) error {
 }
 
 // Close stops the feed and waits until its goroutines have ended, or ctx has.
-// In the latter case it returns an error and they end on their own; a further
+// In the latter case it returns an error and they end later; another
 // Close waits again. It does not close the client.
 //
 // A handshake or a command that hangs on a dead connection cannot be

@@ -15,7 +15,7 @@ type Kind byte
 const (
 	KindInvalidation Kind = keys.InvalidationMessage // a version of ID was committed or removed elsewhere
 	KindGrant        Kind = keys.GrantMessage        // the lock is now held by Token
-	KindRecall       Kind = keys.RecallMessage       // somebody waits for the lock that Token holds
+	KindRecall       Kind = keys.RecallMessage       // another node waits for the lock that Token holds
 	KindProbe        Kind = keys.ProbeMessage        // one of a feed's own probes
 )
 

@@ -109,8 +109,8 @@ func (p *proof) sentTo(number uint64, masters []string, now time.Time) (changed 
 }
 
 // heard takes a probe that came back. One of an earlier life finds no round. It
-// reports whether messages may have been lost: then whoever depends on them has
-// to forget everything before mend is called.
+// reports whether messages may have been lost: then the local copies have
+// to be dropped before mend is called.
 func (p *proof) heard(number uint64, master int, now time.Time) (gap bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -34,7 +34,7 @@ func (f *Feed) read(ctx context.Context) {
 	for {
 		err := f.live(ctx)
 		confirmed, _ := f.proof.state()
-		proven := f.proof.lose() // before OnForget: nobody may rely on what is being dropped
+		proven := f.proof.lose() // before OnForget: what is being dropped may no longer be used
 		if ctx.Err() != nil {
 			return
 		}
@@ -78,7 +78,7 @@ func (f *Feed) live(ctx context.Context) error {
 	defer connected()
 	if err := sub.Subscribe(connectCtx, f.cfg.channels()...); err != nil {
 		// The master that has the channel's slot may be another one by now,
-		// and with no probes being sent nobody else looks.
+		// and without probes nothing else would notice.
 		if cluster, ok := f.client.(cluster); ok {
 			cluster.ReloadState(ctx)
 		}
@@ -93,7 +93,7 @@ func (f *Feed) live(ctx context.Context) error {
 
 	err := f.listen(ctx, sub)
 	if cause := context.Cause(ctx); cause != nil {
-		return cause // the guard closed the connection; err only says so
+		return cause // the guard closed the connection, which is all that err says
 	}
 	return err
 }
@@ -138,7 +138,7 @@ func (f *Feed) listen(ctx context.Context, sub *rdb.Subscription) error {
 	}
 
 	// What was learnt before the server confirmed may have been overtaken by a
-	// message to nobody. Only after that is forgotten may probes count.
+	// message that was not delivered. Only after it is dropped may probes count.
 	f.counters.subscriptions.Add(1)
 	f.cfg.OnForget()
 	f.proof.confirm(time.Now())

@@ -119,7 +119,7 @@ func (c *Config) validate() error {
 // margin is how long before its end a lease is no longer trusted: time for the holder to stop.
 func (c *Config) margin() time.Duration { return c.TTL / 10 }
 
-// MinRetain is the shortest Config.Retain: a lock that was retained has to be renewed before that is over.
+// MinRetain is the shortest Config.Retain: a retained lock has to be renewed before it expires.
 const MinRetain = 10 * time.Millisecond
 
 // maxTTL bounds Config.TTL.

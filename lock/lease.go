@@ -27,7 +27,7 @@ type Lease struct {
 	// What follows is guarded by locker.mu.
 	trust    leaseTrust
 	short    bool  // Redis has it for Config.Retain only, since it was not renewed yet
-	recalled bool  // somebody else waits for it
+	recalled bool  // another process waits for it
 	lost     error // why it ended before the holder ended it
 	ended    bool
 	quiet    bool // see Quiet

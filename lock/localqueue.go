@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// localQueue is the queue of this process for one key. It exists while somebody of this process has the turn: talks to
+// localQueue is the queue of this process for one key. It exists while a request of this process has the turn: talks to
 // Redis, holds the lock or is releasing it. The others wait in order. Only the one who has the turn may call next.
 //
 // A localQueue has no lock of its own: Locker.mu guards them all.

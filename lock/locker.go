@@ -66,7 +66,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 		return nil, errors.New("lock: the client is nil: pass the go-redis client of the application")
 	}
 	if _, ring := client.(*redis.Ring); ring {
-		return nil, errors.New("lock: a redis.Ring publishes grants where nobody listens: pass a single, failover or cluster client")
+		return nil, errors.New("lock: a redis.Ring publishes grants on servers where no Locker listens: pass a single, failover or cluster client")
 	}
 	c := cfg.withDefaults()
 	if err := c.validate(); err != nil {

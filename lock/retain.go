@@ -85,8 +85,8 @@ func (le *Lease) Reused() bool {
 	return le.reused
 }
 
-// Keep returns for how long a script that ends the lease should keep the lock if nobody waits for it in Redis: the TTL if
-// a request of this process is next, Config.Retain if it is wanted for a later one, or 0.
+// Keep returns for how long a script that ends the lease should keep the lock if the queue in Redis is empty: the TTL if a
+// request of this process is next, Config.Retain if the lock may be retained, or 0.
 func (le *Lease) Keep(retain bool) time.Duration {
 	l := le.locker
 	l.mu.Lock()
@@ -109,8 +109,8 @@ func (le *Lease) Confirm(sent time.Time, ttl time.Duration) {
 	le.short, le.reused = ttl <= l.cfg.Retain, false
 }
 
-// Park ends a lease whose lock can be retained as it is, without asking Redis: Redis has it for Config.Retain, and nobody
-// has asked for it since. It reports false, and does nothing, if that is not so.
+// Park ends a lease whose lock can be retained without a call to Redis: Redis keeps it for Config.Retain, and no other
+// process has asked for it since. It reports false, and does nothing, if that is not so.
 func (le *Lease) Park() bool {
 	l := le.locker
 	l.mu.Lock()

@@ -9,35 +9,35 @@
 //
 // # What it guarantees
 //
-// No acknowledged update is lost: when Save returns nil nobody has changed the values of that name since this request
-// has got them. Else it returns an error for which errors.Is finds [manager.ErrConflict], and nothing of it is written;
-// the application answers 409, or gets the session anew in another request. A session that was ended by
-// Options.MaxAge < 0 or by Manager.Revoke does not come back.
+// No acknowledged update is lost. When Save returns nil, the values of that name have not changed since this request got
+// them. Otherwise Save writes nothing and returns an error that matches [manager.ErrConflict]; the application answers 409,
+// or tries again in another request. A session that was ended by Options.MaxAge < 0 or by Manager.Revoke does not come
+// back.
 //
-// gorilla tells its stores of Get and of Save, and never of the end of a request. So there is no lock that could be held
-// from one to the other:
+// A store of gorilla/sessions learns of Get and of Save, but not of the end of a request. So the store cannot hold a lock
+// from one to the other. There are two ways to use it:
 //
 //   - Under a handler that the manager wraps, with Manager.Handler around the router, the store uses the session that
 //     is open there, with its lock. Requests of one session wait for each other instead of failing. Save puts the
 //     values into the session, which is committed before the first byte of the response: an error of the commit
-//     goes to the ErrorHandler, and the handler's own response is not sent. This is what to choose.
+//     goes to the ErrorHandler, and the handler's own response is not sent. Use this way if you can.
 //   - Without it Get opens the session in mode Optimistic, in one round trip, and Save commits it at once, in another,
 //     and puts the cookie into the header. Each further Save of the request that changes something costs two.
 //
 // # What differs from gorilla's stores
 //
 //   - The cookie is the manager's, one for all names. Options.Path, Domain, Secure, HttpOnly, SameSite and Partitioned
-//     cannot change it: where they ask for what it does not give, Get and Save return an error that names the setting of
-//     the manager's Cookie. A zero value asks for nothing.
+//     cannot change it: if one of them differs from the cookie, Get and Save return an error that names the setting of
+//     the manager's Cookie. A zero value agrees with every cookie.
 //   - Options.MaxAge is kept. Positive: the values of the name end that many seconds after their last Save, and the
 //     session lives at least as long, also beyond the manager's Lifetime. Equal to that Lifetime, as NewStore sets it: the
 //     manager's times alone count. Zero: the cookie ends with the browser; it is one cookie, so the last Save of any name
-//     that has stored something decides. Negative: the name is deleted, and the login ends: with the last name the session is destroyed, with any
-//     other one its user is unbound and its token is replaced.
+//     that has stored something decides. Negative: the name is deleted, and the login ends. If it was the last name, the
+//     session is destroyed; otherwise its user is unbound and its token is replaced.
 //   - Save writes only if something has changed, and a new session without values is not stored.
 //   - The request that is passed to Save is the one that was passed to Get or New, or was made from it since. For any
 //     other Save does not know what was read, and returns an error.
-//   - gorilla's sessions.Save returns an error that errors.Is does not look into; Session.Save does not have that fault.
+//   - gorilla's sessions.Save returns an error that hides its cause from errors.Is. Call Session.Save instead.
 //   - As in gorilla, the sessions of a request are for one goroutine at a time.
 //
 // A login must change the token, or it can be fixated. gorilla/sessions has no such step; call Rotate, and BindUser, on

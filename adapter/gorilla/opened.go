@@ -18,7 +18,7 @@ import (
 type opened struct {
 	m       *manager.Manager
 	ctx     context.Context //nolint:containedctx // of the request; the manager finds its session in it
-	request *http.Request   // to open it anew after a commit; nil under a handler that the manager wraps
+	request *http.Request   // to open it again after a commit; nil under a handler that the manager wraps
 	ended   bool            // it was committed
 
 	read map[*sessions.Session]stored // what each was filled with, or has saved
@@ -73,7 +73,7 @@ func (o *opened) fill(s *sessions.Session) error {
 	return nil
 }
 
-// current is the manager's session, opened anew if it was committed, in a request that it is not the manager's to end.
+// current returns the manager's session. Outside of the middleware it opens the session again if it was committed.
 func (o *opened) current() (*manager.Session, error) {
 	if o.ended && o.request != nil {
 		ctx, err := o.m.LoadRequest(o.request.WithContext(o.ctx), manager.Optimistic)
@@ -85,7 +85,7 @@ func (o *opened) current() (*manager.Session, error) {
 	return o.m.Session(o.ctx), nil
 }
 
-// save writes the values of a session, unless somebody else has changed them since they were read.
+// save writes the values of a session, unless another request has changed them since they were read.
 func (o *opened) save(w http.ResponseWriter, s *sessions.Session) error {
 	before, known := o.read[s]
 	if !known {
@@ -130,7 +130,7 @@ func (o *opened) change(hs *manager.Session, s *sessions.Session, before stored)
 	}
 	own := age == ownAge(o.m)
 	ends := age > 0 && !own // by itself
-	// A gob of the same map may have other bytes, so the values are compared. With an age they begin it anew.
+	// A gob of the same map may have other bytes, so the values are compared. If they have a maximum age, it starts again.
 	same, err := before.values()
 	if err == nil && (!ends || !before.present) && len(s.Values) == len(same) && reflect.DeepEqual(same, s.Values) {
 		return before, nil

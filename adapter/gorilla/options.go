@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// ownOptions are the Options of a Store that nobody has changed: what the manager's cookie is, and how long it lives.
+// ownOptions are the Options of an unchanged Store: the attributes of the manager's cookie, and how long it lives.
 func ownOptions(m *manager.Manager) sessions.Options {
 	c, _ := cookieOf(m.Propagator())
 	return sessions.Options{

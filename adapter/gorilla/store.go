@@ -60,7 +60,7 @@ func (st *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 }
 
 // errForeign refuses a Save that cannot be compared with what was read.
-var errForeign = errors.New("it was not opened with this request: pass the request that Get or New was given, and heed their error")
+var errForeign = errors.New("it was not opened with this request: pass the request that Get or New was given, and check their error")
 
 // Save stores the values of a session that Get or New returned for this request, or deletes them if its
 // Options.MaxAge is negative. See the package for what an error means.

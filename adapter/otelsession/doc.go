@@ -9,6 +9,6 @@
 //	defer telemetry.Close()
 //
 // No attribute ever holds an ID, a user, a key or a value. There are few sets of attributes, all of them known at New,
-// and they do not grow with the number of sessions. What each metric means, and what to do when it rises, is told in
+// and they do not grow with the number of sessions. What each metric means, and what to do when it rises, is described in
 // docs/observability.md.
 package otelsession

@@ -80,7 +80,7 @@ func New(cfg Config) (*Telemetry, error) {
 
 // Hooks returns what fills the histograms and makes the spans, for manager.Config. Metrics cost less than a microsecond per
 // request that writes. A span is made only in a trace that is sampled, when the step has ended, with the times at which
-// it began and ended. Hooks of one's own stand beside them with [manager.Hooks.And].
+// it began and ended. Combine them with other hooks with [manager.Hooks.And].
 func (t *Telemetry) Hooks() manager.Hooks {
 	return manager.Hooks{Opened: t.opened, Committed: t.committed, Revoked: t.revoked}
 }

@@ -12,5 +12,5 @@
 // manager, and buckets, and they do not grow with the number of sessions.
 //
 // The folder also holds a dashboard for Grafana (dashboard.json) and alert rules for Prometheus (alerts.yml). What each
-// metric means, and what to do when it rises, is told in docs/observability.md.
+// metric means, and what to do when it rises, is described in docs/observability.md.
 package promsession

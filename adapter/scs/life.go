@@ -68,7 +68,7 @@ func (s *SessionManager) SetDeadline(ctx context.Context, expire time.Time) {
 		expire = time.Unix(1, 0)
 	}
 	hs.SetDeadline(expire)
-	if s.IdleTimeout > s.Lifetime { // it mattered to nobody so far
+	if s.IdleTimeout > s.Lifetime { // it had no effect so far
 		hs.SetIdleTimeout(s.IdleTimeout)
 	}
 }

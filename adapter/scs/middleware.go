@@ -31,7 +31,7 @@ func (s *SessionManager) LoadAndSave(next http.Handler) http.Handler {
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if q, ok := s.lookup(r.Context()); ok {
-			if q.apart { // from Load, and nobody else will commit it
+			if q.apart { // from Load; nothing else commits it
 				q.serve(w, r, next)
 			} else {
 				next.ServeHTTP(w, r)

@@ -173,7 +173,7 @@ func (q *request) sync() {
 	maps.Copy(live, q.live)
 	q.mu.Unlock()
 	if !used {
-		return // nobody has opened it, and this must not
+		return // it is not open, and this must not open it
 	}
 	hs := q.session()
 	if hs.Status() == manager.Modified || q.s.IdleTimeout > 0 {

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	// ErrUnavailable means that Redis could not be asked, or refused to answer: nothing was changed.
+	// ErrUnavailable means that Redis could not be reached, or refused: nothing was changed.
 	ErrUnavailable = errors.New("redis is unavailable")
 
 	// ErrUnknown means that a command was sent and its answer never came: it may or may not have taken effect.
@@ -26,7 +26,7 @@ const DefaultTimeout = 5 * time.Second
 // defaultRetries is go-redis' own default of MaxRetries, for clients that do not tell theirs.
 const defaultRetries = 3
 
-// DB calls a client that belongs to somebody else. It is safe for concurrent use and never closes the client.
+// DB calls a client that belongs to its caller. It is safe for concurrent use and never closes the client.
 type DB struct {
 	client  redis.UniversalClient
 	timeout time.Duration
@@ -121,7 +121,7 @@ func (db *DB) sooner(ctx context.Context) bool {
 	return ok && time.Until(deadline) <= db.timeout
 }
 
-// inTime reports whether the client ends a command, sent once, by itself and before ctx ends, or a little later.
+// inTime reports whether the client itself ends a command that is sent once, before ctx ends or a little later.
 func (db *DB) inTime(ctx context.Context) bool {
 	if _, ok := ctx.(limited); ok {
 		return db.respectsContext || db.bounded
@@ -141,7 +141,7 @@ func Call[T any](ctx context.Context, db *DB, fn func(ctx context.Context) (T, e
 	return apart(ctx, fn)
 }
 
-// apart runs fn in a goroutine of its own. That is slow: it starts on a small stack, which is copied again and again on
+// apart runs fn in a separate goroutine. That is slow: it starts on a small stack, which is copied again and again on
 // the way down through the client.
 func apart[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	type result struct {

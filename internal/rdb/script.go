@@ -8,8 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Once is a command that the client must not send a second time by itself. A compare-and-set whose answer was lost
-// would, sent again, lose against itself; only its author knows how to ask anew.
+// Once is a command that the client must not retry. A compare-and-set whose answer was lost would, sent again, lose
+// against itself; only its author knows how to retry it.
 type Once struct{ *redis.Cmd }
 
 // NoRetry is asked by go-redis before it repeats a command.
@@ -67,7 +67,7 @@ func (s *Step) command(ctx context.Context, inFull bool) Once {
 }
 
 // Run runs a script at most once and returns its answer, or an error as Classify does. One round trip, and another one if
-// the server has to be told the script first.
+// the server does not have the script yet.
 func (db *DB) Run(ctx context.Context, s Step) (any, error) {
 	return runWith(ctx, db, s, db.async != nil || db.inTime(ctx), func(ctx context.Context, cmd Once) (any, error) {
 		if db.async == nil {

@@ -67,7 +67,7 @@ func TestSignInInAJar(t *testing.T) {
 	}
 }
 
-// A test that cannot sign in fails, and is told why.
+// A test that cannot sign in fails, with the reason.
 func TestSignInFails(t *testing.T) {
 	t.Parallel()
 	store := func(s *manager.Session) { visits.Set(s, 1) }

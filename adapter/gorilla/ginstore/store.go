@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// Store is a gin-contrib store over a [manager.Manager]. What it guarantees is told in package gorilla.
+// Store is a gin-contrib store over a [manager.Manager]. Package gorilla says what it guarantees.
 type Store struct{ store *gorilla.Store }
 
 var _ ginsessions.Store = Store{}
