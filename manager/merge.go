@@ -27,7 +27,8 @@ type merged struct {
 // The commit first removes the other session, if it is still as Merge found it, and then writes
 // this one. If the other session has changed or ended, the commit fails with ErrConflict or
 // ErrRemoved and writes nothing. If this session has changed or ended, the commit fails and the
-// other one stays. Only a failure of Redis between the two steps loses the values; the commit then
+// other one stays. The two steps are not one: if this session changes or ends between them, without
+// its lock, or Redis fails, the other session is gone and its values are lost. The commit then
 // reports an error. Destroy and Discard after Merge leave the other session as it is.
 //
 // The other session stays locked until this one is committed. One round trip now, and two more at

@@ -71,6 +71,9 @@ func (t *tab) act() {
 		t.request(j, history.Remove, id, token)
 	case p < 6:
 		t.revoke(j, id)
+	case p < 8 && !t.cluster.quick:
+		t.merges(j)
+		t.request(j, history.Set, id, token)
 	case p < 38:
 		t.request(j, history.Add, id, token)
 	case p < 46:
@@ -89,7 +92,7 @@ func (t *tab) rotates() bool { return t.cluster.cfg.RotateEvery == 0 }
 func (t *tab) begin(j *job, kind history.Kind, id, token string) {
 	j.kind = kind
 	registers := []string{first, second}
-	if kind == history.Add || kind == history.Set {
+	if j.merge == nil && (kind == history.Add || kind == history.Set) {
 		registers = registers[:1]
 		if t.rnd.IntN(3) == 0 {
 			registers[0] = second
@@ -190,12 +193,18 @@ func (t *tab) create(j *job, p int) {
 	}
 }
 
-// revoke ends the session from outside of any request.
+// revoke ends the session from outside of any request, or all sessions of its user.
 func (t *tab) revoke(j *job, id string) {
 	t.begin(j, history.Remove, id, "")
+	byUser := t.rnd.IntN(2) == 0
 	j.changing = true
 	if t.run(j, func(ctx context.Context) {
-		_, err := j.node.manager.Revoke(ctx, id)
+		var err error
+		if byUser {
+			_, err = j.node.manager.RevokeUser(ctx, user(id))
+		} else {
+			_, err = j.node.manager.Revoke(ctx, id)
+		}
 		j.fail(err)
 	}) {
 		t.heed(id, "", j.end(""), "")

@@ -32,6 +32,7 @@ type cluster struct {
 	net     *network
 	cfg     manager.Config
 	heeds   bool // the clients have ContextTimeoutEnabled
+	slots   bool // they are clients of a Redis Cluster, of one master
 	skews   [size]time.Duration
 	history *history.History
 	wg      sync.WaitGroup // requests, those on dead nodes included
@@ -41,6 +42,8 @@ type cluster struct {
 	leave   float64       // share of requests whose client goes away
 	removes float64       // share of requests that end the session, beyond the usual
 	sticky  float64       // share of requests that go to their browser's own node
+
+	browsers []*browser
 
 	mu       sync.Mutex // guards what follows
 	nodes    [size]*node
@@ -53,7 +56,7 @@ type cluster struct {
 type node struct {
 	cluster *cluster
 	line    *line
-	client  *redis.Client
+	client  redis.UniversalClient
 	manager *manager.Manager
 	serve   map[manager.Mode]http.Handler
 	dead    chan struct{} // closed when the node is killed
@@ -103,6 +106,7 @@ func newCluster(seed uint64, rnd *rand.Rand, fault *Fault) (*cluster, error) {
 	if rnd.IntN(4) == 0 {
 		c.cfg.RotateEvery = time.Second + upTo(rnd, 5*time.Second)
 	}
+	c.slots = rnd.IntN(4) == 0
 	if fault.configure != nil {
 		fault.configure(c)
 	}
@@ -121,7 +125,7 @@ func (c *cluster) deploy(place int) error {
 	n.line.set(weather{delay: time.Millisecond})
 	opt := *c.srv.Client().Options()
 	opt.Dialer, opt.ContextTimeoutEnabled = n.line.dial, c.heeds
-	n.client = redis.NewClient(&opt)
+	n.client = c.client(&opt)
 	m, err := manager.New(n.client, &c.cfg)
 	if err != nil {
 		return err
@@ -140,6 +144,20 @@ func (c *cluster) deploy(place int) error {
 	c.nodes[place] = n
 	c.all = append(c.all, n)
 	return nil
+}
+
+// client is the client of a node.
+func (c *cluster) client(opt *redis.Options) redis.UniversalClient {
+	if !c.slots {
+		return redis.NewClient(opt)
+	}
+	return redis.NewClusterClient(&redis.ClusterOptions{
+		Dialer: opt.Dialer, ContextTimeoutEnabled: opt.ContextTimeoutEnabled, DisableIdentity: opt.DisableIdentity, Protocol: opt.Protocol,
+		MaintNotificationsConfig: opt.MaintNotificationsConfig,
+		ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
+			return []redis.ClusterSlot{{Start: 0, End: 16383, Nodes: []redis.ClusterNode{{Addr: opt.Addr}}}}, nil
+		},
+	})
 }
 
 // kill ends a node as SIGKILL does: whatever it had under way, nobody hears of it again.
@@ -227,7 +245,7 @@ func (c *cluster) problem(format string, args ...any) {
 }
 
 // created notes a session, for the checks at the end.
-func (c *cluster) created(id string) {
+func (c *cluster) created(id string, _ history.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !slices.Contains(c.sessions, id) {

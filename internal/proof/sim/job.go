@@ -35,6 +35,7 @@ type job struct {
 	changing bool                   // the handler has changed something: now an error may say anything
 	assumed  bool                   // the session was opened without asking Redis, which is to check it at the end
 	created  string                 // ID of the session that it begins
+	merge    *merge                 // another session that it takes in
 	ended    bool
 }
 
@@ -89,6 +90,9 @@ func (j *job) handle(s *manager.Session) {
 			j.node.cluster.problem("session %s: a torn commit: %v and in the child %v", s.ID(), v, twin)
 		}
 	}
+	if j.merge != nil && !j.takeIn(s) {
+		return
+	}
 	if !j.late {
 		j.take()
 	}
@@ -126,11 +130,15 @@ func put(s *manager.Session, register string, v history.Value) {
 	}
 }
 
+// user is who a session is bound to. Each has one of its own, so that it is known what ends with it.
+func user(id string) string { return "user of " + id }
+
 func (j *job) create(s *manager.Session) {
 	j.take()
 	for register, op := range j.ops {
 		put(s, register, op.Next(history.Value{}))
 	}
+	s.BindUser(user(s.ID()))
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.changing = true
@@ -195,7 +203,10 @@ func (j *job) close(o history.Outcome, issued string) {
 		op.Issued(issued)
 		op.End(o)
 	}
+	if j.merge != nil {
+		j.merge.close(o)
+	}
 	if j.created != "" {
-		j.node.cluster.created(j.created)
+		j.node.cluster.created(j.created, o)
 	}
 }

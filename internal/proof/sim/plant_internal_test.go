@@ -81,7 +81,9 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		{&Fault{Name: "lost update", configure: on(&broken{loses: true}), run: still}, "a stale read"},
 		{&Fault{Name: "resurrection", configure: on(&broken{revives: true}), run: still}, "a removed session came back"},
 		{&Fault{Name: "stale read under the lock", configure: on(&broken{lags: true}), run: still}, "a stale read"},
-		{&Fault{Name: "stale view", run: func(f *trouble) {
+		{&Fault{Name: "stale view", configure: func(c *cluster) {
+			c.cfg.CacheBytes, c.cfg.MaxStaleness, c.removes = 0, 300*time.Millisecond, 0
+		}, run: func(f *trouble) {
 			f.everywhere(weather{delay: time.Millisecond, dropKind: "i"}) // invalidations, and no probes
 		}}, "a view that is too old"},
 		{&Fault{Name: "orphan lock", run: func(f *trouble) {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -67,6 +68,7 @@ func (c *cluster) tabs(rnd *rand.Rand) (all []*tab) {
 	browsers := 1 + rnd.IntN(3)
 	for i := range browsers {
 		b := &browser{cluster: c, name: fmt.Sprintf("browser %d", i), home: rnd.IntN(size)}
+		c.browsers = append(c.browsers, b)
 		for range 2 + rnd.IntN(8/browsers) {
 			all = append(all, b.tab(len(all), c.seed))
 		}
@@ -142,8 +144,13 @@ func (c *cluster) inspect(n *node, id string) {
 	}
 	err := n.manager.Update(context.Background(), id, func(s *manager.Session) error { j.handle(s); return nil })
 	j.fail(err)
-	if o := j.end(""); o != history.OK && o != history.Absent {
-		c.problem("session %s cannot be read, although all is healed: %v", id, err)
+	o := j.end("")
+	list, listed := n.manager.UserSessions(context.Background(), user(id))
+	switch {
+	case o != history.OK && o != history.Absent, listed != nil:
+		c.problem("session %s cannot be read, although all is healed: %v", id, errors.Join(err, listed))
+	case (o == history.OK) != (len(list) == 1):
+		c.problem("session %s is %v, and its user has %d sessions", id, o, len(list))
 	}
 }
 
