@@ -126,6 +126,13 @@ func (c *cluster) deploy(place int) error {
 	opt := *c.srv.Client().Options()
 	opt.Dialer, opt.ContextTimeoutEnabled = n.line.dial, c.heeds
 	n.client = c.client(&opt)
+	if c.slots {
+		// The client asks once what commands there are, and holds a mutex meanwhile. If that took any time later, when others
+		// wait for the mutex, the time of the bubble would stand still.
+		if err := n.client.Exists(context.Background(), prefix).Err(); err != nil {
+			return err
+		}
+	}
 	m, err := manager.New(n.client, &c.cfg)
 	if err != nil {
 		return err

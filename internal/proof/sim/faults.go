@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 )
@@ -106,6 +107,34 @@ var Faults = []*Fault{
 	{Name: "one node cut off", run: func(f *trouble) {
 		f.again(time.Second, f.cuts)
 	}},
+	{Name: "holder of retained locks paused", configure: retains, run: func(f *trouble) {
+		f.again(time.Second, func() { f.holder().pause(f.cfg.Retain/2 + upTo(f.rnd, f.cfg.Retain)) })
+	}},
+	{Name: "holder of retained locks killed", configure: func(c *cluster) { retains(c); c.quick = true }, run: func(f *trouble) {
+		f.again(3*time.Second, func() { f.replaces(f.holder()) })
+	}},
+	{Name: "holder of retained locks cut off", configure: retains, run: func(f *trouble) {
+		f.again(time.Second, func() {
+			l := f.holder().line
+			l.sever()
+			f.rest(f.a(f.cfg.Retain))
+			l.heal()
+		})
+	}},
+	{Name: "recalls lost", configure: retains, run: func(f *trouble) {
+		f.everywhere(weather{delay: 2 * time.Millisecond, dropMessage: 0.9, kind: "r"})
+	}},
+	// Some arrive when the lock is retained again, or is in use again.
+	{Name: "recalls late and repeated", configure: retains, run: func(f *trouble) {
+		f.everywhere(weather{delay: 2 * time.Millisecond, repeatMessage: 0.5, holdMessage: 0.5, kind: "r", slowBy: time.Second})
+	}},
+	{Name: "failover that loses locks", configure: retains, run: func(f *trouble) {
+		f.again(300*time.Millisecond, f.unlocks)
+	}},
+	{Name: "revoked and changed while its lock is retained", configure: func(c *cluster) {
+		retains(c)
+		c.removes, c.sticky = 0.1, 0.7
+	}, run: func(*trouble) {}},
 	{Name: "clocks an hour apart", configure: apart, run: func(f *trouble) {
 		f.everywhere(weather{delay: 2 * time.Millisecond, loseReply: 0.02})
 	}},
@@ -134,6 +163,38 @@ func apart(c *cluster) {
 	c.cfg.IdleTimeout = idle
 }
 
+// retains has requests come to one node mostly, which retains locks from one burst to the next.
+func retains(c *cluster) {
+	c.sticky, c.cfg.CacheBytes = 0.9, 0
+	c.cfg.LockTTL = max(c.cfg.LockTTL, time.Second)
+	c.cfg.LockWait = max(c.cfg.LockWait, c.cfg.LockTTL+time.Second)
+	c.cfg.MaxHold = max(c.cfg.MaxHold, 2*c.cfg.LockTTL)
+	c.cfg.Retain = c.cfg.LockTTL
+}
+
+// holder is a node that retains locks, if there is one.
+func (f *trouble) holder() *node {
+	for i := range size {
+		if n := f.node(i); !n.killed() && n.manager.Stats().Lock.Retained > 0 {
+			return n
+		}
+	}
+	return f.somebody()
+}
+
+// unlocks is a failover to a replica that has all data but no locks and no queues.
+func (f *trouble) unlocks() {
+	f.net.stop()
+	time.Sleep(time.Millisecond) // what has arrived is done
+	if left := f.locks(); len(left) > 0 {
+		if err := f.srv.Client().Del(context.Background(), left...).Err(); err != nil {
+			f.problem("delete locks: %v", err)
+		}
+	}
+	f.net.start()
+	f.history.Recovers()
+}
+
 // idle is longer than any session is left alone, and short enough to be waited for.
 const idle = time.Minute
 
@@ -146,8 +207,10 @@ func (f *trouble) pauses() {
 }
 
 // kills ends a node, and deploys another in its place a while later.
-func (f *trouble) kills() {
-	place := f.rnd.IntN(size)
+func (f *trouble) kills() { f.replaces(f.node(f.rnd.IntN(size))) }
+
+func (f *trouble) replaces(n *node) {
+	place := slices.Index(f.nodes[:], n)
 	f.kill(place)
 	time.Sleep(f.a(time.Second))
 	if err := f.deploy(place); err != nil {

@@ -191,9 +191,11 @@ func (k *link) message(b []byte, w *weather) {
 	due := time.Now().Add(w.takes(k.inRnd))
 	p := k.inRnd.Float64()
 	switch {
-	case !bytes.Contains(b[:min(len(b), 24)], []byte("\r\nmessage\r\n")):
-		k.in.put(parcel{due: due, data: b}) // a confirmation
-	case p < w.dropMessage, w.dropKind != "" && bytes.Contains(b, []byte("\r\n"+w.dropKind)):
+	case !bytes.Contains(b[:min(len(b), 24)], []byte("\r\nmessage\r\n")): // a confirmation
+		k.in.put(parcel{due: due, data: b})
+	case w.dropMessage < 1 && !bytes.Contains(b, []byte("\r\n"+w.kind)):
+		k.in.put(parcel{due: due, data: b})
+	case p < w.dropMessage:
 	case p < w.dropMessage+w.repeatMessage:
 		k.in.put(parcel{due: due, data: b})
 		k.in.slip(parcel{due: due.Add(upTo(k.inRnd, w.slowBy)), data: b})

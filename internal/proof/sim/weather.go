@@ -19,7 +19,7 @@ type weather struct {
 	late        float64 // the connection ends, and the server does it up to slowBy later
 	lose        func(commands string) bool
 
-	dropKind      string  // messages that begin so are lost
+	kind          string  // only messages that begin so have such fates; all, if it is empty
 	dropMessage   float64 // shares of messages to subscribers
 	repeatMessage float64
 	holdMessage   float64 // overtaken by later ones, up to slowBy
