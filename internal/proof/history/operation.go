@@ -128,8 +128,14 @@ func (o *Op) Saw(v Value) {
 	o.seen, o.saw, o.sawAt = v, true, o.h.now()
 }
 
-// Assumed notes that the request began with what its node knew of the session, for Redis to check before its response. If
-// it is refused then, nobody was shown what it saw. A removal never is: see Session.Destroy.
+// Assumed notes that the request began with what its node knew of the session, for Redis to check before its response.
+//
+// What it saw counts only if it then ended well. The response is held back until Redis has compared the version, so the
+// client of a refused request got an error and none of what the handler saw: a history of what clients were shown and told
+// has no place for it. Nor was anything written that is based on it, since the same comparison guards the commit. A write
+// of an unknown outcome that did take effect is in the history by what later operations saw of it. A removal does not depend
+// on what it saw, and is not compared: see Session.Destroy. If the check is missing, requests that assumed end well with
+// what was replaced before they began, and those count.
 func (o *Op) Assumed() {
 	o.h.mu.Lock()
 	defer o.h.mu.Unlock()
