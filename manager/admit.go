@@ -4,6 +4,9 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/store"
 )
 
 // admit refuses a request with a wrong secret before it joins the queue. IDs are not secret: a client that has seen one must
@@ -106,6 +109,24 @@ func (a *admission) leave() {
 	if a.users--; a.users == 0 {
 		a.remove()
 	}
+}
+
+// admitting is an open request that answers its admission as soon as Redis accepts the secret, which may be long before
+// the lock is ours.
+type admitting struct {
+	*store.OpenRequest
+	admission *admission
+}
+
+var _ queue.Assumer = admitting{}
+
+// Answer implements queue.LockScript.
+func (a admitting) Answer(reply any, err error) (queue.Status, error) {
+	at, err := a.OpenRequest.Answer(reply, err)
+	if err == nil && at.Position != queue.Refused {
+		a.admission.answer(true)
+	}
+	return at, err
 }
 
 // remove is called with all.mu held.

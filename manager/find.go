@@ -182,10 +182,9 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 		return found{}, err
 	}
 	q, streak := m.lockedQuery(t, assume)
-	q.Accepted = func() { a.answer(true) }
 	fill := m.copies.begin(t.id)
 	request := sessions.OpenRequest(q.Query)
-	lease, err := m.locker.AcquireSince(ctx, t.id, start, request)
+	lease, err := m.locker.AcquireSince(ctx, t.id, start, admitting{request, a})
 	a.answer(err == nil)
 	if errors.Is(err, lock.ErrRefused) {
 		_, err = request.Result()

@@ -26,10 +26,6 @@ type Query struct {
 	// Retain is how long a lock that the short script takes is ours without renewal; 0 means Config.LockTTL.
 	Retain time.Duration
 
-	// Accepted is called when Redis has said that the secret opens the session, which may be long before the lock is ours.
-	// It may be nil.
-	Accepted func()
-
 	// Assume says that a lock which this process retains will do without asking, since Known most likely is the current
 	// version. It needs Current.
 	Assume bool

@@ -42,14 +42,6 @@ func (r *OpenRequest) FastStep(ask queue.Ask) (queue.Step, bool) {
 
 // Answer implements queue.LockScript.
 func (r *OpenRequest) Answer(reply any, err error) (queue.Status, error) {
-	at, err := r.answer(reply, err)
-	if err == nil && at.Position != queue.Refused && r.query.Accepted != nil {
-		r.query.Accepted()
-	}
-	return at, err
-}
-
-func (r *OpenRequest) answer(reply any, err error) (queue.Status, error) {
 	r.opened, r.err = nil, nil
 	if err != nil {
 		return queue.Status{}, corrupt(err)
