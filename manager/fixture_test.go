@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -167,10 +168,10 @@ func idOf(token string) string {
 	return id
 }
 
-// keysOf lists the keys in Redis below a prefix.
+// keysOf lists the keys in Redis below a prefix, without those in which replicas describe themselves.
 func keysOf(t *testing.T, client redis.UniversalClient, prefix string) []string {
 	t.Helper()
-	return redistest.Keys(t, client, prefix+":*")
+	return slices.DeleteFunc(redistest.Keys(t, client, prefix+":*"), func(key string) bool { return strings.Contains(key, ":node:") })
 }
 
 // sessionsOf lists the IDs of all sessions.
