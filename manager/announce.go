@@ -51,14 +51,11 @@ func (m *Manager) logStart() {
 		"lock_ttl", c.LockTTL, "lock_wait", c.LockWait, "retain", c.Retain, "idle_timeout", c.IdleTimeout, "lifetime", c.Lifetime)
 }
 
-// firstAnnounce is how long a Manager waits before it announces itself. One that lives shorter is of no interest.
-const firstAnnounce = time.Second
-
-// announce describes this Manager in Redis until it is closed, for the tools of operators. If that fails, they show its
-// node without a name.
+// announce describes this Manager in Redis from its first seconds until it is closed, for the tools of operators. If that
+// fails, they show its node without a name.
 func (m *Manager) announce() {
-	next := time.NewTimer(firstAnnounce)
-	defer next.Stop()
+	tick := time.NewTicker(roster.Refresh)
+	defer tick.Stop()
 	for announced := false; ; announced = true {
 		select {
 		case <-m.stop:
@@ -66,8 +63,7 @@ func (m *Manager) announce() {
 				m.announced(m.roster.Withdraw(context.Background(), m.node))
 			}
 			return
-		case <-next.C:
-			next.Reset(roster.Refresh)
+		case <-tick.C:
 			m.announced(m.roster.Announce(context.Background(), m.node, m.entry()))
 		}
 	}

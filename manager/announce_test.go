@@ -32,7 +32,7 @@ func TestAnnounce(t *testing.T) {
 			return e, ok
 		}
 		visit(m, m.Handler, "", add)
-		time.Sleep(2 * time.Second)
+		time.Sleep(11 * time.Second)
 		first, ok := entry()
 		if !ok || first.Name != "web-7" || first.Version == "" || first.Commits != 1 {
 			t.Errorf("announced %+v, %v", first, ok)

@@ -124,8 +124,9 @@ func TestForgedTokensFlood(t *testing.T) {
 			if probes := 100 + int(took/time.Second)*20; !c.asks && commands > probes {
 				t.Errorf("%s, %s: %d commands reached Redis", c.what, mode, commands)
 			}
-			if left := keysOf(t, rdb, prefix); len(left) != 0 {
-				t.Errorf("%s, %s: %d keys are left", c.what, mode, len(left))
+			own := keys.In(prefix).Node(m.Node()) // the Manager's entry, if that took long enough
+			if left := keysOf(t, rdb, prefix); len(left) > 1 || len(left) == 1 && left[0] != own {
+				t.Errorf("%s, %s: left are %q", c.what, mode, left)
 			}
 			if st := m.Stats(); st.Malformed+st.Unknown < int64(n) || st.Cache.Entries != 0 || st.Lock.Waiting+st.Lock.Held != 0 {
 				t.Errorf("%s, %s: %+v", c.what, mode, st)

@@ -37,7 +37,7 @@ func learn(t *testing.T, b redistest.Backend, times int) {
 func tapped(t *testing.T, b redistest.Backend, change ...func(*manager.Config)) (*node, *wiretap.Proxy) {
 	t.Helper()
 	tap := b.Tap(t)
-	tap.Ignore("PUBLISH")
+	tap.IgnoreBackground()
 	n := serve(t, open(t, b.TapClient(t, tap), configured(b.Prefix, append([]func(*manager.Config){unretained}, change...)...)), shop)
 	if b.Topology == redistest.Clustered {
 		learned.Do(func() { learn(t, b, 60) })

@@ -16,7 +16,7 @@ func TestRoundTrips(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		tap := b.Tap(t)
-		tap.Ignore("PUBLISH")
+		tap.IgnoreBackground()
 		m, err := manager.New(b.TapClient(t, tap), &manager.Config{Prefix: b.Prefix, Insecure: true, CacheBytes: -1})
 		if err != nil {
 			t.Fatal(err)

@@ -81,7 +81,7 @@ func TestRoundTrips(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		tap := b.Tap(t)
-		tap.Ignore("PUBLISH")
+		tap.IgnoreBackground()
 		tab := visit(t, counter(on(t, b, b.TapClient(t, tap))))
 		for _, path := range []string{"/add", "/read", "/add", "/read", "/add"} { // the server learns the scripts
 			tab.get(path)

@@ -124,9 +124,16 @@ func TestDemoCannotRun(t *testing.T) {
 
 func TestDemoServesUntilStopped(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	status, out, errs := holdfast(ctx, "demo", "-listen", "127.0.0.1:0", "-replicas", "2")
+	var status int
+	var out, errs string
+	for limit := 50 * time.Millisecond; limit < time.Minute; limit *= 4 { // until it has started before it is stopped
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		status, out, errs = holdfast(ctx, "demo", "-listen", "127.0.0.1:0", "-replicas", "2")
+		cancel()
+		if strings.Contains(out, "open at") {
+			break
+		}
+	}
 	if status != succeeded || errs != "" {
 		t.Errorf("status %d, errors %q", status, errs)
 	}

@@ -150,6 +150,9 @@ func (p *Proxy) Ignore(commands ...string) {
 	}
 }
 
+// IgnoreBackground leaves out what a Manager sends without a request: its heartbeats, and the entry that describes it.
+func (p *Proxy) IgnoreBackground() { p.Ignore("PUBLISH", "HSET", "PEXPIRE") }
+
 // CountOnly makes the proxy keep counts alone, and drop what it has kept of commands and bytes. Long runs want it:
 // otherwise memory grows with the traffic.
 func (p *Proxy) CountOnly() {

@@ -77,19 +77,26 @@ func TestHoldfastSurvivesKilledReplica(t *testing.T) {
 
 func TestEndsEarlyWithItsBooksInOrder(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(t.Context(), 80*time.Millisecond)
-	defer cancel()
-	var out bytes.Buffer
-	cfg := site.Config{Listen: "127.0.0.1:0", Replicas: 1, Log: slog.New(slog.DiscardHandler)}
-	report, err := drive.Run(ctx, &out, cfg, drive.Load{Users: 1, Tabs: 3, Actions: 1_000_000, Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	report.Print(&out)
-	if !report.OK() || report.Requests == 0 {
-		t.Errorf("the books are not in order:\n%s", out.String())
-	}
-	if !strings.Contains(out.String(), "Ended early") {
-		t.Errorf("the report does not say that it ended early:\n%s", out.String())
+	const nothing = "No add was acknowledged" // on a machine that is too busy for so short a run
+	for limit, text := 80*time.Millisecond, nothing; strings.Contains(text, nothing); limit *= 4 {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		var out bytes.Buffer
+		cfg := site.Config{Listen: "127.0.0.1:0", Replicas: 1, Log: slog.New(slog.DiscardHandler)}
+		report, err := drive.Run(ctx, &out, cfg, drive.Load{Users: 1, Tabs: 3, Actions: 1_000_000, Seed: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		report.Print(&out)
+		text = out.String()
+		if strings.Contains(text, nothing) && limit < time.Minute {
+			continue
+		}
+		if !report.OK() || report.Requests == 0 {
+			t.Errorf("the totals do not match:\n%s", text)
+		}
+		if !strings.Contains(text, "Ended early") {
+			t.Errorf("the report does not say that it ended early:\n%s", text)
+		}
 	}
 }
