@@ -65,7 +65,7 @@ type page struct {
 // updates by itself is open.
 func New(client redis.UniversalClient, cfg *Config) (http.Handler, error) {
 	if client == nil {
-		return nil, errors.New("console: the client is nil")
+		return nil, errors.New("console: the client is nil: pass the go-redis client of the application")
 	}
 	if cfg == nil || cfg.Authorize == nil {
 		return nil, errors.New("console: Config.Authorize is required: it decides who may see and revoke sessions")

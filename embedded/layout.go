@@ -94,7 +94,7 @@ func (l *layout) find() error {
 		return err
 	}
 	if reflect.TypeOf(inner) != reflect.TypeOf(peer.Ctx) || !l.isNested(inner) || l.isNested(peer.Ctx) {
-		return errors.New("a script's command is not told from a client's")
+		return errors.New("a script's command is not distinguished from a client's")
 	}
 	if text, ok := l.script(mini, probeSHA); !ok || text != probeScript {
 		return errors.New("a script that ran is not kept under its SHA-1")

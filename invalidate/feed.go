@@ -39,7 +39,7 @@ type Feed struct {
 // name, and a script publishes on the server of its key.
 func Start(client redis.UniversalClient, cfg Config) (*Feed, error) {
 	if client == nil {
-		return nil, errors.New("invalidate: client is nil")
+		return nil, errors.New("invalidate: the client is nil: pass the go-redis client of the application")
 	}
 	if _, ring := client.(*redis.Ring); ring {
 		return nil, errors.New("invalidate: a redis.Ring cannot carry a feed; give a single, failover or cluster client")

@@ -101,11 +101,11 @@ func (c *Config) validate() error {
 	case c.TTL > maxTTL:
 		return fmt.Errorf("TTL is %v: a holder that died would keep the lock for as long; set at most %v", c.TTL, maxTTL)
 	case c.MaxHold > 0 && c.MaxHold < 30*time.Millisecond:
-		return fmt.Errorf("MaxHold is %v: it cannot be kept so exactly; set at least 30ms, or a negative one for no bound", c.MaxHold)
+		return fmt.Errorf("MaxHold is %v: it is too short to be enforced; set at least 30ms, or a negative value for no limit", c.MaxHold)
 	case c.GrantTTL < time.Millisecond || c.GrantTTL > c.TTL:
 		return fmt.Errorf("GrantTTL is %v: it must lie between 1ms and TTL (%v)", c.GrantTTL, c.TTL)
 	case c.Retain > 0 && c.Retain < MinRetain:
-		return fmt.Errorf("Retain is %v: the next holder would lose such a lock before it is renewed; set at least %v, or 0", c.Retain, MinRetain)
+		return fmt.Errorf("Retain is %v: the next holder would lose the lock before renewing it; set at least %v, or 0", c.Retain, MinRetain)
 	case c.Retain > c.TTL:
 		return fmt.Errorf("Retain is %v: it must not be longer than TTL (%v)", c.Retain, c.TTL)
 	case c.MaxWaiters < 1:

@@ -14,7 +14,7 @@ var (
 	ErrTimeout = errors.New("timed out waiting for the lock")
 
 	// ErrTooManyWaiters: Config.MaxWaiters others are waiting for this key already.
-	ErrTooManyWaiters = errors.New("too many are waiting for the lock")
+	ErrTooManyWaiters = errors.New("too many requests are waiting for the lock")
 
 	// ErrLost: the lease ended before it was released. It was not renewed in time, another process holds the lock, or the
 	// lease was held for longer than Config.MaxHold.

@@ -74,7 +74,7 @@ func (c *Config) validateLock() error {
 	case c.LockTTL > 24*time.Hour:
 		return fmt.Errorf("LockTTL is %v: a process that died would lock its sessions for as long; set at most 24h", c.LockTTL)
 	case c.MaxHold > 0 && c.MaxHold < 30*time.Millisecond:
-		return fmt.Errorf("MaxHold is %v: it cannot be kept so exactly; set at least 30ms, or a negative one for no bound", c.MaxHold)
+		return fmt.Errorf("MaxHold is %v: it is too short to be enforced; set at least 30ms, or a negative value for no limit", c.MaxHold)
 	case c.Retain > 0 && c.Retain < lock.MinRetain:
 		return fmt.Errorf("Retain is %v: a request would lose such a lock before it is renewed; set at least %v, or a negative one to switch it off",
 			c.Retain, lock.MinRetain)

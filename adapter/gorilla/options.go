@@ -55,17 +55,17 @@ func refuse(m *manager.Manager, o *sessions.Options) error {
 	switch {
 	case !ok: // a header carries the token: no cookie is set
 	case o.Path != "" && o.Path != path:
-		return fmt.Errorf("Options.Path is %q, and the cookie is the manager's, with %q: set Path of the manager.Cookie in Config.Propagator", o.Path, path)
+		return fmt.Errorf("Options.Path is %q, but the manager's cookie has %q: set Path of the manager.Cookie in Config.Propagator", o.Path, path)
 	case o.Domain != "" && o.Domain != c.Domain:
-		return fmt.Errorf("Options.Domain is %q, and the cookie is the manager's, with %q: set Domain of the manager.Cookie in Config.Propagator", o.Domain, c.Domain)
+		return fmt.Errorf("Options.Domain is %q, but the manager's cookie has %q: set Domain of the manager.Cookie in Config.Propagator", o.Domain, c.Domain)
 	case o.Secure && c.Insecure:
-		return errors.New("Options.Secure is set, and the manager's cookie travels over plain HTTP: leave out Config.Insecure, and Insecure of the manager.Cookie")
+		return errors.New("Options.Secure is set, but the manager's cookie travels over plain HTTP: leave out Config.Insecure, and Insecure of the manager.Cookie")
 	case o.HttpOnly && c.Readable:
-		return errors.New("Options.HttpOnly is set, and scripts may read the manager's cookie: leave out Readable of the manager.Cookie")
+		return errors.New("Options.HttpOnly is set, but scripts may read the manager's cookie: leave out Readable of the manager.Cookie")
 	case o.Partitioned && !c.Partitioned:
-		return errors.New("Options.Partitioned is set, and the manager's cookie is not: set Partitioned of the manager.Cookie in Config.Propagator")
+		return errors.New("Options.Partitioned is set, but the manager's cookie is not partitioned: set Partitioned of the manager.Cookie in Config.Propagator")
 	case o.SameSite > http.SameSiteDefaultMode && o.SameSite != sameSite(c):
-		return fmt.Errorf("Options.SameSite is %v, and the cookie is the manager's, with %v: set SameSite of the manager.Cookie in Config.Propagator", o.SameSite, sameSite(c))
+		return fmt.Errorf("Options.SameSite is %v, but the manager's cookie has %v: set SameSite of the manager.Cookie in Config.Propagator", o.SameSite, sameSite(c))
 	}
 	return nil
 }

@@ -98,7 +98,7 @@ func (s *SessionManager) Manager() (*manager.Manager, error) {
 		}
 		if s.err != nil {
 			s.err = fmt.Errorf("scs: %w", s.err)
-			s.logger().Error("holdfast: there can be no sessions; every request is refused", "error", s.err)
+			s.logger().Error("holdfast: the session manager could not be made; every request is refused", "error", s.err)
 		}
 	})
 	return s.m, s.err
@@ -121,7 +121,7 @@ func (s *SessionManager) config() (manager.Config, error) {
 	case cfg.Lifetime != 0, cfg.IdleTimeout != 0, cfg.Propagator != nil, cfg.Codec != nil, cfg.ErrorHandler != nil, cfg.Insecure:
 		return cfg, errors.New("SessionManager.Config: Lifetime, IdleTimeout, Propagator, Codec, ErrorHandler and Insecure must stay zero; set Lifetime, IdleTimeout, Cookie, Codec and ErrorFunc of the SessionManager")
 	case s.Lifetime <= 0:
-		return cfg, fmt.Errorf("SessionManager.Lifetime is %v: sessions would end as they begin; set a positive time", s.Lifetime)
+		return cfg, fmt.Errorf("SessionManager.Lifetime is %v: sessions would expire at once; set a positive duration", s.Lifetime)
 	case s.Codec == nil:
 		return cfg, errors.New("SessionManager.Codec is nil: set GobCodec{}, or leave what New has set")
 	}

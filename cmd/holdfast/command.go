@@ -68,11 +68,11 @@ func usage(w io.Writer) {
 	for _, c := range commands {
 		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.summary)
 	}
-	fmt.Fprint(w, "\nholdfast COMMAND --help tells a command's flags. Exit status: 0 done, 1 a\nproblem was found or met, 2 wrong use.\n")
+	fmt.Fprint(w, "\nRun 'holdfast COMMAND --help' for flags. Exit status: 0 success, 1 error or\nproblem found, 2 usage error.\n")
 }
 
 // parse reads a command's flags, and returns the arguments that may stand anywhere among them. When ok is false the
-// command ends with the status: help was asked for and given, or a mistake is told in one line.
+// command ends with the status: help was printed, or one line about a mistake.
 func parse(flags *flag.FlagSet, args []string, help string, p process) (rest []string, status int, ok bool) {
 	flags.SetOutput(io.Discard) // flag would print its list after each mistake
 	for len(args) > 0 {
@@ -91,7 +91,7 @@ func parse(flags *flag.FlagSet, args []string, help string, p process) (rest []s
 			return nil, succeeded, false
 		case err != nil:
 			if strings.ContainsAny(strings.Join(args[:n], ""), "@:.") && words(flags, args[0]) == 1 { // it may hold a secret
-				err = errors.New("an argument that is no flag and cannot be repeated here")
+				err = errors.New("unexpected argument, not shown since it may contain a secret")
 			}
 			return nil, misuse(flags, err, p), false
 		}

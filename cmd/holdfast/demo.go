@@ -36,7 +36,7 @@ stopped and started; then carts are compared with what was acknowledged.
   -actions N      clicks of each tab (400)
   -duration TIME  click no longer than this (45s)
   -kill           stop it as a crash does: unanswered adds then make a range
-  -seed N         what the tabs click is drawn from it (1)
+  -seed N         random seed for the clicks (1)
 
 Exit status with -drive: 1 if an update was lost or an ended session came back,
 if requests failed, or the demo could not run; 2 for wrong flags.
@@ -115,7 +115,7 @@ func (f *demoFlags) validate() error {
 		return fmt.Errorf("-think must not be negative, but is %v", f.site.Think)
 	}
 	if f.load.Limit <= 0 {
-		return fmt.Errorf("-duration must be more than nothing, not %v", f.load.Limit)
+		return fmt.Errorf("-duration must be positive, not %v", f.load.Limit)
 	}
 	if f.set["redis"] && f.site.Redis == "" {
 		return errors.New("-redis needs an address such as localhost:6379")

@@ -44,7 +44,7 @@ func ls(ctx context.Context, args []string, p process) int {
 	case f.Limit < 0:
 		err = errors.New("-limit must not be negative")
 	case f.Newer > 0 && f.Older >= f.Newer:
-		err = errors.New("no session is older than -older and newer than -newer: -newer must be the longer time")
+		err = errors.New("-newer must be longer than -older, or no session matches both")
 	}
 	if err != nil {
 		return o.misuse(err, p)

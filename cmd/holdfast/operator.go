@@ -94,7 +94,7 @@ func checkIDs(args []string) error {
 		case startsWithID(arg):
 			return fmt.Errorf("argument %d is a token: give the %d characters before its dot, and revoke that session if others may have seen the token", i+1, keys.IDLen)
 		default:
-			return fmt.Errorf("argument %d is no session ID: one has %d letters, digits, - or _, as ls lists them", i+1, keys.IDLen)
+			return fmt.Errorf("argument %d is not a session ID: IDs have %d letters, digits, - or _; list them with holdfast ls", i+1, keys.IDLen)
 		}
 	}
 	return nil

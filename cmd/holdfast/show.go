@@ -45,9 +45,9 @@ func show(ctx context.Context, args []string, p process) int {
 func explain(err error, id string, t *target.Target) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return fmt.Errorf("no session %s under the prefix %s: it has ended, or -prefix or -redis is another's", id, report.Text(t.Prefix))
+		return fmt.Errorf("no session %s under the prefix %s: it has ended, or -prefix or -redis is wrong", id, report.Text(t.Prefix))
 	case errors.Is(err, store.ErrCorrupt):
-		return fmt.Errorf("what lies under the key of session %s was not written by Holdfast: see it with redis-cli", id)
+		return fmt.Errorf("the key of session %s was not written by Holdfast: inspect it with redis-cli", id)
 	}
 	return err
 }

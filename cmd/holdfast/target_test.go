@@ -167,9 +167,9 @@ func TestCluster(t *testing.T) {
 	}
 	one := c.Nodes[0].Addr()
 	problem(t, with{}, []string{"ls", "-redis", one}, one+" is a node of a Redis Cluster", "-cluster")
-	problem(t, with{}, []string{"doctor", "-redis", one, "-sentinel", "x"}, "no Sentinel")
+	problem(t, with{}, []string{"doctor", "-redis", one, "-sentinel", "x"}, "not a Sentinel")
 	problem(t, with{}, []string{"ls", "-redis", "redis://" + one + "/1"}, "is a node of a Redis Cluster", "-cluster")
-	problem(t, with{}, []string{"ls", "-cluster", "-redis", redistest.Shared(t).Addr(t)}, "no node of a cluster")
+	problem(t, with{}, []string{"ls", "-cluster", "-redis", redistest.Shared(t).Addr(t)}, "not a node of a cluster")
 
 	for _, args := range [][]string{{"-cluster", "-redis", one}, {"-redis", "127.0.0.1:1," + one + "," + c.Nodes[1].Addr()}} {
 		args = append(args, "-prefix", prefix)
@@ -218,9 +218,9 @@ func TestSentinel(t *testing.T) {
 	sentinel, server := s.Sentinels[0].Addr(), s.Servers[0].Addr()
 	problem(t, with{}, []string{"ls", "-redis", sentinel}, sentinel+" is a Sentinel", "-sentinel NAME", "it watches holdfast")
 	problem(t, env("unwanted-here"), []string{"ls", "-redis", sentinel}, sentinel+" is a Sentinel")
-	problem(t, with{}, []string{"ls", "-redis", sentinel + "," + s.Sentinels[1].Addr()}, "no node of a cluster", "-sentinel NAME")
+	problem(t, with{}, []string{"ls", "-redis", sentinel + "," + s.Sentinels[1].Addr()}, "not a node of a cluster", "-sentinel NAME")
 	problem(t, with{}, []string{"ls", "-redis", sentinel, "-sentinel", "mymaster"}, "watches no set of that name", "it watches holdfast")
-	problem(t, with{}, []string{"ls", "-redis", server, "-sentinel", "holdfast"}, server+" is a Redis and no Sentinel")
+	problem(t, with{}, []string{"ls", "-redis", server, "-sentinel", "holdfast"}, server+" is a Redis and not a Sentinel")
 
 	a := &app{args: []string{"-sentinel", "holdfast", "-redis", "127.0.0.1:1," + sentinel, "-prefix", prefix}}
 	if got := listed(a.must(t, "ls")); len(got) != 1 || got[0] != id {

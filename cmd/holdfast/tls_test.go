@@ -110,7 +110,7 @@ func TestCertificateFlags(t *testing.T) {
 	}{
 		{[]string{"-cacert", ca}, "rediss://"},
 		{[]string{"-redis", "rediss://localhost:1", "-cert", cert}, "belong together"},
-		{[]string{"-redis", "rediss://localhost:1", "-cacert", key}, "holds no certificate"},
+		{[]string{"-redis", "rediss://localhost:1", "-cacert", key}, "contains no PEM certificate"},
 		{[]string{"-redis", "rediss://localhost:1", "-cacert", "absent.pem"}, "no such file"},
 		{[]string{"-redis", "rediss://localhost:1", "-cert", key, "-key", cert}, "-cert and -key"},
 	} {

@@ -81,8 +81,8 @@ func TestValkey(t *testing.T) {
 			t.Errorf("doctor:\n%s", out)
 		}
 	}
-	problem(t, with{}, []string{"ls", "-redis", addr, "-sentinel", "x"}, "is a Redis and no Sentinel")
-	problem(t, with{}, []string{"ls", "-redis", addr, "-cluster"}, "no node of a cluster")
+	problem(t, with{}, []string{"ls", "-redis", addr, "-sentinel", "x"}, "is a Redis and not a Sentinel")
+	problem(t, with{}, []string{"ls", "-redis", addr, "-cluster"}, "not a node of a cluster")
 }
 
 // Whatever may be asked, a node of a cluster alone is no place to list sessions, and no empty one.
@@ -104,5 +104,5 @@ func TestValkeySentinel(t *testing.T) {
 	set := redistest.StartSentinel(t)
 	addr := likeValkey(t, set.Addrs()[0])
 	problem(t, with{}, []string{"ls", "-redis", addr}, "is a Sentinel and holds no sessions", "-sentinel NAME")
-	problem(t, with{}, []string{"ls", "-redis", addr, "-cluster"}, "is a Sentinel and no node of a cluster")
+	problem(t, with{}, []string{"ls", "-redis", addr, "-cluster"}, "is a Sentinel and not a node of a cluster")
 }

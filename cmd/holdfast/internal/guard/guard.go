@@ -19,7 +19,7 @@ func Listen(addr string, public bool) error {
 	case err != nil:
 		return fmt.Errorf("-listen needs HOST:PORT such as localhost:8080, and has no such form")
 	case !public && !isLoopback(host):
-		return fmt.Errorf("-listen %s can be reached from other machines: add -public if that is wanted", addr)
+		return fmt.Errorf("-listen %s can be reached from other machines: add -public to allow it", addr)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ type Load struct {
 	Tabs    int           // tabs of each browser, all busy at once
 	Actions int           // clicks of each tab
 	Limit   time.Duration // no click begins later than this; 0 means no limit
-	Seed    uint64        // what the tabs click is drawn from it
+	Seed    uint64        // random seed for the clicks
 	Kill    bool          // stop the replica as a crash does, without draining it
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	mayNotAsk = "unknown: this user may not ask for it"
+	mayNotAsk = "unknown: the Redis user lacks permission"
 	allow     = "let the user run %s (ACL SETUSER … +%s), or ask whoever runs the server"
 )
 

@@ -62,7 +62,7 @@ func Plan(ctx context.Context, t *target.Target, cfg Config, w *report.Writer) (
 		r.addr, err = t.SentinelPrimary(ctx)
 	case target.Cluster:
 		if cfg.Master == "" {
-			return nil, errors.New("a cluster has several masters: say with -master HOST:PORT which one to replace")
+			return nil, errors.New("a cluster has several masters: name the one to replace with -master HOST:PORT")
 		}
 		r.addr = cfg.Master
 	default:
@@ -293,7 +293,7 @@ func (r *run) undo(ctx context.Context, cause error) error {
 	case r.pausedAt.IsZero():
 		return cause
 	case r.handed:
-		return fmt.Errorf("%w; the promotion may go on by itself, and writes resume in %v at the latest", cause,
+		return fmt.Errorf("%w; the promotion may continue, and writes resume in %v at the latest", cause,
 			max(0, time.Until(r.pausedAt.Add(r.cfg.Pause))).Round(time.Second))
 	}
 	clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.t.Timeout())

@@ -74,9 +74,9 @@ func (t *Target) checkCluster(ctx context.Context) error {
 		case err == nil && (found == "cluster" || found == ""):
 			return nil
 		case err == nil && found == "sentinel":
-			return fmt.Errorf("%s is a Sentinel and no node of a cluster: add -sentinel NAME%s", addr, t.watched(ctx, addr))
+			return fmt.Errorf("%s is a Sentinel and not a node of a cluster: add -sentinel NAME%s", addr, t.watched(ctx, addr))
 		case err == nil:
-			return fmt.Errorf("%s is a Redis of its own and no node of a cluster: give this one address alone, without -cluster", addr)
+			return fmt.Errorf("%s is a standalone Redis and not a node of a cluster: give only this address, without -cluster", addr)
 		case firstErr == nil:
 			firstErr = t.explain("Redis at "+addr, err)
 		}
@@ -118,7 +118,7 @@ func (t *Target) checkSentinels(ctx context.Context) error {
 }
 
 func noSentinel(addr string) error {
-	return fmt.Errorf("%s is a Redis and no Sentinel: leave -sentinel out, or give the Sentinels' port, often 26379", addr)
+	return fmt.Errorf("%s is a Redis and not a Sentinel: omit -sentinel, or give the Sentinels' port, often 26379", addr)
 }
 
 // watched lists the sets that a Sentinel watches, as the end of a sentence.

@@ -65,7 +65,7 @@ var errAddress = errors.New("-redis needs host:port or redis://user:password@hos
 // Read takes in what the flags say, and passwords from the environment. Its errors are mistakes of the user.
 func (c *Config) Read(env func(string) string) error {
 	if c.Timeout <= 0 {
-		return fmt.Errorf("-timeout must be more than nothing, not %v", c.Timeout)
+		return fmt.Errorf("-timeout must be positive, not %v", c.Timeout)
 	}
 	if c.Cluster && c.Sentinel != "" {
 		return errors.New("-cluster and -sentinel exclude each other: a cluster needs no Sentinels")
@@ -102,7 +102,7 @@ func (c *Config) readCertificates() error {
 		}
 		c.tls.RootCAs = x509.NewCertPool()
 		if !c.tls.RootCAs.AppendCertsFromPEM(text) {
-			return fmt.Errorf("-cacert: %s holds no certificate in PEM", c.CACert)
+			return fmt.Errorf("-cacert: %s contains no PEM certificate", c.CACert)
 		}
 	}
 	if c.Cert != "" {

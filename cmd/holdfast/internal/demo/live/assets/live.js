@@ -49,7 +49,7 @@ async function add(sku) {
   else say(complaint(r), 'bad');
 }
 
-const complaint = (r) => (r.status === 0 || r.status === 502 ? 'No answer came: the click may be done or not.' : `Refused with status ${r.status}: ${r.text.trim()}`);
+const complaint = (r) => (r.status === 0 || r.status === 502 ? 'No answer came: the click may or may not have been saved.' : `Refused with status ${r.status}: ${r.text.trim()}`);
 
 // crowd sends 20 clicks at once, as five tabs with four clicks each do. Over plain HTTP the browser keeps to about five
 // connections and sends the next click when one is answered.
@@ -71,7 +71,7 @@ async function crowd() {
   if (20 - done - silent) parts.push(`${20 - done - silent} refused`);
   let text = parts.join(', ') + (lost > 0 ? `, and ${items(lost, 'update')} vanished.` : ': nothing lost.');
   const trips = after.trips - before.trips;
-  if (after.trips >= 0 && trips > 0) text += ` ${(trips / (20 - first)).toFixed(1)} round trips per click${after.unlocked ? '' : ' (2 when nobody waits)'}, longest wait ${seconds(Math.max(...answers.map((a) => a.waited)))}.`;
+  if (after.trips >= 0 && trips > 0) text += ` ${(trips / (20 - first)).toFixed(1)} round trips per click${after.unlocked ? '' : ' (2 when no request waits)'}, longest wait ${seconds(Math.max(...answers.map((a) => a.waited)))}.`;
   say(text, lost > 0 ? 'bad' : 'good');
 }
 
