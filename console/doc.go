@@ -10,7 +10,7 @@
 // serves the same page.
 //
 // Everything comes from Redis, so the page shows the sessions of all replicas. Reading has no effect on sessions: it
-// extends no idle timeout and joins no lock queue. The page needs no script except for what updates by itself.
+// extends no idle timeout and joins no lock queue. The page needs scripts only for live updates.
 //
 // # Security
 //

@@ -41,7 +41,7 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 	}
 	out, finished := outcome{forget: t.forget}, false
 	defer func() {
-		if !finished { // a panic, of a Store or below the client, goes on by itself
+		if !finished { // a panic, in a Store or below the client, continues
 			m.drop(&t)
 			out.err = fmt.Errorf("commit session: %w", ErrOutcomeUnknown)
 			s.finish(out)

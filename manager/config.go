@@ -87,7 +87,7 @@ type Config struct {
 
 	// EndOnReuse ends a session when a request shows a token that RotateEvery has replaced, after
 	// the time for which that token still works. Client and thief then both have to log in again.
-	// Without it the session continues for whoever has the current token, and a thief may be that
+	// Without it the session continues for the client with the current token, which may be the thief
 	// one. With or without EndOnReuse each reuse is counted in Stats.Reused, passed to Hooks.Opened
 	// as OpenedReused, and logged. The last 8 tokens since the login are recognized.
 	//

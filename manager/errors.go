@@ -129,7 +129,7 @@ type answer struct {
 // answerTo maps an error to a response. Its text is the same for every session and names none.
 func answerTo(err error) answer {
 	switch {
-	// What may have happened comes first: nobody may be told to simply repeat it.
+	// What may have happened comes first: the client must not be told to simply repeat it.
 	case errors.Is(err, ErrOutcomeUnknown):
 		return answer{http.StatusServiceUnavailable, false, "It is not known whether your change was saved. Please check before you try again."}
 	case errors.Is(err, ErrTooManySessions):

@@ -220,7 +220,7 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 }
 
 // findApart is findLocked for a store that knows nothing of the lock, in three round trips. The store is asked before as
-// well, so that nobody queues with a wrong secret.
+// well, so that no request queues with a wrong secret.
 func (m *Manager) findApart(ctx context.Context, t token) (found, error) {
 	if _, err := m.ask(ctx, t, false); err != nil {
 		return found{}, err

@@ -231,8 +231,8 @@ func (m *Manager) reportRefusal(r *http.Request, s *request, err error) {
 		"reason", Reason(err), "id", s.token.id, "error", err, "holder", holder{m, s.token.id, errors.Is(err, ErrLockTimeout)})
 }
 
-// holder is the node that holds the lock of a session which a request has waited for in vain; nothing for others. Redis is
-// queried only for a line that is written.
+// holder is the node that holds the lock of a session, after a request waited for it until LockWait; empty for other
+// errors. Redis is queried only for a line that is written.
 type holder struct {
 	m      *Manager
 	id     string

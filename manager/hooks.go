@@ -81,7 +81,7 @@ type Outcome int
 const (
 	OpenedNew        Outcome = iota // the client showed no token, or none of a session that there is
 	OpenedFound                     // the session is there
-	OpenedSuperseded                // the token was replaced by Rotate: a parallel tab, or somebody who has an old token
+	OpenedSuperseded                // the token was replaced by Rotate: a parallel tab, or another client with an old token
 	OpenFailed                      // see Err
 	OpenedReused                    // the token was replaced by RotateEvery, and shown after its end: see Config.EndOnReuse
 )

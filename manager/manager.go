@@ -125,7 +125,7 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 	grant := min(2*time.Second, c.LockTTL)
 	keeper := node
 	if c.CacheBytes < 0 || c.Store != nil {
-		keeper = "" // another store tells nobody of changes
+		keeper = "" // another store sends no invalidations
 	}
 	if c.Store != nil {
 		m.store = apart{c.Store}
@@ -189,11 +189,11 @@ func (m *Manager) forget() {
 // the Manager runs. Otherwise the error names what is left. Shut down the HTTP server first. Close
 // may be called again. It does not close the client.
 func (m *Manager) Close(ctx context.Context) error {
-	m.closed.Store(true) // 1. nobody new, and no commit without a lock
+	m.closed.Store(true) // 1. no new requests, and no commit without a lock
 	err := m.locker.Close(ctx)
 	m.stopOnce.Do(func() { close(m.stop) }) // 2. Redis hears of the last uses
 	m.background.Wait()
-	err = errors.Join(err, m.feed.Close(ctx)) // 3. nobody needs a message any more
+	err = errors.Join(err, m.feed.Close(ctx)) // 3. messages are no longer needed
 	m.stopLog()
 	if err != nil {
 		return fmt.Errorf("close sessions: %w", err)

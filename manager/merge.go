@@ -78,7 +78,7 @@ func (s *Session) takeIn(f found) {
 	for key, v := range f.rec.Values.All() {
 		data, err := s.rules.openValue(f.rec.ID, key, v.Data)
 		if err != nil {
-			continue // nobody could read it there either
+			continue // it could not be read there either
 		}
 		c := change{data: data}
 		if !v.Expires.IsZero() {

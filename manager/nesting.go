@@ -9,7 +9,7 @@ import (
 
 // A request has one session of a Manager, however many wraps of that Manager it passes. All of them share the state in
 // request; each handler gets a Session that says what its own wrap allows. The outermost wrap commits. Only a wrap that
-// may write inside one that is ReadOnly begins and commits a state of its own: there is nothing else to share.
+// may write inside one that is ReadOnly begins and commits its own state: there is nothing else to share.
 
 // rank orders the modes by what they need of Redis. Lazy differs from Exclusive only in when it opens.
 func (m Mode) rank() int {

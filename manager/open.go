@@ -25,7 +25,7 @@ func (m *Manager) newSession(ctx context.Context, mode Mode, rawToken string) *S
 	return s
 }
 
-// blankSession makes the session of nobody yet.
+// blankSession makes a session that is not stored yet.
 func (m *Manager) blankSession(ctx context.Context, mode Mode) *Session {
 	return &Session{request: &request{m: m, wrap: mode, ctx: ctx, changes: changes{rules: &m.policy}}, as: mode}
 }
@@ -43,7 +43,7 @@ func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 
 	returned := false
 	defer func() {
-		if !returned { // a panic, of a hook or below the client, goes on by itself
+		if !returned { // a panic, in a hook or below the client, continues
 			m.discard(s)
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -97,7 +97,7 @@ func asRead(err error) error {
 	return err
 }
 
-// unanswered is the error of an open that Redis did not answer. Whatever became of it, nobody relies on that; so it is
+// unanswered is the error of an open that Redis did not answer. Nothing relies on what became of it, so it is
 // ErrUnavailable, and not the ErrOutcomeUnknown that it would be for a change.
 type unanswered struct{ cause error }
 

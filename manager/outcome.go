@@ -25,7 +25,7 @@ func (s *request) finish(out outcome) {
 	s.wake()
 }
 
-// awaitOutcome waits for the commit under way, which is bounded in time by itself, and returns its error.
+// awaitOutcome waits for the commit under way, which has its own time limit, and returns its error.
 func (s *request) awaitOutcome() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -33,7 +33,7 @@ func (s *request) awaitOutcome() error {
 	return s.outcome.err
 }
 
-// commitError is the error of a commit that is over.
+// commitError is the error of a finished commit.
 func (s *request) commitError() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -105,7 +105,7 @@ func (c *changes) write(rotate store.Rule, client string) *store.Commit {
 	if c.on.sole {
 		out.EstimatedNow = c.on.clock.now()
 	}
-	if out.Mode == store.Whole { // nobody else can have set an expired value again
+	if out.Mode == store.Whole { // no other request can have set an expired value again
 		out.Delete = append(out.Delete, c.expired()...)
 	}
 	return out

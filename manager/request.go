@@ -19,7 +19,7 @@ type request struct {
 
 	mu      sync.Mutex // guards all below; not held over calls to Redis
 	state   state
-	ready   chan struct{} // closed when opening or committing is over; nil while nobody waits for a commit
+	ready   chan struct{} // closed when opening or committing is over; nil while no goroutine waits
 	changes               // of the session, on what was opened
 	holds                 // until the commit takes it over
 	outcome outcome       // of the commit

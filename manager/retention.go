@@ -29,7 +29,7 @@ type habits struct {
 }
 
 type habit struct {
-	recalls atomic.Int32 // how often somebody else wanted the lock, less the times that a retained one was used
+	recalls atomic.Int32 // how often another process wanted the lock, less the times that a retained one was used
 	crowded atomic.Int64 // until when requests have to wait for each other, in Unix milliseconds
 }
 

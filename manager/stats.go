@@ -30,7 +30,7 @@ type Stats struct {
 	Revoked       int64         // sessions ended by Revoke and RevokeUser, by EndOnReuse, or because their user had too many
 	Conflicts     int64         // commits refused: the session had changed, was removed or the lock was lost
 	Unavailable   int64         // commits that Redis did not take
-	OutcomeLost   int64         // commits of which nobody knows
+	OutcomeLost   int64         // commits with an unknown outcome
 	Rejected      int64         // commits that were not sent: too large, not encodable, read-only
 	Undecodable   int64         // values that could not be decoded or decrypted
 	Late          int64         // requests that changed a session after its commit

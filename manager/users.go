@@ -30,7 +30,7 @@ func (m *Manager) Revoke(ctx context.Context, ids ...string) (int, error) {
 		ended[i] = r.ID
 	}
 	if s, ok := m.Lookup(ctx); ok && err == nil {
-		s.revoked(ids) // also if somebody else has ended it before
+		s.revoked(ids) // even if another request has ended it before
 	}
 	if err != nil {
 		err = fmt.Errorf("revoke sessions: %w", err)

@@ -66,7 +66,7 @@ type Commit struct {
 	Base     *Record       // as it was opened; nil to create
 	Token    string        // lock token; empty without a lock
 	Keep     time.Duration // keep the lock for so long, if no other process waits for it; 0 frees it
-	Register bool          // this node keeps a copy, and is to be told of changes
+	Register bool          // this node keeps a copy, and is to be notified of changes
 
 	// EstimatedNow is the server's time as the caller estimates it. Set it if no other node had a registered copy when the
 	// session was opened: then fastcommit.lua may do.
@@ -115,10 +115,11 @@ const tries = 3
 // commitPause is before the second try; it doubles.
 const commitPause = 20 * time.Millisecond
 
-// Commit writes the change in one round trip, two if Commit.EstimatedNow was in vain. The lock is released, passed on or kept by the same script, whether the
-// change was written or not, unless the error is ErrUnavailable or ErrOutcomeUnknown. A commit whose answer was lost
-// is sent again and recognised by its tag, so a lost answer neither doubles nor fails it. One that removes a session of
-// a user takes the entry out of their index as well, in one more round trip.
+// Commit writes the change in one round trip, or two if the short script was tried and did not apply. The same script
+// releases the lock, hands it on or keeps it, whether the change was written or not, unless the error is ErrUnavailable
+// or ErrOutcomeUnknown. A commit whose answer was lost is sent again and recognized by its tag, so a lost answer neither
+// doubles nor fails it. A commit that removes a user's session also removes its entry from the user's index, in one more
+// round trip.
 func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 	tag := keys.Random(64)
 	unknown := false // an earlier try may have been written
@@ -242,7 +243,7 @@ func (c *Commit) readWritten(out *Committed, words []any) {
 	out.Now, out.Expiry = unixMilli(now), unixMilli(expiry)
 	switch {
 	case whole != 1 || c.removes():
-	case len(words) > 6: // an earlier try has written it, at a time of its own
+	case len(words) > 6: // an earlier attempt has written it, at its own time
 		fields, _ := words[6].([]any)
 		if rec, err := parseRecord(c.ID, version, fields); err == nil {
 			out.Record = rec

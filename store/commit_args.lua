@@ -9,7 +9,7 @@ local function arguments(argv)
     grant_ms = argv[3],
     register = argv[4] ~= '', -- the node, in the directory of copies
     token = argv[5], -- of the lock ('' = none)
-    keep_ms = argv[6], -- to keep the lock for if nobody waits ('' = free it)
+    keep_ms = argv[6], -- to keep the lock for if the queue is empty ('' = free it)
     id = argv[7],
     mode = argv[8], -- 'create' | 'whole' (nothing may have changed) | 'keys' (only what is listed)
     expected = argv[9], -- version at the open

@@ -55,7 +55,7 @@ type Sessions interface {
 	Remove(ctx context.Context, ids ...string) ([]Removed, error)
 
 	// Scan calls each with every session, without values and with Record.Left, until it returns false; each may call the
-	// store. Sessions that come or go meanwhile may be missing. It keeps nobody waiting, however many there are.
+	// store. Sessions that come or go meanwhile may be missing. It blocks no other caller, however many there are.
 	Scan(ctx context.Context, each func(*Record) bool) error
 
 	// What follows is an index of users. It may name sessions that are not the user's, since an entry is made before the
@@ -68,7 +68,7 @@ type Sessions interface {
 	// before an error stays done.
 
 	// Enlist enters a session, or enters it again as the last one, and returns the entry and how many the user has. The
-	// index must last for the lifetime of the session, 0 for ever, counted from the commit that follows. It also looks at
+	// index must last for the lifetime of the session, 0 for no end, counted from the commit that follows. It also looks at
 	// a few other entries and takes out those that are wrong.
 	Enlist(ctx context.Context, user, id string, lifetime time.Duration) (Entry, int, error)
 

@@ -11,7 +11,7 @@
 // # Outcomes
 //
 // Four outcomes are never mixed up. Absent: [ErrNotFound], or [ErrRemoved] if it was there when the caller opened it.
-// Conflict: [ErrConflict], [ErrExists], [ErrLockLost]; somebody else was first, nothing was written. Unavailable:
+// Conflict: [ErrConflict], [ErrExists], [ErrLockLost]; another request was first, nothing was written. Unavailable:
 // [ErrUnavailable]; Redis was not asked or refused, nothing was written. Unknown: [ErrOutcomeUnknown]; it was asked,
 // and no answer came.
 //

@@ -13,7 +13,7 @@ import (
 
 // The outcomes of Open and Commit. Match them with errors.Is.
 var (
-	// ErrNotFound: there is no such session, or the secret is not its own. Nobody can tell the two apart.
+	// ErrNotFound: there is no such session, or the secret is wrong. Callers cannot tell the two apart.
 	ErrNotFound = errors.New("no such session")
 
 	// ErrSuperseded: the secret was replaced by Rotate a moment ago. It is recognised, and opens nothing.

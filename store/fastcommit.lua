@@ -1,5 +1,5 @@
 -- fastcommit.lua: commit.lua in the usual case: new data for keys that are there, in a session that is as it was opened,
--- that no other node has a copy of, and that nobody waits for. It stands behind tags.lua.
+-- that no other node has a copy of, and that no other request waits for. It stands behind tags.lua.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1] lock token   ARGV[2] version at the open   ARGV[3] its tag   ARGV[4] node of the caller
 -- ARGV[5] ms the session lives without use ('' = as it is)   ARGV[6] ms to keep the lock for ('' = free it)

@@ -20,8 +20,8 @@ type Query struct {
 	Current bool
 	Now     time.Time
 
-	Register bool // this node keeps a copy that is to be told of changes
-	Long     bool // the lock is most likely taken: the short script would be in vain
+	Register bool // this node keeps a copy that is to be invalidated
+	Long     bool // the lock is most likely taken: the short script would not succeed
 
 	// Retain is how long a lock that the short script takes is ours without renewal; 0 means Config.LockTTL.
 	Retain time.Duration

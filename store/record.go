@@ -25,7 +25,7 @@ type Record struct {
 	Epoch  string // stamp of the last Rotate or change of user, or of the creation
 	KeySet string // stamp of the last commit that added or removed a key
 
-	Left   time.Duration // Peek and Scan only: until it ends without further use; negative for ever
+	Left   time.Duration // Peek and Scan only: until it ends without further use; negative: never
 	Values Values
 
 	Browser bool // the client's cookie ends with the browser

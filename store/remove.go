@@ -81,7 +81,7 @@ type Use struct {
 // Touched is what Touch found of a session.
 type Touched struct {
 	ID    string
-	Lives time.Duration // since Sent, without further use; negative for ever
+	Lives time.Duration // since Sent, without further use; negative: never
 	Gone  bool
 	Sent  time.Time
 }

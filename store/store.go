@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// Config is what New must be told; none of it has a default of its own, because the lock's settings have to agree.
+// Config holds the settings of a Store. None has a default, because they have to agree with those of the lock.
 type Config struct {
 	Prefix   string        // of every key and channel
 	Node     string        // ID of this process in the directory of copies; empty: it keeps none

@@ -15,7 +15,7 @@ import (
 
 // The index of a user's sessions is a sorted set of IDs in the order in which they were entered. An entry is written
 // before the commit that binds its session, and again before one that lengthens the session's life. So it may be stale,
-// when that commit failed or the session has ended, and never lacks a session. Whoever reads it repairs it: an entry is
+// when that commit failed or the session has ended, and never lacks a session. Its readers repair it: an entry is
 // taken out only if it is the one that was read. Nothing here reads or changes more than a chunk of it at once.
 
 //go:embed enlist.lua
@@ -54,7 +54,7 @@ type Entry struct {
 }
 
 // Enlist enters a session into the index of a user, before the commit that binds it, and returns the entry and how many
-// there are. The index lives for as long as the session at least; a lifetime of 0 means for ever. One round trip; two
+// there are. The index lives for as long as the session at least; a lifetime of 0 means no end. One round trip; two
 // more, now and then, for a user with many entries, to take out a few that are stale.
 func (s *Store) Enlist(ctx context.Context, user, id string, lifetime time.Duration) (Entry, int, error) {
 	if lifetime > 0 {

@@ -10,11 +10,11 @@ import (
 // Value is one key's encoded value.
 type Value struct {
 	Stamp   string // of the commit that wrote it
-	Expires Time   // by itself; zero for never
+	Expires Time   // when the value expires; zero for never
 	Data    string
 }
 
-// Values are the values of a session by key. Nobody changes them once they are part of a record; a list takes a third of
+// Values are the values of a session by key. They are not changed once they are part of a record; a list takes a third of
 // the memory of a map, and most sessions have few values.
 type Values struct{ list []keyed } // sorted by key
 

@@ -17,7 +17,7 @@ import (
 // scope names the instrumentation, for meters and tracers.
 const scope = "github.com/holdfast-go/holdfast/adapter/otelsession"
 
-// Config is what New may be told. The zero value of a field means its default.
+// Config holds the options for New. The zero value of a field means its default.
 type Config struct {
 	// MeterProvider makes the instruments. It stays the caller's, and is not shut down.
 	//

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// Config is what New may be told. The zero value of a field means its default.
+// Config holds the options for New. The zero value of a field means its default.
 type Config struct {
 	// Buckets are the upper bounds of all histograms, in seconds.
 	//
@@ -36,7 +36,7 @@ type Collector struct {
 var _ prometheus.Collector = (*Collector)(nil)
 
 // New returns a Collector whose metrics have the label manager="name". A nil Config takes the defaults. Register it
-// where it is to be scraped; it registers nothing by itself.
+// where it is to be scraped; it registers nothing itself.
 func New(name string, cfg *Config) *Collector {
 	bounds := buckets
 	if cfg != nil && len(cfg.Buckets) > 0 {

@@ -7,7 +7,7 @@
 //
 // Fields and methods are those of scs v2.9.0, except for Store: sessions are in Redis. Fields may be set until the first
 // request. Values keep their types as in scs: GobCodec needs gob.Register for types other than the basic ones, and a Codec
-// that was written for scs works here. Codecs encode each value by itself, so a manager.Key of the same name and type
+// that was written for scs works here. Codecs encode each value separately, so a manager.Key of the same name and type
 // reads and writes it as well: handlers can be rewritten one by one, with Manager.
 //
 // What an application gains without a further change: requests of one session no longer overwrite each other's values,

@@ -13,7 +13,7 @@ import (
 const rememberMe = "__rememberMe"
 
 // RenewToken gives the client a new token with the commit and keeps the values. The lifetime starts again, and the old
-// token is worthless. Call it at login and whenever privileges change. It stores no new session by itself.
+// token is worthless. Call it at login and whenever privileges change. On its own it stores no new session.
 func (s *SessionManager) RenewToken(ctx context.Context) error {
 	q := s.of(ctx)
 	if err := q.late(); err != nil {

@@ -33,7 +33,7 @@ type SessionManager struct {
 	// New sets what scs sets: "session", HttpOnly, Path "/", SameSite=Lax, Persist.
 	Cookie SessionCookie
 
-	// Codec encodes values, each by itself: Encode gets one value at a time, and no deadline. With GobCodec, types
+	// Codec encodes values, each separately: Encode gets one value at a time, and no deadline. With GobCodec, types
 	// other than the basic ones need gob.Register, as in scs.
 	//
 	// New sets it to GobCodec{}.

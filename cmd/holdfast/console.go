@@ -118,7 +118,7 @@ type door struct {
 
 func newDoor(who, addr string) *door {
 	_, port, _ := net.SplitHostPort(addr)
-	// Cookies do not tell ports apart, so that the name has to.
+	// Browsers send cookies to all ports of a host, so the name has the port.
 	return &door{who: who, cookie: "holdfast-console-" + port, link: rand.Text(), secret: rand.Text()}
 }
 

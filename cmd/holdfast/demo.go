@@ -133,7 +133,7 @@ func (f *demoFlags) validate() error {
 	return nil
 }
 
-// visibleThink is how long an add works when somebody watches: long enough for a line to form at the lock.
+// visibleThink is how long an add works on the page: long enough for a queue to form at the lock.
 const visibleThink = 100 * time.Millisecond
 
 // serve runs the site until the context ends.

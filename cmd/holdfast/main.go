@@ -19,7 +19,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], process{in: os.Stdin, out: os.Stdout, errs: os.Stderr, env: os.Getenv}))
 }
 
-// quiet keeps what go-redis logs from the terminal: the error that matters is told once, and in words of ours.
+// quiet keeps what go-redis logs from the terminal: the error that matters is printed once, in our words.
 type quiet struct{}
 
 // Printf implements the logger of go-redis.

@@ -86,7 +86,7 @@ func startsWithID(arg string) bool {
 	return keys.IsID(id)
 }
 
-// checkIDs tells which argument is no session ID, without repeating it: it may be a token.
+// checkIDs reports which argument is not a session ID, without repeating it: it may be a token.
 func checkIDs(args []string) error {
 	for i, arg := range args {
 		switch {

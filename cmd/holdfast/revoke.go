@@ -19,8 +19,8 @@ import (
 const revokeHelp = `Usage: holdfast revoke ID... [flags]
        holdfast revoke -user NAME [flags]
 
-Ends sessions, at once and for good, whoever is using them. On a terminal it
-asks first.
+Ends sessions, at once and for good, even while they are in use. On a terminal
+it asks first.
 
   -user NAME      all sessions of this user. To lock a user out, disable the
                   account first: later logins are not affected

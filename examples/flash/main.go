@@ -40,7 +40,7 @@ func routes(m *manager.Manager) http.Handler {
 		flash.Set(s, "Saved.")
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	})
-	// The browser says by itself where a request comes from (Sec-Fetch-Site), so no token in each form is needed, and
+	// The browser reports where a request comes from (Sec-Fetch-Site), so forms need no token, and
 	// nothing to keep in the session for it. It goes outside of the Manager: a forged request never takes the lock.
 	// SameSite=Lax alone, the default of the cookie, does not stop forms of sibling subdomains.
 	return http.NewCrossOriginProtection().Handler(m.Handler(mux))

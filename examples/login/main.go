@@ -68,7 +68,7 @@ func (a auth) login(w http.ResponseWriter, r *http.Request) {
 	if u := s.User(); u != "" && u != name {
 		s.Destroy() // one user's values, those of children included, are not for another
 	}
-	s.Rotate() // the token of before the login, which somebody may have planted, is worthless now
+	s.Rotate() // a token from before the login, which may have been planted, no longer opens the session
 	s.BindUser(name)
 	s.Remember(r.PostFormValue("remember") != "")
 	http.Redirect(w, r, manager.ReturnTo(r, "/devices"), http.StatusSeeOther)
@@ -102,7 +102,7 @@ func (a auth) logoutOthers(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "not all devices were logged out; try again", http.StatusServiceUnavailable)
 		return
 	}
-	s.Rotate() // whoever logs the others out may fear that this token was stolen as well
+	s.Rotate() // this token may have been stolen as well
 	fmt.Fprintln(w, n, "logged out")
 }
 

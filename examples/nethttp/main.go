@@ -26,8 +26,8 @@ func main() {
 	}
 }
 
-// run serves until ctx ends, and then ends in this order: the balancer is told, requests finish, locks go back, and the
-// client, which everything needs, is closed last.
+// run serves until ctx ends, and then ends in this order: the balancer stops sending requests, requests finish,
+// locks are released, and the client, which everything needs, is closed last.
 func run(ctx context.Context, env func(string) string) error {
 	set, err := settingsFrom(env)
 	if err != nil {

@@ -69,7 +69,7 @@ func list(text string) (items []string) {
 	return items
 }
 
-// keys never says what stands in a key, also not in its errors.
+// keys never reveals a key, not even in its errors.
 func keys(text string) (keys [][]byte, err error) {
 	for i, item := range list(text) {
 		key, err := base64.StdEncoding.DecodeString(item)

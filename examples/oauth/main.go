@@ -47,7 +47,7 @@ func main() {
 
 type site struct {
 	oauth  oauth2.Config
-	whoami string // where the provider tells whose token it is
+	whoami string // where the provider reports whose token it is
 	m      *manager.Manager
 }
 

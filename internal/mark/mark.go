@@ -1,5 +1,5 @@
-// Package mark has what tells the values of sessions apart: by their first byte, what a binary codec wrote and what was
-// encrypted, for JSON begins with none of these; and by their name, what belongs to a child session.
+// Package mark has the marks of stored values. The first byte marks what a binary codec wrote and what was encrypted; JSON
+// begins with none of these bytes. A prefix of the name marks what belongs to a child session.
 package mark
 
 // The marks.

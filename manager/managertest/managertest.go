@@ -25,7 +25,7 @@ import (
 // closeTimeout bounds the wait for requests that a test has left behind.
 const closeTimeout = 10 * time.Second
 
-// New returns a Manager on an empty Redis of its own. Both end with the test, which fails if a request still holds or
+// New returns a Manager on its own empty Redis. Both end with the test, which fails if a request still holds or
 // awaits its session by then: close the HTTP server first. A nil cfg takes the defaults. The cookie travels over plain
 // HTTP, as with Config.Insecure, unless cfg brings a Propagator. The log goes to the output of the test, unless cfg brings
 // a Logger.

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// Config is what New may be told.
+// Config holds the options for New.
 type Config struct {
 	// Grace is how long a secret that periodic rotation has replaced goes on working once the client has shown the new
 	// one: manager.Config.RotateGrace.

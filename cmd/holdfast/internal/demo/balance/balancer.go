@@ -91,7 +91,7 @@ func (b *Balancer) home(r *http.Request) int {
 // ServeHTTP passes the request to the next replica.
 func (b *Balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.proxy.ServeHTTP(w, r) }
 
-// Replace puts a replica that has started anew at addr into place i.
+// Replace puts a replica that was restarted at addr into place i.
 func (b *Balancer) Replace(i int, addr string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

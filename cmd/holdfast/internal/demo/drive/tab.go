@@ -109,7 +109,7 @@ func (t *tab) click(ctx context.Context, k kind, path string, form url.Values) a
 	}
 }
 
-// replay sends a cookie that is no longer valid, as somebody would who has copied it, and tells the ledger what it
+// replay sends a cookie that is no longer valid, as a thief with a copy of it would, and tells the ledger what it
 // opened.
 func (t *tab) replay(ctx context.Context, old *retired) {
 	if old == nil {

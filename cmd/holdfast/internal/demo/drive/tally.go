@@ -15,7 +15,7 @@ type tally struct {
 	took     map[kind][]time.Duration
 	waits    []time.Duration
 	requests int
-	cut      int // requests without an answer, or with 502: whoever served them went away
+	cut      int // requests without an answer, or with 502, since their replica was stopped
 	broken   int // requests with any other answer that does not tell whether they were done
 	retries  int
 	given    int

@@ -1,4 +1,4 @@
-// Package live is the demo's page: a shop to click on in several tabs, and beside it a view of what happens in the
+// Package live is the demo's page: a shop to click on in several tabs, and next to it a view of what happens in the
 // replicas and in Redis, with buttons that break things.
 //
 // Whatever the page shows was read where it happens: from the hooks and figures of the session managers, from Redis, from

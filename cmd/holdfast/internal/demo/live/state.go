@@ -57,7 +57,7 @@ type event struct {
 	Bad     bool    `json:"bad"`
 }
 
-// look gathers the state for whoever has that session and has seen the events up to a number.
+// look gathers the state for a page that shows that session and has seen the events up to a number.
 func (p *Page) look(ctx context.Context, id string, after uint64) state {
 	trips, counted := p.site.Trips()
 	if !counted {
@@ -103,7 +103,7 @@ func (p *Page) look(ctx context.Context, id string, after uint64) state {
 func name(p site.Place) string {
 	switch {
 	case p.Replica < 0:
-		return "somebody else"
+		return "another process"
 	case p.Gone:
 		return fmt.Sprintf("replica %d, killed", p.Replica+1)
 	}

@@ -51,7 +51,7 @@ type Visit interface {
 	Logout()
 }
 
-// Stats are the figures that the report shows beside its own.
+// Stats are the figures that the report shows in addition to its own.
 type Stats struct {
 	LocalHits     int64 // requests served from the replica's memory, without asking Redis
 	Invalidations int64 // notices received that another replica changed a session held here

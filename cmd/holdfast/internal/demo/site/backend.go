@@ -17,7 +17,7 @@ import (
 type backend struct {
 	name    string // for people
 	options *redis.Options
-	server  *embedded.Server // nil when the Redis is somebody else's
+	server  *embedded.Server // nil when the Redis is not ours
 }
 
 // openBackend uses the Redis at addr, a host:port or a redis:// URL, or starts one in this process when addr is
@@ -63,7 +63,7 @@ func (b *backend) ping(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	options := *b.options
-	options.MaxRetries, options.DialerRetries = -1, 1 // somebody waits at a prompt
+	options.MaxRetries, options.DialerRetries = -1, 1 // a user waits at a prompt
 	client := redis.NewClient(&options)
 	defer client.Close()
 	if err := client.Ping(ctx).Err(); err != nil {

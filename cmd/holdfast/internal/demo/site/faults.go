@@ -68,7 +68,7 @@ func (s *Site) take(i int) *replica {
 	return r
 }
 
-// StartReplica starts replica i anew after StopReplica.
+// StartReplica restarts replica i after StopReplica.
 func (s *Site) StartReplica(ctx context.Context, i int) error {
 	end, err := s.change(ctx)
 	if err != nil {

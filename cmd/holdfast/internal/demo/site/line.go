@@ -26,10 +26,10 @@ func (b *backend) line(count bool) (*line, error) {
 			return nil, fmt.Errorf("listen for counting round trips: %w", err)
 		}
 		tap.CountOnly()
-		tap.Ignore("PUBLISH") // alone it is a probe of the feed; what tells of changes is inside the commit's script
+		tap.Ignore("PUBLISH") // alone it is a heartbeat; invalidations are published inside the commit's script
 		l.tap, options.Addr = tap, tap.Addr()
 	}
-	options.DialTimeout = 5 * time.Second // the client's default, which its dialer does not know by itself
+	options.DialTimeout = 5 * time.Second // the client's default, which its dialer does not set
 	options.Dialer = l.gate.dialer(redis.NewDialer(&options))
 	l.Client = redis.NewClient(&options)
 	return l, nil

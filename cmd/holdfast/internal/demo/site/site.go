@@ -75,7 +75,7 @@ type Site struct {
 	url      string
 	served   chan error
 	closing  chan struct{}  // closed when the site begins to close
-	changing chan struct{}  // holds one token, which whoever stops or starts replicas has
+	changing chan struct{}  // holds one token, for the goroutine that stops or starts replicas
 	remains  sync.WaitGroup // what killed replicas still run in this process
 
 	unlocked atomic.Bool // how sessions are kept now
@@ -90,7 +90,7 @@ type Site struct {
 	tokens *simplelru.LRU[string, string] // of unlocked sessions, by ID
 }
 
-// Start starts Redis, replicas and balancer. Whoever starts a site closes it.
+// Start starts Redis, replicas and balancer. The caller closes the site.
 func Start(ctx context.Context, cfg Config) (*Site, error) {
 	s := &Site{
 		cfg:      cfg,

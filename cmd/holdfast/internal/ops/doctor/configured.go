@@ -42,7 +42,7 @@ func atLeast(version string, major, minor int) bool {
 	return err == nil && err2 == nil && (a > major || a == major && b >= minor)
 }
 
-// topology tells what it is, and whether somebody takes over when a primary is gone.
+// topology reports what it is, and whether another server takes over when a primary fails.
 func topology(t *target.Target, nodes []node) Check {
 	return worst("topology", nodes, func(n *node) Check {
 		replicas := n.number("connected_slaves")
@@ -53,10 +53,10 @@ func topology(t *target.Target, nodes []node) Check {
 		case t.Kind == target.Cluster && n.info["cluster_state"] != "ok":
 			return Check{
 				Status: Fail, Found: "Cluster that does not serve all slots: cluster_state is " + n.info["cluster_state"],
-				Advice: "see redis-cli --cluster check; sessions in slots that nobody serves cannot be opened",
+				Advice: "see redis-cli --cluster check; sessions in slots without a server cannot be opened",
 			}
 		case t.Kind != target.Standalone && replicas == 0:
-			return Check{Status: Warn, Found: found, Advice: "add a replica: nobody would take over from this primary"}
+			return Check{Status: Warn, Found: found, Advice: "add a Redis replica: no other server would take over from this primary"}
 		}
 		return Check{Status: OK, Found: found}
 	})
@@ -75,7 +75,7 @@ func eviction(_ *target.Target, nodes []node) Check {
 		case limit == 0:
 			return Check{
 				Status: Warn, Found: found + ", without effect while there is no maxmemory",
-				Advice: "CONFIG SET maxmemory-policy noeviction, before somebody sets maxmemory: users would be logged out",
+				Advice: "CONFIG SET maxmemory-policy noeviction, before maxmemory is set: otherwise users would be logged out",
 			}
 		}
 		return Check{

@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// failed is a check that met an error of Redis. If it is about the rights of the user, they need what is told.
+// failed is a check that met an error of Redis. If the user lacks a permission, the advice names it.
 func failed(t *target.Target, name string, err error, rights string) Check {
 	found, advice, ok := strings.Cut(t.Explain(err).Error(), ": ")
 	switch {
@@ -63,7 +63,7 @@ func scripts(ctx context.Context, t *target.Target) Check {
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.Timeout())
 		defer cancel()
-		_, _ = t.Store.Remove(clean, id) // it ends by itself soon
+		_, _ = t.Store.Remove(clean, id) // it expires soon
 	}()
 	opened, err := t.Store.Open(ctx, store.Query{ID: id})
 	if err != nil {
@@ -98,7 +98,7 @@ func locks(ctx context.Context, t *target.Target) Check {
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.Timeout())
 		defer cancel()
-		_ = l.Close(clean) // what could not be released ends by itself
+		_ = l.Close(clean) // what could not be released expires
 	}()
 	lease, err := l.Acquire(ctx, keys.Random(128))
 	if err == nil {

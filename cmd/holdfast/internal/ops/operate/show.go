@@ -54,7 +54,7 @@ func printSession(w *report.Writer, d *admin.Session, values bool) {
 	field("memory", "%s", report.Bytes(d.Memory))
 	switch {
 	case d.Everyone:
-		field("copies", "on so many nodes that all are told of changes")
+		field("copies", "on so many replicas that changes are broadcast to all")
 	case len(d.Copies) == 0:
 		field("copies", "none")
 	default:

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-go/holdfast/invalidate"
 )
 
-// Kinds are what Watch tells of, as users name them.
+// Kinds are what Watch reports, as users name them.
 var Kinds = []string{"invalidation", "grant", "recall", "probe"}
 
 // event is one message, or what happened to the subscription.

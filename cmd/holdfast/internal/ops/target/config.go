@@ -148,7 +148,7 @@ func (c *Config) add(text string, first bool) error {
 	return nil
 }
 
-// addURL takes in what a URL says beside the address.
+// addURL takes in what a URL contains in addition to the address.
 func (c *Config) addURL(u *url.URL) error {
 	if user := u.User.Username(); user != "" {
 		c.username = user
