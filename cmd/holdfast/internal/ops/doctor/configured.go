@@ -11,7 +11,7 @@ import (
 
 const (
 	mayNotAsk = "unknown: the Redis user lacks permission"
-	allow     = "let the user run %s (ACL SETUSER … +%s), or ask whoever runs the server"
+	allow     = "let the user run %s (ACL SETUSER … +%s), or ask the operator of the server"
 )
 
 // server needs Redis 6.2, whose scripts may call what ours call.
