@@ -151,6 +151,10 @@ func TestBadInput(t *testing.T) {
 	d := newDesk(t)
 	id, token := d.login("bob", "x")
 	absent := keys.Random(128)
+	newer, _ := d.login("carol", "x")
+	if err := d.rdb.HSet(t.Context(), keys.In(d.prefix).Of(newer).Record, "f", "99").Err(); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		path   string
 		status int
@@ -159,6 +163,7 @@ func TestBadInput(t *testing.T) {
 		{"session", 400, "not a session ID"},
 		{"session?id=" + token, 400, "This is a token"},
 		{"session?id=" + absent, 404, "No such session"},
+		{"session?id=" + newer, 422, "Session of a newer release"},
 		{"session?id=" + strings.Repeat("%00", 22), 400, "not a session ID"},
 		{"revoke?id=" + absent, 404, "No such session"},
 		{"revoke?id=" + token, 400, "This is a token"},

@@ -24,6 +24,10 @@ func (c *console) fail(w http.ResponseWriter, r *http.Request, err error) {
 		c.refuse(w, r, http.StatusUnprocessableEntity, "Not a session",
 			"Holdfast did not write what is stored under the key of this session. Look at it with redis-cli.")
 		return
+	case errors.Is(err, store.ErrNewerFormat):
+		c.refuse(w, r, http.StatusUnprocessableEntity, "Session of a newer release",
+			"A newer release of Holdfast wrote this session, in a format that this console cannot read. Use the console of that release. The session is unchanged.")
+		return
 	}
 	c.cfg.Logger.ErrorContext(r.Context(), "holdfast console: Redis did not answer a request", "error", err)
 	c.refuse(w, r, http.StatusServiceUnavailable, "Redis did not answer", meaning(err))

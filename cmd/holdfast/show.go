@@ -48,6 +48,8 @@ func explain(err error, id string, t *target.Target) error {
 		return fmt.Errorf("no session %s under the prefix %s: it has ended, or -prefix or -redis is wrong", id, report.Text(t.Prefix))
 	case errors.Is(err, store.ErrCorrupt):
 		return fmt.Errorf("the key of session %s was not written by Holdfast: inspect it with redis-cli", id)
+	case errors.Is(err, store.ErrNewerFormat):
+		return fmt.Errorf("session %s was written by a newer release of Holdfast, in a format that this one cannot read: use the tool of that release", id)
 	}
 	return err
 }

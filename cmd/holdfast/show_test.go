@@ -175,3 +175,20 @@ func TestShowWhatIsNotThere(t *testing.T) {
 		t.Errorf("status %d, output %q, errors %q", status, out, errs)
 	}
 }
+
+// A session of a newer release is named as such, and not as a failure of Redis.
+func TestShowANewerFormat(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	id, _ := login(t, a.Manager, "", "x")
+	if err := a.rdb.HSet(t.Context(), keys.In(a.args[3]).Of(id).Record, "f", "99").Err(); err != nil {
+		t.Fatal(err)
+	}
+	status, out, errs := a.run(t, "show", id)
+	if status != failed || out != "" || !strings.Contains(errs, "newer release") || strings.Count(errs, "\n") != 1 {
+		t.Errorf("status %d, output %q, errors %q", status, out, errs)
+	}
+	if out := a.must(t, "ls"); !strings.Contains(out, id) {
+		t.Errorf("ls does not list %s:\n%s", id, out)
+	}
+}

@@ -27,7 +27,7 @@ func ago(now, t time.Time) string {
 
 // outcome leaves the answers of the store as they are, and explains errors of Redis.
 func outcome(t *target.Target, err error) error {
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrCorrupt) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrCorrupt) || errors.Is(err, store.ErrNewerFormat) {
 		return err
 	}
 	return t.Explain(err)
