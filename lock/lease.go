@@ -93,8 +93,8 @@ func (le *Lease) Vouch(state any) { le.state = state }
 // Waited returns how long the request waited for the lock since its call of Acquire, or 0 if the lock was free.
 func (le *Lease) Waited() time.Duration { return le.waited }
 
-// Quiet(true) stops renewing the lease and noticing its loss, until Quiet(false): for a holder that removes the lock in
-// Redis itself and continues.
+// Quiet with true stops the renewal of the lease, and its loss goes unnoticed until Quiet with false: for a holder that
+// removes the lock in Redis itself and continues.
 func (le *Lease) Quiet(quiet bool) {
 	le.locker.mu.Lock()
 	defer le.locker.mu.Unlock()

@@ -50,7 +50,7 @@ func (t *Target) SentinelsMoved(ctx context.Context, old string) (moved, answere
 	for i, addr := range all {
 		asked.Go(func() {
 			c := redis.NewSentinelClient(t.cfg.sentinelOptions(addr))
-			defer c.Close()
+			defer func() { _ = c.Close() }()
 			if at, err := c.GetMasterAddrByName(ctx, t.cfg.Sentinel).Result(); err == nil && len(at) == 2 {
 				named[i] = net.JoinHostPort(at[0], at[1])
 			}
