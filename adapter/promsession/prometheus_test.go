@@ -127,6 +127,32 @@ func alerts(t *testing.T) map[string]string {
 	return all
 }
 
+// Each alert links to a heading of the runbook that is there.
+func TestRunbookLinks(t *testing.T) {
+	t.Parallel()
+	rules, err := os.ReadFile("alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runbook, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchors := map[string]bool{}
+	for _, m := range regexp.MustCompile(`(?m)^### (.+)$`).FindAllStringSubmatch(string(runbook), -1) {
+		anchors[strings.ReplaceAll(strings.ToLower(m[1]), " ", "-")] = true
+	}
+	links := regexp.MustCompile(`runbook_url: 'https://\S+/docs/operations\.md#(\S+)'`).FindAllStringSubmatch(string(rules), -1)
+	if want := len(alerts(t)); len(links) != want {
+		t.Errorf("%d links for %d alerts", len(links), want)
+	}
+	for _, link := range links {
+		if !anchors[link[1]] {
+			t.Errorf("the runbook has no heading %s", link[1])
+		}
+	}
+}
+
 // dashboardQueries returns the queries of all panels, with the variables filled in as Grafana does.
 func dashboardQueries(t *testing.T) (queries []string) {
 	t.Helper()
