@@ -220,6 +220,18 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// press focuses what a selector finds, and types keys. The focus is set by script: the node IDs that chromedp's own action
+// uses change while a page loads.
+func (b *tab) press(selector, keys string) {
+	b.t.Helper()
+	if !eval[bool](b, `(() => { const e = document.querySelector(%q); e?.focus(); return e !== null; })()`, selector) {
+		b.t.Fatalf("nothing is found by %s", selector)
+	}
+	if keys != "" {
+		b.do(chromedp.KeyEvent(keys))
+	}
+}
+
 // click clicks what a selector finds.
 func (b *tab) click(selector string) {
 	b.t.Helper()

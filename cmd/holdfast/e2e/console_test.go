@@ -175,17 +175,17 @@ func TestConsoleByKeyboard(t *testing.T) {
 	if !slices.Equal(order, want) {
 		t.Errorf("Tab leads through %q, want %q", order, want)
 	}
-	o.do(chromedp.Focus(chromedp.CSS("#find-user")), chromedp.SendKeys(chromedp.CSS("#find-user"), "Grace Hopper"+kb.Enter))
+	o.press("#find-user", "Grace Hopper"+kb.Enter)
 	o.arrives("the user's page is there", `document.querySelector('h1')?.textContent === 'User Grace Hopper'`)
 	if n := eval[int](o.tab, `document.querySelectorAll('.devices li').length`); n != 10 {
 		t.Errorf("%d devices, want 10", n)
 	}
-	o.do(chromedp.Focus(chromedp.CSS(".heading .danger")), chromedp.KeyEvent(kb.Enter))
+	o.press(".heading .danger", kb.Enter)
 	o.arrives("the question is there", `document.querySelector('h1')?.textContent.startsWith('Revoke all sessions of') === true`)
 	if left, err := o.m.UserSessions(t.Context(), "Grace Hopper"); err != nil || len(left) != 10 {
 		t.Fatalf("before the answer there are %d sessions, %v", len(left), err)
 	}
-	o.do(chromedp.Focus(chromedp.CSS("button.danger")), chromedp.KeyEvent(kb.Enter))
+	o.press("button.danger", kb.Enter)
 	o.arrives("they are revoked", `document.querySelector('.done')?.textContent === 'Revoked 10 sessions.'`)
 	if left, err := o.m.UserSessions(t.Context(), "Grace Hopper"); err != nil || len(left) != 0 {
 		t.Errorf("left are %d sessions, %v", len(left), err)
@@ -216,7 +216,7 @@ func TestConsoleLive(t *testing.T) {
 	release := hold()
 	o.until("the lock shows", fmt.Sprintf(`document.querySelector('td a[href="session?id=%s"]')`, id))
 	// The focus stays on a link while its table is replaced.
-	o.do(chromedp.Focus(chromedp.CSS("td a")))
+	o.press("td a", "")
 	_ = eval[bool](o.tab, `(document.querySelector('table').dataset.old = '1', true)`)
 	o.until("the table is replaced", `document.querySelector('table:not([data-old])')`)
 	if at := eval[string](o.tab, `document.activeElement.getAttribute('href') || ''`); at != "session?id="+id {
@@ -246,7 +246,7 @@ func TestConsoleWithoutScripts(t *testing.T) {
 	o.arrives("the user's page is there", `!!document.querySelector('.devices')`)
 	o.visit(eval[string](o.tab, `document.querySelector('.heading .danger').getAttribute('href')`))
 	o.arrives("the question is there", `!!document.querySelector('button.danger')`)
-	o.do(chromedp.Focus(chromedp.CSS("button.danger")), chromedp.KeyEvent(kb.Enter))
+	o.press("button.danger", kb.Enter)
 	o.arrives("sessions were revoked", `document.querySelector('.done')?.textContent.startsWith('Revoked ') === true`)
 	o.peace(false)
 }

@@ -34,7 +34,7 @@ func TestCookie(t *testing.T) {
 	}
 	anonymous := secret()
 	b.shows("#cookie", "__Host-session; Secure; HttpOnly; SameSite=Lax; Path=/")
-	b.do(chromedp.SendKeys(chromedp.CSS("#user"), "Ada"+kb.Enter))
+	b.press("#user", "Ada"+kb.Enter)
 	b.shows("#who", "Ada")
 	named := secret()
 	if named == anonymous {
@@ -102,15 +102,15 @@ func TestKeyboard(t *testing.T) {
 		t.Errorf("Tab leads through %q, want %q", order, want)
 	}
 
-	b.do(chromedp.Focus(chromedp.CSS("#crowd")), chromedp.KeyEvent(kb.Enter))
+	b.press("#crowd", kb.Enter)
 	b.until("the crowd is over", crowdIsOver)
 	if focus := eval[string](b, `document.activeElement.id`); focus != "crowd" {
 		t.Errorf("after the crowd the focus is on %q", focus)
 	}
-	b.do(chromedp.Focus(chromedp.CSS("#lock")), chromedp.KeyEvent(" "))
+	b.press("#lock", " ")
 	b.until("the lock is off", `document.querySelector('#lock').getAttribute('aria-checked') === 'false'`)
 	b.shows("#news", "The lock is off.")
-	b.do(chromedp.Focus(chromedp.CSS(".replica [data-pause]")), chromedp.KeyEvent(" "))
+	b.press(".replica [data-pause]", " ")
 	b.shows("#news", "Replica 1 is paused.")
 	b.do(chromedp.KeyEvent(" "))
 	b.shows("#news", "Replica 1 is alive.")
