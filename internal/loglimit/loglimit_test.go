@@ -44,9 +44,10 @@ func TestFirstAtOnceThenACount(t *testing.T) {
 	wants(t, written(t, func(log *slog.Logger, _ func()) {
 		for n := range 3 {
 			log.Warn("refused", "reason", "conflict", "n", n)
+			time.Sleep(time.Millisecond) // one interval ends after the other
 			log.Warn("refused", "reason", "unavailable", "n", n)
 		}
-		time.Sleep(loglimit.Interval + 1)
+		time.Sleep(loglimit.Interval)
 		log.Warn("refused", "reason", "conflict", "n", 3)
 		time.Sleep(loglimit.Interval)
 		time.Sleep(loglimit.Interval) // a quiet one
