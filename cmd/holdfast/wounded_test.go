@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -80,7 +81,9 @@ func TestWoundedCluster(t *testing.T) {
 		t.Errorf("show: status %d", status)
 	}
 	named("show", errs)
+	begun := time.Now()
 	status, out, errs = run("doctor")
+	t.Logf("doctor took %v", time.Since(begun).Round(time.Millisecond))
 	if found := findings(out); status != failed || errs != "" || found["master"] != "fail" || found["server"] != "ok" || strings.Count(out, "\nfail") > 1 {
 		t.Errorf("doctor: status %d, %s\n%s", status, errs, out)
 	}

@@ -66,7 +66,7 @@ func Examine(ctx context.Context, t *target.Target, w *report.Writer) (bool, err
 		add(configured(t, nodes))
 	}
 	for _, tried := range []func(context.Context, *target.Target) Check{
-		clock, scripts, locks, messages, pings, scriptCalls, sessions,
+		clock, scripts, locks, messages, pings(nodes), scriptCalls, sessions,
 	} {
 		if ctx.Err() != nil {
 			return false, t.Explain(ctx.Err())

@@ -16,6 +16,7 @@ import (
 // node is a master: all of them must be fit.
 type node struct {
 	addr    string
+	client  redis.UniversalClient
 	info    admin.Info
 	buffers string // client-output-buffer-limit; empty if it may not be asked for
 	save    *string
@@ -35,7 +36,7 @@ func gather(ctx context.Context, t *target.Target) ([]node, error) {
 	var nodes []node
 	var firstErr error
 	for _, c := range masters {
-		n := node{addr: t.Name}
+		n := node{addr: t.Name, client: c}
 		if single, ok := c.(*redis.Client); ok && t.Kind != target.Sentinel {
 			n.addr = single.Options().Addr
 		}

@@ -152,8 +152,15 @@ const (
 	slow    = 20 * time.Millisecond
 )
 
-func pings(ctx context.Context, t *target.Target) Check {
-	return latency("ping", t, func() error { return t.Client.Ping(ctx).Err() })
+// pings measures the masters that answer, in turn: a client of a cluster would also try the dead ones, again and again.
+func pings(nodes []node) func(context.Context, *target.Target) Check {
+	return func(ctx context.Context, t *target.Target) Check {
+		next := 0
+		return latency("ping", t, func() error {
+			next++
+			return nodes[next%len(nodes)].client.Ping(ctx).Err()
+		})
+	}
 }
 
 // scriptCalls measures the script that opens a session, on one that is not there.
