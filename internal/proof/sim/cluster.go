@@ -39,6 +39,7 @@ type cluster struct {
 
 	stale   time.Duration // what views may be, if not MaxStaleness
 	quick   bool          // no handler takes long
+	mixed   bool          // one node retains no locks, as before there were retained locks
 	leave   float64       // share of requests whose client goes away
 	removes float64       // share of requests that end the session, beyond the usual
 	sticky  float64       // share of requests that go to their browser's own node
@@ -133,7 +134,11 @@ func (c *cluster) deploy(place int) error {
 			return err
 		}
 	}
-	m, err := manager.New(n.client, &c.cfg)
+	cfg := c.cfg
+	if c.mixed && place == 0 {
+		cfg.Retain = -1
+	}
+	m, err := manager.New(n.client, &cfg)
 	if err != nil {
 		return err
 	}

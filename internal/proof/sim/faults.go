@@ -135,6 +135,14 @@ var Faults = []*Fault{
 		retains(c)
 		c.removes, c.sticky = 0.1, 0.7
 	}, run: func(*trouble) {}},
+	// A deployment: one node retains locks, one does not, and one retains them but knows no recalls.
+	{Name: "releases side by side", configure: func(c *cluster) {
+		retains(c)
+		c.sticky, c.mixed = 0.7, true
+	}, run: func(f *trouble) {
+		f.node(1).line.set(weather{delay: time.Millisecond, dropMessage: 1, kind: "r"})
+		f.rest(time.Hour)
+	}},
 	{Name: "clocks an hour apart", configure: apart, run: func(f *trouble) {
 		f.everywhere(weather{delay: 2 * time.Millisecond, loseReply: 0.02})
 	}},
