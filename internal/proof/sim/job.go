@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -175,6 +176,9 @@ func (j *job) end(issued string) history.Outcome {
 		o = history.OK
 	default:
 		o = history.OutcomeOf(j.err)
+		if j.merge != nil && errors.Is(j.err, manager.ErrRemoved) {
+			o = history.Refused // it may be the other session that has ended: see Session.Merge
+		}
 		if o == history.Unknown && !j.changing {
 			o = history.Refused
 		}

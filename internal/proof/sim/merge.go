@@ -13,6 +13,7 @@ type merge struct {
 	token   string
 	ops     map[string]*history.Op // removals, by register
 	outcome history.Outcome        // of Merge itself, if that failed
+	tried   bool                   // Merge has succeeded once: a commit may have removed the other session
 }
 
 // merges begins operations on the session of another browser, which the job is to take in.
@@ -47,11 +48,15 @@ func (j *job) takeIn(s *manager.Session) bool {
 	defer j.mu.Unlock()
 	if err != nil {
 		m.outcome, j.outcome = history.Refused, history.Refused
-		if errors.Is(err, manager.ErrNotFound) {
+		switch {
+		case m.tried: // an Update that is tried again
+			m.outcome = history.Unknown
+		case errors.Is(err, manager.ErrNotFound):
 			m.outcome = history.Absent
 		}
 		return false
 	}
+	m.tried = true
 	for register, op := range m.ops {
 		op.Saw(key(register).Get(s))
 	}
