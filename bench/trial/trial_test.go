@@ -57,7 +57,7 @@ func TestExactCountOfLostUpdates(t *testing.T) {
 func TestRatiosAreToTheRightSubjects(t *testing.T) {
 	t.Parallel()
 	scs, limit, slow := newStore("scs"), newStore("limit"), newStore("slow")
-	slow.takes = 2 * time.Millisecond
+	slow.takes = 8 * time.Millisecond // so much more that a busy machine does not even it out
 	scs.takes = time.Millisecond
 	rows := runAll(t, "rmw", scs, limit, slow)
 	for _, row := range rows {
@@ -74,8 +74,8 @@ func TestRatiosAreToTheRightSubjects(t *testing.T) {
 				t.Errorf("limit: × scs %v, × limit %v", row.VsSCS, row.VsLimit)
 			}
 		case "slow":
-			if row.VsSCS < 0.3 || row.VsSCS > 0.9 {
-				t.Errorf("slow takes twice as long as scs and has × scs %v", row.VsSCS)
+			if row.VsSCS < 0.02 || row.VsSCS > 0.9 {
+				t.Errorf("slow takes eight times as long as scs and has × scs %v", row.VsSCS)
 			}
 			if low, high := row.VsSCSRange[0], row.VsSCSRange[1]; low > row.VsSCS || high < row.VsSCS {
 				t.Errorf("the median %v is outside of its range %v", row.VsSCS, row.VsSCSRange)
