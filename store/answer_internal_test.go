@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
@@ -33,7 +32,7 @@ func FuzzAnswer(f *testing.F) {
 					t.Fatalf("%q: held, and %+v, %v", words, opened, refused)
 				}
 			case at.Position == queue.Refused:
-				if !errors.Is(refused, ErrNotFound) && !errors.Is(refused, ErrSuperseded) {
+				if !isRefusal(refused) {
 					t.Fatalf("%q: refused with %v", words, refused)
 				}
 			}

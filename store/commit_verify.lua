@@ -22,7 +22,7 @@ end
 
 -- same reports whether what the commit compares is as it was at the open, though the version is another one.
 local function same(record, c, r)
-  if c.mode ~= 'keys' or r.epoch ~= c.epoch or c.key_set ~= '' and r.key_set ~= c.key_set or r.format then return false end
+  if c.mode ~= 'keys' or r.epoch ~= c.epoch or c.key_set ~= '' and r.key_set ~= c.key_set or newer(r.format) then return false end
   for i = 1, #c.checks, 2 do
     local value = redis.call('HGET', record, '.' .. c.checks[i])
     if (value and string.match(value, '^[^:]*') or '') ~= c.checks[i + 1] then return false end

@@ -7,12 +7,13 @@
 -- ARGV[7] '1' if the caller knows that the secret opens its version   ARGV[8] ms that this version lives without use ('' =
 --   it does not depend on use)
 -- returns 1, plus 2 if no other node has a copy, plus 4 if this node is registered, where ARGV[7] and the caller's version
---   is the current one | the record as open.lua returns it, otherwise | {'absent', 0, 0}
+--   is the current one | the record as open.lua returns it, otherwise | {'absent', 0, 0} | {'newer', 0, 0}
 -- | 0, and nothing was changed, if the case is another one: send open.lua
 local record, lock, token, node = KEYS[1], KEYS[2], ARGV[1], ARGV[5]
-local meta = redis.call('HMGET', record, 'v', 'n')
+local meta = redis.call('HMGET', record, 'v', 'n', 'f')
 local version, copies = meta[1], meta[2] or ''
 if not version then return {'absent', 0, 0} end
+if newer(meta[3]) then return {'newer', 0, 0} end
 local current = ARGV[7] ~= '' and version == ARGV[3]
 local idle, deadline
 if not current then

@@ -10,7 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/queue"
 	"github.com/holdfast-go/holdfast/store"
 )
 
@@ -100,26 +103,86 @@ func TestRecordsOfEarlierReleases(t *testing.T) {
 	})
 }
 
-// A record of a newer release is refused as if Redis were away, and stays as it is: no new session takes its place.
+// A record of a newer release is refused as if Redis were away, and stays as it is: no new session takes its place, and no
+// lock, directory of copies or expiry is written.
 func TestNewerFormat(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
-		rec := e.create(t, "a", "1")
+		c := creation("a", "1")
+		c.Idle = new(time.Hour)
+		rec := e.commit(t, c)
 		other := e.open(t, rec.ID)
-		c := change(rec, "b", "2")
-		rec = e.commit(t, c)
-		if err := e.rdb.HSet(t.Context(), e.space.Of(rec.ID).Record, "f", "2", "unknown", "to us").Err(); err != nil {
+		rec = e.commit(t, change(rec, "b", "2"))
+		record := e.space.Of(rec.ID).Record
+		// A secret that the first use of the new one ends, and an expiry that any use would move.
+		if err := e.rdb.HSet(t.Context(), record, "f", store.Format+1, "unknown", "to us", "p", "old:P:99999999999999").Err(); err != nil {
+			t.Fatal(err)
+		}
+		if err := e.rdb.PExpire(t.Context(), record, time.Minute).Err(); err != nil {
 			t.Fatal(err)
 		}
 		before := e.hash(t, rec.ID)
-		_, err := e.Open(t.Context(), store.Query{ID: rec.ID, Secret: rec.Hash})
-		if !errors.Is(err, store.ErrNewerFormat) || !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrCorrupt) {
-			t.Errorf("opened: %v", err)
+		node := e.other(t) // in no directory of copies yet
+		refused := func(what string, err error) {
+			t.Helper()
+			if !errors.Is(err, store.ErrNewerFormat) || !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrCorrupt) {
+				t.Errorf("%s: %v", what, err)
+			}
+			after := e.hash(t, rec.ID)
+			if left := e.rdb.PTTL(t.Context(), record).Val(); !maps.Equal(after, before) || left <= 0 || left > time.Minute {
+				t.Errorf("%s: the record was changed from %v to %v, and ends in %v", what, before, after, left)
+			}
+			e.wantHolder(t, rec.ID, "")
+			if w := e.waiting(t, rec.ID); len(w) > 0 {
+				t.Errorf("%s: %q wait", what, w)
+			}
+		}
+		for what, q := range map[string]store.Query{
+			"secret": {Secret: rec.Hash}, "old secret": {Secret: "old"}, "by ID": {}, "copy": {Secret: rec.Hash, Known: rec},
+			"current copy": {Secret: rec.Hash, Known: rec, Current: true}, "long": {Secret: rec.Hash, Long: true},
+		} {
+			q.ID, q.Register = rec.ID, true
+			_, err := node.Open(t.Context(), q)
+			refused(what, err)
+			r, at, err := node.openForLock(t, q, "me.1")
+			if err != nil || at.Position != queue.Refused {
+				t.Errorf("%s: status %+v, %v", what, at, err)
+			}
+			_, err = r.Result()
+			refused(what+", for the lock", err)
+			if step, ok := r.FastStep(queue.Ask{Token: "me.1", Settings: e.asking()}); ok {
+				reply, err := redis.NewScript(step.Script.Source()).Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
+				at, err := r.Answer(reply, err)
+				if err != nil || at.Position != queue.Refused {
+					t.Errorf("%s: status %+v, %v", what, at, err)
+				}
+				_, err = r.Result()
+				refused(what+", for the lock in one step", err)
+			}
+		}
+		touched, err := node.Touch(t.Context(), store.Use{ID: rec.ID, At: time.Now()})
+		if err != nil || len(touched) != 1 || touched[0].Gone {
+			t.Errorf("touched: %+v, %v", touched, err)
 		}
 		_, err = e.Commit(t.Context(), optimistic(other, nil, "c", "3"))
 		wantErr(t, err, store.ErrConflict)
-		if after := e.hash(t, rec.ID); !maps.Equal(after, before) {
-			t.Errorf("the record was changed from %v to %v", before, after)
+		_, err = e.Open(t.Context(), store.Query{ID: rec.ID})
+		refused("after a touch and a commit", err)
+	})
+}
+
+// Text that is no number is no format: formats of releases are numbers, and the record is as good as its other fields.
+func TestFormatThatIsNone(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		rec := e.create(t, "a", "1")
+		for _, format := range []string{"", "x", "1"} {
+			if err := e.rdb.HSet(t.Context(), e.space.Of(rec.ID).Record, "f", format).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.Open(t.Context(), store.Query{ID: rec.ID, Secret: rec.Hash}); err != nil {
+				t.Errorf("format %q: %v", format, err)
+			}
 		}
 	})
 }

@@ -8,14 +8,14 @@
 --   is a replaced one that still opens the session, registered 1 if the node is in the directory, fields the record
 --   as HGETALL gives it unless the caller's version is the current one, sole 1 if no other node has a copy
 -- | {word, ms, now} where the session was not opened: word is 'first', 'queued' or 'full' as in enter, 'absent',
---   'denied' (unknown secret), 'superseded' (secret replaced by Rotate a moment ago) or 'reused' (secret replaced by
---   periodic rotation, and its time is over)
+--   'denied' (unknown secret), 'superseded' (secret replaced by Rotate a moment ago), 'reused' (secret replaced by
+--   periodic rotation, and its time is over) or 'newer' (a format that this release cannot read; nothing was changed)
 local record, lock, queue = KEYS[1], KEYS[2], KEYS[3]
 local node_prefix, token, waited, grant_ms = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[6]
 local secret, known, node, grace = ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11])
 local now = clock()
 
-local meta = redis.call('HMGET', record, 'v', 'h', 'i', 'x', 'n', 'p')
+local meta = redis.call('HMGET', record, 'v', 'h', 'i', 'x', 'n', 'p', 'f')
 local version, hash, idle, deadline = meta[1], meta[2], tonumber(meta[3] or 0) or 0, tonumber(meta[4] or 0) or 0
 local copies, replaced = meta[5] or '', meta[6] or ''
 
@@ -25,6 +25,7 @@ local function refuse(word)
 end
 
 if not version then return refuse('absent') end
+if newer(meta[7]) then return refuse('newer') end
 local via = ''
 if secret ~= '' and secret ~= hash then
   local over

@@ -67,10 +67,11 @@ func (s *Store) fullOpen(q *Query, lock []any) queue.Step {
 // refusals are the words with which a session is not opened.
 var refusals = map[string]error{
 	"absent": ErrNotFound, "denied": ErrNotFound, "superseded": ErrSuperseded, "reused": ErrReused,
+	"newer": ErrNewerFormat,
 }
 
 func isRefusal(err error) bool {
-	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrSuperseded) || errors.Is(err, ErrReused)
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrSuperseded) || errors.Is(err, ErrReused) || errors.Is(err, ErrNewerFormat)
 }
 
 // result is the outcome of an open without a lock.

@@ -19,6 +19,10 @@
 
 local NODE_LENGTH, MAX_COPIES = 11, 64
 
+-- newer reports whether a release after this one has written a record in a format that this one cannot read. Nothing but v,
+-- h and f may be relied on there, and nothing may be written.
+local function newer(format) return (tonumber(format or 1) or 1) > FORMAT end
+
 -- clock is the server's time in Unix ms. No other clock decides about expiry.
 local function clock()
   local t = redis.call('TIME')

@@ -3,6 +3,7 @@ package store
 import (
 	_ "embed"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -39,7 +40,10 @@ func New(client redis.UniversalClient, cfg Config) (*Store, error) {
 }
 
 //go:embed record.lua
-var recordFunctions string
+var recordBody string
+
+// recordFunctions are those of record.lua, which know the format of this release.
+var recordFunctions = fmt.Sprintf("local FORMAT = %d\n", Format) + recordBody
 
 //go:embed invalidate.lua
 var invalidateFunction string
