@@ -3,6 +3,7 @@ package scs
 import (
 	"bufio"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -20,7 +21,9 @@ func (s *SessionManager) LoadAndSave(next http.Handler) http.Handler {
 		held, _ := carrier.Extract(r)
 		o := opened{ctx: r.Context(), hs: m.Session(r.Context())}
 		q := &request{s: s, m: m, http: r, below: true, held: held, open: func() opened { return o }}
-		q.serve(w, r.WithContext(q.within(r.Context())), next)
+		within := r.WithContext(q.within(r.Context()))
+		defer func() { *r = *within.WithContext(r.Context()) }() // uploads, the pattern: what the Manager passes on as well
+		q.serve(w, within, next)
 	})
 	wrapped := sync.OnceValues(func() (http.Handler, error) {
 		m, err := s.Manager()
@@ -40,7 +43,7 @@ func (s *SessionManager) LoadAndSave(next http.Handler) http.Handler {
 		}
 		h, err := wrapped()
 		if err != nil {
-			s.refuse(w, r, err)
+			s.answer(w, r, err)
 			return
 		}
 		w.Header().Add("Vary", "Cookie")
@@ -48,20 +51,53 @@ func (s *SessionManager) LoadAndSave(next http.Handler) http.Handler {
 	})
 }
 
-// serve runs a handler.
+// serve runs a handler. If what the Manager's middleware does not know of cannot be committed, the response is ErrorFunc's
+// alone, as it is of every other commit.
 func (q *request) serve(w http.ResponseWriter, r *http.Request, next http.Handler) {
-	ww := &writer{below: w, request: r, q: q}
+	before := w.Header().Clone()
+	var refusal http.Header
+	ww := &writer{below: w, commit: func() error {
+		err := q.commitTo(w)
+		if err != nil {
+			q.s.logger().Warn("holdfast: a request was refused", "reason", manager.Reason(err), "error", err)
+			restore(w, before)
+			q.s.answer(w, r, err)
+			refusal = w.Header().Clone()
+		}
+		return err
+	}}
 	next.ServeHTTP(ww, r)
-	_ = ww.begin()
+	if ww.begin() != nil {
+		restore(w, refusal) // what the handler has added since would go out as trailers
+	}
 }
 
-// writer completes the session before the first byte goes to the writer below, which is the Manager's and commits it.
+// restore makes a header what it was.
+func restore(w http.ResponseWriter, header http.Header) {
+	h := w.Header()
+	clear(h)
+	maps.Copy(h, header)
+}
+
+// answer lets ErrorFunc answer. If it writes nothing the client gets 500: it must not take a change that failed for one
+// that was made.
+func (s *SessionManager) answer(w http.ResponseWriter, r *http.Request, err error) {
+	ww := &writer{below: w, commit: func() error { return nil }}
+	defer func() {
+		if !ww.began { // also after a panic
+			manager.DefaultErrorHandler(w, r, nil)
+		}
+	}()
+	s.refuse(ww, r, err)
+}
+
+// writer calls commit once, before the first byte goes to the writer below, which is the Manager's. After an error commit
+// has answered.
 type writer struct {
-	below   http.ResponseWriter
-	request *http.Request
-	q       *request
-	began   bool
-	failed  error
+	below  http.ResponseWriter
+	commit func() error
+	began  bool
+	failed error
 }
 
 var (
@@ -70,14 +106,11 @@ var (
 	_ io.ReaderFrom = (*writer)(nil)
 )
 
-// begin completes the session, once. After an error the response is ErrorFunc's.
+// begin commits, once.
 func (w *writer) begin() error {
 	if !w.began {
 		w.began = true
-		if w.failed = w.q.commitTo(w.below); w.failed != nil {
-			w.q.s.logger().Warn("holdfast: a request was refused", "reason", manager.Reason(w.failed), "error", w.failed)
-			w.q.s.refuse(w.below, w.request, w.failed)
-		}
+		w.failed = w.commit()
 	}
 	return w.failed
 }

@@ -1,0 +1,122 @@
+package scs_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/holdfast-go/holdfast/adapter/scs"
+)
+
+// upload is a request that brings a file.
+func upload(t *testing.T, path string) *http.Request {
+	t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	file, err := form.CreateFormFile("file", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = file.Write([]byte("content"))
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, path, &body)
+	r.Header.Set("Content-Type", form.FormDataContentType())
+	return r
+}
+
+// What handlers put into their request reaches the server, which removes the files of an upload by it, and middleware
+// outside, which reads the pattern.
+func TestRequestReachesOutside(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for _, panics := range []bool{false, true} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("POST /item/{id}", func(_ http.ResponseWriter, r *http.Request) {
+			if err := r.ParseMultipartForm(1 << 20); err != nil {
+				t.Error(err)
+			}
+			if panics {
+				panic("after the upload")
+			}
+		})
+		r := upload(t, "/item/7")
+		before := r.Context()
+		func() {
+			defer func() {
+				if (recover() != nil) != panics {
+					t.Error("the panic did not come through")
+				}
+			}()
+			s.LoadAndSave(mux).ServeHTTP(httptest.NewRecorder(), r)
+		}()
+		if r.MultipartForm == nil || len(r.MultipartForm.File["file"]) != 1 || r.Pattern != "POST /item/{id}" || r.PathValue("id") != "7" {
+			t.Errorf("panics %v: form %v, pattern %q", panics, r.MultipartForm, r.Pattern)
+		}
+		if r.Context() != before {
+			t.Error("the context has leaked")
+		}
+	}
+}
+
+// However a commit fails, the response is ErrorFunc's alone, and 500 if that writes nothing.
+func TestFailedCommitIsErrorFuncsAlone(t *testing.T) {
+	t.Parallel()
+	failing := func(s *scs.SessionManager, commits bool) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s.Put(r.Context(), "n", 1)
+			if commits { // what follows is another commit, which the Manager's middleware does not know of
+				if _, _, err := s.Commit(r.Context()); err != nil {
+					t.Error(err)
+				}
+			}
+			w.Header().Set("X-Before", "handler")
+			s.Put(r.Context(), "f", func() {})
+			_, _ = w.Write([]byte("page"))
+			w.Header().Set("X-After", "handler")
+		})
+	}
+	for what, answer := range map[string]func(http.ResponseWriter, *http.Request, error){
+		"silent": func(http.ResponseWriter, *http.Request, error) {},
+		"speaks": func(w http.ResponseWriter, _ *http.Request, _ error) {
+			w.Header().Set("X-Answer", "1")
+			w.WriteHeader(http.StatusInternalServerError)
+		},
+	} {
+		for _, commits := range []bool{false, true} {
+			s := start(t)
+			s.ErrorFunc = answer
+			rec := httptest.NewRecorder()
+			s.LoadAndSave(failing(s, commits)).ServeHTTP(rec, httptest.NewRequest(http.MethodPost, "/", nil))
+			if rec.Code != http.StatusInternalServerError || strings.Contains(rec.Body.String(), "page") {
+				t.Errorf("%s, after a commit %v: %d %q", what, commits, rec.Code, rec.Body)
+			}
+			if h := rec.Header(); h.Get("X-Before")+h.Get("X-After") != "" || (h.Get("X-Answer") == "1") != (what == "speaks") {
+				t.Errorf("%s, after a commit %v: %v", what, commits, h)
+			}
+			if set := rec.Result().Cookies(); len(set) != 0 != commits {
+				t.Errorf("%s, after a commit %v: cookies %v", what, commits, set)
+			}
+		}
+	}
+}
+
+// Wrong settings are no success, whatever ErrorFunc does.
+func TestSilentErrorFuncOnWrongSettings(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	s.Lifetime = 0
+	called := errors.New("not called")
+	s.ErrorFunc = func(_ http.ResponseWriter, _ *http.Request, err error) { called = err }
+	rec := httptest.NewRecorder()
+	s.LoadAndSave(http.NotFoundHandler()).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(context.Background()))
+	if rec.Code != http.StatusInternalServerError || !strings.Contains(called.Error(), "Lifetime") {
+		t.Errorf("%d, ErrorFunc got %v", rec.Code, called)
+	}
+}
