@@ -121,6 +121,9 @@ func (o *opened) save(w http.ResponseWriter, s *sessions.Session) error {
 	return nil
 }
 
+// longest is more than any MaxAge means, in seconds, and less than a time.Duration holds.
+const longest = 100 * 365 * 24 * 60 * 60
+
 // change puts the values of a session into the manager's, if there is anything to change.
 func (o *opened) change(hs *manager.Session, s *sessions.Session, before stored) (after stored, err error) {
 	k, age := key(s.Name()), s.Options.MaxAge
@@ -144,7 +147,7 @@ func (o *opened) change(hs *manager.Session, s *sessions.Session, before stored)
 	}
 	hs.Remember(age > 0)
 	if ends {
-		life := time.Duration(age) * time.Second
+		life := time.Duration(min(int64(age), longest)) * time.Second
 		k.SetFor(hs, buf.Bytes(), life)
 		if at := hs.Deadline(); !at.IsZero() && time.Until(at) < life {
 			hs.SetDeadline(time.Now().Add(life)) // the session must not cut the name's age short

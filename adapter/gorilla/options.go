@@ -35,6 +35,10 @@ func cookieOf(p manager.Propagator) (manager.Cookie, bool) {
 	switch p := p.(type) {
 	case manager.Cookie:
 		return p, true
+	case *manager.Cookie:
+		if p != nil {
+			return *p, true
+		}
 	case manager.Chain:
 		for _, inner := range p {
 			if c, ok := cookieOf(inner); ok {

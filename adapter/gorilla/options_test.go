@@ -3,6 +3,7 @@ package gorilla_test
 import (
 	"context"
 	"log/slog"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -65,6 +66,8 @@ func TestOptionsAreKeptOrRefused(t *testing.T) {
 		"Strict":                     {m: m, options: sessions.Options{SameSite: http.SameSiteStrictMode}, refused: "Options.SameSite"},
 		"None":                       {m: managertest.New(t, &manager.Config{Propagator: manager.Cookie{}}), options: sessions.Options{SameSite: http.SameSiteNoneMode, Secure: true}, refused: "Options.SameSite"},
 		"another path, in the chain": {m: managertest.New(t, &manager.Config{Propagator: manager.Chain{manager.Header{}, manager.Cookie{}}}), options: sessions.Options{Path: "/x"}, refused: "Options.Path"},
+		"another path, a pointer":    {m: managertest.New(t, &manager.Config{Propagator: &manager.Cookie{Path: "/app"}}), options: sessions.Options{Path: "/x"}, refused: "Options.Path"},
+		"what a pointer's cookie is": {m: managertest.New(t, &manager.Config{Propagator: &manager.Cookie{Path: "/app"}}), options: sessions.Options{Path: "/app"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -87,6 +90,24 @@ func TestOptionsAreKeptOrRefused(t *testing.T) {
 				t.Error("Get returns no session")
 			}
 		})
+	}
+}
+
+// A MaxAge of any size keeps the values: it is no reason to lose them that it is longer than a clock counts.
+func TestLongestMaxAge(t *testing.T) {
+	t.Parallel()
+	m := managertest.New(t, nil)
+	for _, age := range []int{math.MaxInt32, math.MaxInt} {
+		st := gorilla.NewStore(m)
+		st.MaxAge(age)
+		c := saved(t, st, "a", nil)
+		if c == nil || c.MaxAge != 400*24*3600 {
+			t.Errorf("MaxAge %d: cookie %v", age, c)
+			continue
+		}
+		if n := get(t, st, direct(c), "a").Values["n"]; n != 1 {
+			t.Errorf("MaxAge %d: the value is %v", age, n)
+		}
 	}
 }
 
