@@ -130,6 +130,25 @@ func insecure(p Propagator) Propagator {
 	return p
 }
 
+// cookieOf finds the cookie that carries the token, if one does; of a Chain, the first.
+func cookieOf(p Propagator) (Cookie, bool) {
+	switch p := p.(type) {
+	case Cookie:
+		return p, true
+	case *Cookie:
+		if p != nil {
+			return *p, true
+		}
+	case Chain:
+		for _, inner := range p {
+			if c, ok := cookieOf(inner); ok {
+				return c, true
+			}
+		}
+	}
+	return Cookie{}, false
+}
+
 // secure reports whether browsers take the token over HTTPS only.
 func (c Cookie) secure() bool { return !c.Insecure }
 

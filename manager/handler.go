@@ -130,6 +130,7 @@ func (m *Manager) mode(mode Mode, r *http.Request) Mode {
 // run serves next with a session of its own, which inner has in its context, and commits that.
 func (m *Manager) run(w http.ResponseWriter, r, inner *http.Request, s *Session, next http.Handler) {
 	before := headerOf(w)
+	var refusal header // of the ErrorHandler's answer
 	ww := &writer{below: w}
 	ww.commit = func() error {
 		answered := false
@@ -144,6 +145,7 @@ func (m *Manager) run(w http.ResponseWriter, r, inner *http.Request, s *Session,
 				before.restore(w)
 				m.tellClient(w, s.request, true) // of a removal that was made before the rest failed
 				m.refuse(w, inner, s.request, err)
+				refusal = headerOf(w)
 			}
 		}
 		defer func() {
@@ -156,6 +158,9 @@ func (m *Manager) run(w http.ResponseWriter, r, inner *http.Request, s *Session,
 	}
 	m.call(ww, r, inner, s, next)
 	_ = ww.begin() // a handler that wrote nothing; an error was answered
+	if ww.failed != nil && !s.answered {
+		refusal.restore(w) // what the handler has added since would go out as trailers, or from a writer that buffers
+	}
 	m.reportLate(inner, s)
 }
 

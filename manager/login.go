@@ -71,7 +71,7 @@ func unsafeInPath(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }
 // LoginURL, since it would take the login page for the answer.
 func (m *Manager) askLogin(w http.ResponseWriter, r *http.Request) {
 	mode := r.Header.Get("Sec-Fetch-Mode") // of all current browsers
-	if m.login == nil || r.URL.Path == m.login.Path || mode != "" && mode != "navigate" {
+	if m.login == nil || m.isLogin(r) || mode != "" && mode != "navigate" {
 		unauthorized(w, r)
 		return
 	}
@@ -84,6 +84,11 @@ func (m *Manager) askLogin(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Location", to.String())
 	w.WriteHeader(http.StatusSeeOther)
+}
+
+// isLogin reports whether a request is for the login page itself, which would be redirected to itself for ever.
+func (m *Manager) isLogin(r *http.Request) bool {
+	return r.URL.Path == m.login.Path && (m.login.Host == "" || strings.EqualFold(m.login.Host, r.Host))
 }
 
 // wanted is the page to show after a login: the one that was asked for or, if the request would change something and

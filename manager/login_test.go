@@ -1,6 +1,7 @@
 package manager_test
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -130,24 +131,31 @@ func TestLoginPageAndBack(t *testing.T) {
 // A form is not sent again: its login page is fetched with GET and leads back to the page of this site it was on.
 func TestLoginPageForOtherRequests(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
-		m := v.manager(func(c *manager.Config) { c.LoginURL = "/login?lang=en" })
-		h := m.RequireUser(http.NotFoundHandler())
+		here := v.manager(func(c *manager.Config) { c.LoginURL = "/login?lang=en" })
+		other := v.manager(func(c *manager.Config) { c.LoginURL = "https://login.example.net/" })
+		same := v.manager(func(c *manager.Config) { c.LoginURL = "https://Example.com/login" })
 		for name, tt := range map[string]struct {
 			method, target string
 			header         http.Header
 			status         int
 			location       string
+			m              *manager.Manager // here, unless set
 		}{
-			"GET":                    {"GET", "/a?b=c", nil, 303, "/login?lang=en&next=%2Fa%3Fb%3Dc"},
-			"HEAD":                   {"HEAD", "/a", nil, 303, "/login?lang=en&next=%2Fa"},
-			"a link of a browser":    {"GET", "/a", http.Header{"Sec-Fetch-Mode": {"navigate"}}, 303, "/login?lang=en&next=%2Fa"},
-			"a form":                 {"POST", "/buy", http.Header{"Referer": {"http://example.com/shop?x=1"}}, 303, "/login?lang=en&next=%2Fshop%3Fx%3D1"},
-			"a form, no referrer":    {"POST", "/buy", nil, 303, "/login?lang=en"},
-			"a form of another site": {"POST", "/buy", http.Header{"Referer": {"http://evil.example/shop"}}, 303, "/login?lang=en"},
-			"a script":               {"GET", "/a", http.Header{"Sec-Fetch-Mode": {"cors"}}, 401, ""},
-			"the login page itself":  {"GET", "/login?next=%2F", nil, 401, ""},
-			"a path like a host":     {"GET", "//evil.example/", nil, 303, "/login?lang=en"},
+			"GET":                    {"GET", "/a?b=c", nil, 303, "/login?lang=en&next=%2Fa%3Fb%3Dc", nil},
+			"HEAD":                   {"HEAD", "/a", nil, 303, "/login?lang=en&next=%2Fa", nil},
+			"a link of a browser":    {"GET", "/a", http.Header{"Sec-Fetch-Mode": {"navigate"}}, 303, "/login?lang=en&next=%2Fa", nil},
+			"a form":                 {"POST", "/buy", http.Header{"Referer": {"http://example.com/shop?x=1"}}, 303, "/login?lang=en&next=%2Fshop%3Fx%3D1", nil},
+			"a form, no referrer":    {"POST", "/buy", nil, 303, "/login?lang=en", nil},
+			"a form of another site": {"POST", "/buy", http.Header{"Referer": {"http://evil.example/shop"}}, 303, "/login?lang=en", nil},
+			"a script":               {"GET", "/a", http.Header{"Sec-Fetch-Mode": {"cors"}}, 401, "", nil},
+			"the login page itself":  {"GET", "/login?next=%2F", nil, 401, "", nil},
+			"a path like a host":     {"GET", "//evil.example/", nil, 303, "/login?lang=en", nil},
+
+			"the same path as at another host": {method: "GET", target: "/", status: 303, location: "https://login.example.net/?next=%2F", m: other},
+			"another path, with the host":      {method: "GET", target: "/a", status: 303, location: "https://Example.com/login?next=%2Fa", m: same},
+			"the login page, with its host":    {method: "GET", target: "/login", status: 401, m: same},
 		} {
+			h := cmp.Or(tt.m, here).RequireUser(http.NotFoundHandler())
 			r := httptest.NewRequest(tt.method, "http://example.com/", nil)
 			r.RequestURI = tt.target
 			if u, err := url.ParseRequestURI(tt.target); err == nil {

@@ -26,7 +26,8 @@ var errNoKeys = errors.New("Config.EncryptionKeys is empty: set a key of at leas
 // Set sends the value to the client, for at most d. Zero means until the browser is closed; the
 // server then accepts the value for 400 days. A negative d deletes the value. Call it before the
 // first byte of the response. It returns ErrTooLarge if the cookie would exceed 4,096 bytes,
-// ErrEncode if the value cannot be encoded, and another error if k is not a valid name of a cookie.
+// ErrEncode if the value cannot be encoded, and another error if k is not a valid name of a cookie
+// or is the name of the session's own.
 func (k Sealed[T]) Set(m *Manager, w http.ResponseWriter, v T, d time.Duration) error {
 	if m.cookies == nil {
 		return fmt.Errorf("seal cookie: %w", errNoKeys)
@@ -34,6 +35,9 @@ func (k Sealed[T]) Set(m *Manager, w http.ResponseWriter, v T, d time.Duration) 
 	c := k.cookie(m)
 	if err := c.check(); err != nil {
 		return fmt.Errorf("seal cookie: %w", err)
+	}
+	if k.takesSessions(m) {
+		return fmt.Errorf("seal cookie: %q is the name of the session's own cookie, and one of them would replace the other; choose another name", c.name())
 	}
 	if d < 0 {
 		c.Remove(w)
@@ -86,11 +90,21 @@ func (k Sealed[T]) Get(m *Manager, r *http.Request) (v T, ok bool) {
 }
 
 // Delete tells the client to forget the value.
-func (k Sealed[T]) Delete(m *Manager, w http.ResponseWriter) { k.cookie(m).Remove(w) }
+func (k Sealed[T]) Delete(m *Manager, w http.ResponseWriter) {
+	if !k.takesSessions(m) { // else it would log the client out
+		k.cookie(m).Remove(w)
+	}
+}
 
-// cookie has the safest attributes that the Manager's own cookie allows.
+// takesSessions reports whether the session's own cookie has that name.
+func (k Sealed[T]) takesSessions(m *Manager) bool {
+	own, ok := cookieOf(m.cfg.Propagator)
+	return ok && own.name() == k.cookie(m).name()
+}
+
+// cookie has the safest attributes that the Manager's own cookie allows: over plain HTTP browsers drop a Secure one.
 func (k Sealed[T]) cookie(m *Manager) Cookie {
-	if m.cfg.Insecure {
+	if own, _ := cookieOf(m.cfg.Propagator); m.cfg.Insecure || own.Insecure {
 		return Cookie{Name: string(k), Insecure: true}
 	}
 	return Cookie{Name: "__Host-" + string(k)}

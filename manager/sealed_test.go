@@ -196,6 +196,38 @@ func TestT11aRefused(t *testing.T) {
 	})
 }
 
+// A sealed cookie travels as the session's own does: browsers drop a Secure one over plain HTTP. And it never takes the
+// session's name.
+func TestSealedNextToTheSessionsCookie(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		for what, tt := range map[string]struct {
+			carrier manager.Propagator
+			sent    string // the sealed cookie's name
+			own     manager.Sealed[string]
+		}{
+			"over HTTPS":      {manager.Cookie{}, "__Host-theme", "session"},
+			"over plain HTTP": {manager.Cookie{Insecure: true}, "theme", "session"},
+			"a pointer":       {&manager.Cookie{Insecure: true, Name: "sid"}, "theme", "sid"},
+			"in a chain":      {manager.Chain{manager.Header{}, manager.Cookie{Insecure: true}}, "theme", "session"},
+		} {
+			m := v.manager(encrypted(1), func(c *manager.Config) { c.Insecure, c.Propagator = false, tt.carrier })
+			rec := httptest.NewRecorder()
+			if err := theme.Set(m, rec, "dark", time.Hour); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			if set := rec.Result().Cookies(); len(set) != 1 || set[0].Name != tt.sent || set[0].Secure != (tt.sent != "theme") {
+				t.Errorf("%s: sent %v, want %s", what, set, tt.sent)
+			}
+			rec = httptest.NewRecorder()
+			err := tt.own.Set(m, rec, "dark", time.Hour)
+			tt.own.Delete(m, rec)
+			if err == nil || !strings.Contains(err.Error(), "session's own") || len(rec.Header()) != 0 {
+				t.Errorf("%s: with the name of the session's cookie: %v, %v", what, err, rec.Header())
+			}
+		}
+	})
+}
+
 // Beside a session there is one line of each header, and a failed commit takes the sealed cookie with it.
 func TestT11aBesideASession(t *testing.T) {
 	t.Parallel()
