@@ -42,11 +42,21 @@ func (l *Locker) renew() {
 			answers, err := l.prolong(due)
 			if err != nil && l.stop.Err() == nil {
 				l.cfg.Logger.Warn("holdfast: locks could not be renewed; they are lost unless the next try succeeds",
-					"locks", len(due), "error", err)
+					"locks", unanswered(answers), "error", err)
 			}
 			l.noteRenewals(due, answers, sent)
 		})
 	}
+}
+
+// unanswered counts the renewals that Redis did not answer: some masters of a cluster may answer, and others not.
+func unanswered(answers []*bool) (n int) {
+	for _, a := range answers {
+		if a == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // due returns the leases to renew: a third of the TTL has passed since the last time. On the way it ends those whose trust,

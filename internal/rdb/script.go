@@ -145,42 +145,5 @@ func Retry(ctx context.Context, err error, again, most int, pause time.Duration)
 	}
 }
 
-// RunAll runs scripts that may run several times, in one pipeline. An answer is nil where there was none; the error is
-// the first one of all.
-func (db *DB) RunAll(ctx context.Context, steps []Step) ([]any, error) {
-	if len(steps) == 0 {
-		return nil, nil
-	}
-	answers, err := Call(ctx, db, func(ctx context.Context) ([]any, error) {
-		cmds := make([]*redis.Cmd, len(steps))
-		pipe := db.client.Pipeline()
-		for i, s := range steps {
-			cmds[i] = pipe.EvalSha(ctx, s.Script.hash, s.Keys, s.Args...)
-		}
-		_, err := pipe.Exec(ctx)
-		// Only some of a cluster's masters may lack the script. What the others have done must not be done again: the
-		// answer would be another one.
-		pipe = db.client.Pipeline()
-		for i, s := range steps {
-			if Missing(cmds[i].Err()) {
-				cmds[i] = pipe.Eval(ctx, s.Script.source, s.Keys, s.Args...)
-			}
-		}
-		if pipe.Len() > 0 {
-			_, err = pipe.Exec(ctx)
-		}
-		answers := make([]any, len(cmds))
-		for i, cmd := range cmds {
-			if v, failed := cmd.Result(); failed == nil {
-				answers[i] = v
-			} else if err == nil {
-				err = failed
-			}
-		}
-		return answers, err
-	})
-	return answers, Classify(err)
-}
-
 // Missing reports whether the server does not know the script that a command named.
 func Missing(err error) bool { return err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") }
