@@ -42,6 +42,7 @@ type leaseTrust struct {
 	since   time.Time // the first request for it was sent
 	renewed time.Time // the last request that Redis answered was sent
 	until   time.Time // it is trusted
+	kept    time.Time // by then Redis has dropped the lock, unless it is renewed
 }
 
 // trust is the trust in a lease that Redis has confirmed in answer to a request sent at that time.
@@ -51,25 +52,29 @@ func (l *Locker) trust(sent time.Time) leaseTrust {
 
 // trustFor is trust for a lease of another length.
 func (l *Locker) trustFor(sent time.Time, ttl time.Duration) leaseTrust {
-	return leaseTrust{since: sent, renewed: sent, until: sent.Add(ttl - min(l.cfg.margin(), ttl/10))}
+	return leaseTrust{since: sent, renewed: sent, until: sent.Add(ttl - min(l.cfg.margin(), ttl/10)), kept: time.Now().Add(ttl)}
 }
 
 // lease gives out the lease that a turn brings, unless Close has begun: it must find every lease there is. Otherwise the
 // lock is given back.
 func (l *Locker) lease(ctx context.Context, key string, t turn, outlived bool) (*Lease, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.closing {
 		l.abandon(key, t.token)
+		l.mu.Unlock()
 		return nil, ErrClosed
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	le := &Lease{
 		locker: l, key: key, token: t.token, state: t.state, checked: t.checked, ctx: ctx, cancel: cancel,
-		trust: t.lease, short: t.short, reused: t.retained, outlived: outlived,
+		trust: t.lease, short: t.short, reused: t.retained, recalled: l.tookEarly(t.token), outlived: outlived,
 	}
 	l.leases[t.token] = le
+	l.mu.Unlock()
 	l.stats.acquired.Add(1)
+	if le.recalled {
+		l.noteRecall(key)
+	}
 	return le, nil
 }
 
@@ -150,9 +155,18 @@ func (le *Lease) releaseSoon(unchanged bool) {
 	}
 	l := le.locker
 	defer l.userGone()
-	if lost != nil || le.hand(unchanged) {
+	if lost == nil {
+		le.passOn(unchanged)
+	}
+}
+
+// passOn gives the lock to the next request of this process, with the state if that may go on, or has it released in the
+// background.
+func (le *Lease) passOn(state bool) {
+	if le.hand(state) {
 		return
 	}
+	l := le.locker
 	l.cleanUps.Go(func() {
 		// A lock that is gone needs no release: the session may have been ended, by another request or for reuse of its token.
 		if err := le.giveBack(context.Background()); err != nil && !errors.Is(err, ErrLost) {
@@ -200,8 +214,9 @@ func (l *Locker) giveBack(ctx context.Context, key, token string) error {
 
 // Done ends a lease whose lock a script of the caller's has dealt with. If it kept the lock for some time, in a run whose
 // request was sent at that moment, the next request of this process gets it together with the state: what the script has
-// just checked. With no such request the lock is retained, without the state. Otherwise, with a time of 0, the lock is
-// taken to be released, and the next one asks for itself.
+// just checked. With no such request the lock is retained, without the state. If another process has asked for the lock
+// meanwhile, after the script ran, the lock is released. With a time of 0 the lock is taken to be released, and the next
+// request asks for itself.
 func (le *Lease) Done(kept time.Duration, sent time.Time, state any) {
 	first, lost := le.end()
 	if !first {
@@ -218,8 +233,18 @@ func (le *Lease) Done(kept time.Duration, sent time.Time, state any) {
 	case kept <= 0:
 		l.pass(le.key, turn{})
 		return
+	case le.wanted():
+		le.passOn(false)
+		return
 	}
 	l.pass(le.key, turn{token: le.token, state: state, checked: sent, lease: l.trustFor(sent, kept), short: kept < l.cfg.TTL})
+}
+
+// wanted reports whether another process has asked for the lock.
+func (le *Lease) wanted() bool {
+	le.locker.mu.Lock()
+	defer le.locker.mu.Unlock()
+	return le.recalled
 }
 
 // Abandon ends a lease whose lock may or may not still exist in Redis. The lock is released in the background.

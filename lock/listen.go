@@ -19,7 +19,7 @@ const silence = 10 * time.Second
 // reconnectPause is how long the listener waits before it reconnects.
 const reconnectPause = 100 * time.Millisecond
 
-// listen receives the grants for this node, unless Config.Node is set. Lost messages cost the waiters time, not safety, so
+// listen receives the grants and recalls for this node, unless Config.Node is set. Lost messages cost the waiters time, not safety, so
 // the connection is only kept alive; package invalidate proves that it misses nothing.
 func (l *Locker) listen() {
 	for warned := false; ; {
@@ -76,9 +76,20 @@ func (l *Locker) hear() (confirmed bool, err error) {
 			confirmed = true
 			l.Recheck() // what was sent before is lost
 		case *redis.Message:
-			if len(m.Payload) > 0 && m.Payload[0] == keys.GrantMessage {
-				l.Granted(m.Payload[1:])
-			}
+			l.received(m.Payload)
 		}
+	}
+}
+
+// received acts on a message; those of other kinds are not the Locker's.
+func (l *Locker) received(payload string) {
+	if payload == "" {
+		return
+	}
+	switch token := payload[1:]; payload[0] {
+	case keys.GrantMessage:
+		l.Granted(token)
+	case keys.RecallMessage:
+		l.Recalled(token)
 	}
 }

@@ -28,6 +28,7 @@ type Locker struct {
 	asking   map[string]chan struct{} // the lock tokens that wait in Redis, with the signal to ask again
 	leases   map[string]*Lease        // those that have not ended, by lock token
 	retained map[string]*retained     // by lock token; see retain.go
+	early    map[string]time.Time     // when recalls came, by lock tokens without a lease; see recalledEarly
 	orphans  map[string]orphan        // lock tokens to take out, see sweep
 	sweeping bool
 	users    int // requests in AcquireWith, and leases that were not ended yet
@@ -93,6 +94,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 		asking:   make(map[string]chan struct{}),
 		leases:   make(map[string]*Lease),
 		retained: make(map[string]*retained),
+		early:    make(map[string]time.Time),
 		orphans:  make(map[string]orphan),
 		idle:     make(chan struct{}),
 		closed:   make(chan struct{}),

@@ -65,6 +65,7 @@ func (l *Locker) due(now time.Time) []*Lease {
 	var due, lost []*Lease
 	l.mu.Lock()
 	l.forgetRetained(now)
+	l.forgetEarly(now)
 	for _, le := range l.leases {
 		switch {
 		case le.lost != nil, le.quiet:
@@ -118,16 +119,29 @@ func (l *Locker) prolong(due []*Lease) ([]*bool, error) {
 func (l *Locker) noteRenewals(due []*Lease, answers []*bool, sent time.Time) {
 	for i, le := range due {
 		switch ours := answers[i]; {
-		case ours == nil:
-		case *ours:
+		case ours == nil || *ours:
 			l.mu.Lock()
-			le.trust.renewed = sent
-			le.trust.until = l.trust(sent).until
-			le.short = false
+			trust := l.trust(sent)
+			if ours != nil {
+				le.trust.renewed, le.trust.until, le.short = trust.renewed, trust.until, false
+			}
+			l.noteKept(le, trust.kept)
 			l.mu.Unlock()
 		default:
 			le.lose(fmt.Errorf("%w: it is not ours in Redis any more", ErrLost))
 		}
+	}
+}
+
+// noteKept notes until when Redis may keep the lock of a lease after a renewal, which may not have been answered. The
+// holder may have ended the lease meanwhile, and the lock may be retained or in use again. It is called with mu held.
+func (l *Locker) noteKept(le *Lease, until time.Time) {
+	le.trust.kept = until
+	if user := l.leases[le.token]; user != nil {
+		user.trust.kept = until
+	}
+	if r := l.retained[le.token]; r != nil {
+		r.trust.kept = until
 	}
 }
 

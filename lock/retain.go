@@ -38,7 +38,7 @@ func (l *Locker) mayRetain() bool {
 // retain keeps a lock in mind for the next request of this process. It reports false if it does not: then the lock has
 // to be released. It is called with mu held, when no request has the turn.
 func (l *Locker) retain(key string, t turn) bool {
-	if t.token == "" || !l.mayRetain() || !time.Now().Before(t.lease.until) {
+	if t.token == "" || !l.mayRetain() || !time.Now().Before(t.lease.until) || l.tookEarly(t.token) {
 		return false
 	}
 	r := &retained{key: key, token: t.token, trust: t.lease}
@@ -74,7 +74,7 @@ func (l *Locker) Retains(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	q := l.local[key]
-	return q != nil && q.retained != nil
+	return q != nil && q.retained != nil && time.Now().Before(q.retained.trust.until)
 }
 
 // Reused reports whether the lock was retained, and Redis was not asked for it. Its holder has to have Redis check what
@@ -105,7 +105,8 @@ func (le *Lease) Confirm(sent time.Time, ttl time.Duration) {
 	l := le.locker
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	le.trust.renewed, le.trust.until = sent, l.trustFor(sent, ttl).until
+	trust := l.trustFor(sent, ttl)
+	le.trust.renewed, le.trust.until, le.trust.kept = trust.renewed, trust.until, trust.kept
 	le.short, le.reused = ttl <= l.cfg.Retain, false
 }
 
@@ -139,21 +140,59 @@ func (l *Locker) Recalled(token string) {
 		delete(l.retained, token)
 		l.local[key].retained = nil // a request that arrives now waits until the lock is released
 		l.cleanUps.Go(func() { _ = l.giveBack(context.WithoutCancel(l.stop), r.key, r.token) })
+	} else {
+		l.recalledEarly(token)
 	}
 	l.mu.Unlock()
-	if key == "" {
-		return
+	if key != "" {
+		l.noteRecall(key)
 	}
+}
+
+// maxEarly bounds how many recalls are remembered.
+const maxEarly = 1 << 12
+
+// recalledEarly remembers a recall of a lock that no request of this process holds, and that it does not retain. The lock may
+// be on its way here: from Redis, whose answer or grant the recall may overtake, or from one request to the next. It is
+// called with mu held.
+func (l *Locker) recalledEarly(token string) {
+	if wake, ok := l.asking[token]; ok {
+		signal(wake) // Redis has given the lock to this request
+	}
+	if len(l.early) < maxEarly {
+		l.early[token] = time.Now()
+	}
+}
+
+// tookEarly reports whether a recall of this lock token came early, and forgets it. It is called with mu held.
+func (l *Locker) tookEarly(token string) bool {
+	_, early := l.early[token]
+	delete(l.early, token)
+	return early
+}
+
+// forgetEarly forgets the recalls whose sender has had time to recall again. It is called with mu held.
+func (l *Locker) forgetEarly(now time.Time) {
+	for token, came := range l.early {
+		if now.Sub(came) > firstRecall {
+			delete(l.early, token)
+		}
+	}
+}
+
+// noteRecall counts a recall and reports it.
+func (l *Locker) noteRecall(key string) {
 	l.stats.recalled.Add(1)
 	if l.cfg.OnRecall != nil {
 		l.cfg.OnRecall(key)
 	}
 }
 
-// forgetRetained forgets the locks that Redis no longer has, or is about to lose. It is called with mu held.
+// forgetRetained forgets the locks that Redis has dropped. For as long as it may have one, a recall must find it here. It is
+// called with mu held.
 func (l *Locker) forgetRetained(now time.Time) {
 	for token, r := range l.retained {
-		if now.Before(r.trust.until) {
+		if now.Before(r.trust.kept) {
 			continue
 		}
 		delete(l.retained, token)
@@ -166,7 +205,7 @@ func (l *Locker) forgetRetained(now time.Time) {
 func (l *Locker) releaseRetained() {
 	for token, r := range l.retained {
 		delete(l.local, r.key)
-		l.toSweep(token, newOrphan(r.key, l.cfg.Retain))
+		l.toSweep(token, newOrphan(r.key, time.Until(r.trust.kept)))
 	}
 	clear(l.retained)
 }
