@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/manager"
@@ -45,9 +47,14 @@ type virtual struct {
 
 func (v *virtual) manager(change ...func(*manager.Config)) *manager.Manager {
 	v.t.Helper()
+	return v.managerOn(v.srv.NewClient(), change...)
+}
+
+func (v *virtual) managerOn(client redis.UniversalClient, change ...func(*manager.Config)) *manager.Manager {
+	v.t.Helper()
 	// Hours of virtual time have many probes in them; rarer ones do as well here.
 	rare := func(c *manager.Config) { c.MaxStaleness = 10 * time.Minute }
-	m, err := manager.New(v.srv.NewClient(), configured("", append([]func(*manager.Config){rare}, change...)...))
+	m, err := manager.New(client, configured("", append([]func(*manager.Config){rare}, change...)...))
 	if err != nil {
 		v.t.Fatal(err)
 	}
