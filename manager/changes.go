@@ -96,10 +96,16 @@ func (c *changes) status() Status {
 	switch {
 	case c.modified():
 		return Modified
-	case c.ending != kept && !c.discarded:
+	case c.ended():
 		return Destroyed
 	}
 	return Unmodified
+}
+
+// ended reports whether the session that was opened is gone after the commit. Discard takes Destroy back, and cannot
+// bring back what was revoked.
+func (c *changes) ended() bool {
+	return c.ending == revoked || c.ending == destroyed && !c.discarded
 }
 
 // end makes this a fresh session.

@@ -111,7 +111,7 @@ func (s *request) close() (t task, first bool, err error) {
 	if s.m.closed.Load() && t.lease == nil && (t.remove != nil || s.modified()) {
 		return t, true, ErrClosed
 	}
-	if s.ending != kept && !s.discarded {
+	if s.ended() {
 		var several bool
 		t.offered, several = s.offered()
 		if t.write == nil && t.remove == nil && t.offered == nil { // else once it is removed

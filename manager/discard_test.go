@@ -144,6 +144,28 @@ func TestDiscardAndCommit(t *testing.T) {
 	})
 }
 
+// Discard cannot bring back what the request has revoked: its cookie goes.
+func TestDiscardAfterRevokingOneself(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager()
+		for what, wrap := range wraps(m) {
+			_, token := visit(m, m.Handler, "", add)
+			res, _ := visitRequest(m, wrap, token, func(r *http.Request, s *manager.Session) {
+				if n, err := m.Revoke(r.Context(), s.ID()); n != 1 || err != nil {
+					t.Errorf("%s: revoked %d, %v", what, n, err)
+				}
+				s.Discard()
+				if got := s.Status(); got != manager.Destroyed {
+					t.Errorf("%s: the status is %v", what, got)
+				}
+			})
+			if set := res.Cookies(); len(set) != 1 || set[0].MaxAge >= 0 {
+				t.Errorf("%s: the response sets %v, want the cookie removed", what, set)
+			}
+		}
+	})
+}
+
 // A read-only request that was to be changed is refused; after Discard nothing was to be changed.
 func TestDiscardReadOnly(t *testing.T) {
 	t.Parallel()

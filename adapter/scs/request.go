@@ -211,6 +211,22 @@ func (q *request) get(key string) any {
 	return q.keep(key, found.value)
 }
 
+// pop returns a key's value to one of those who ask, and removes it.
+func (q *request) pop(key string) any {
+	q.mu.Lock()
+	live, ok := q.live[key]
+	q.mu.Unlock()
+	popped := slotOf(key).Pop(q.session()).value
+	if popped == nil { // there is none, it cannot be decoded, or another goroutine has it
+		return nil
+	}
+	q.forget(key)
+	if ok {
+		return live
+	}
+	return popped
+}
+
 // keep notes a value that can be changed in place. Of two goroutines that ask at once both get the first one's.
 func (q *request) keep(key string, value any) any {
 	if !mutable(value) {

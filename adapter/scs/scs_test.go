@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -313,6 +314,45 @@ func TestKeysOfTheManager(t *testing.T) {
 	}
 	if _, ok, err := manager.Key[string]("n").Lookup(hs); !ok || !errors.Is(err, manager.ErrDecode) {
 		t.Errorf("another type: %v %v", ok, err)
+	}
+}
+
+// Of goroutines that pop at once one gets the value, and what cannot be decoded stays.
+func TestPopOnce(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	b := visit(t, s.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		switch r.URL.Path {
+		case "/put":
+			s.Put(ctx, "note", "hello")
+			s.Put(ctx, "list", []int{1})
+			broken(s, ctx)
+		case "/pop":
+			var got atomic.Int64
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					if s.PopString(ctx, "note") == "hello" {
+						got.Add(1)
+					}
+					if list, _ := s.Pop(ctx, "list").([]int); len(list) == 1 {
+						got.Add(100)
+					}
+				})
+			}
+			all.Wait()
+			fmt.Fprint(w, got.Load(), s.Pop(ctx, "old"))
+		case "/keys":
+			fmt.Fprint(w, s.Keys(ctx))
+		}
+	})))
+	b.post("/put", nil)
+	if got := b.post("/pop", nil); got.body != "101 <nil>" {
+		t.Errorf("popped %v, want each once", got)
+	}
+	if got := b.get("/keys"); got.body != "[old]" { // a release that can decode it finds it
+		t.Errorf("left %v", got)
 	}
 }
 

@@ -20,12 +20,9 @@ func (s *SessionManager) Put(ctx context.Context, key string, val any) {
 // value if it is of another type.
 func (s *SessionManager) Get(ctx context.Context, key string) any { return s.of(ctx).get(key) }
 
-// Pop returns the value of a key and removes it. Of two tabs that pop at once one gets it.
-func (s *SessionManager) Pop(ctx context.Context, key string) any {
-	val := s.Get(ctx, key)
-	s.Remove(ctx, key)
-	return val
-}
+// Pop returns the value of a key and removes it. Of two tabs, or two goroutines of a handler, that pop at once one gets it.
+// A value that cannot be decoded stays, for a release that can read it.
+func (s *SessionManager) Pop(ctx context.Context, key string) any { return s.of(ctx).pop(key) }
 
 // Remove removes a key. Without a value nothing happens.
 func (s *SessionManager) Remove(ctx context.Context, key string) {
