@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"embed"
 	"errors"
+	"fmt"
 	"html/template"
 	"io/fs"
 	"log/slog"
@@ -69,6 +70,9 @@ func New(client redis.UniversalClient, cfg *Config) (http.Handler, error) {
 	}
 	if cfg == nil || cfg.Authorize == nil {
 		return nil, errors.New("console: Config.Authorize is required: it decides who may see and revoke sessions")
+	}
+	if strings.ContainsAny(cfg.Prefix, "{}") {
+		return nil, fmt.Errorf("console: Config.Prefix is %q: no application's prefix can have braces; give the Prefix of its manager.Config", cfg.Prefix)
 	}
 	c := &console{cfg: *cfg}
 	c.cfg.Logger = cmp.Or(c.cfg.Logger, slog.Default())

@@ -24,6 +24,10 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%s: got %v, %v", name, h, err)
 		}
 	}
+	braces := &console.Config{Authorize: authorize, Prefix: "{shop}"}
+	if h, err := console.New(rdb, braces); err == nil || h != nil || !strings.Contains(err.Error(), "Config.Prefix") {
+		t.Errorf("braces: got %v, %v", h, err)
+	}
 	if h, err := console.New(nil, &console.Config{Authorize: authorize}); err == nil || h != nil {
 		t.Errorf("nil client: got %v, %v", h, err)
 	}

@@ -32,6 +32,7 @@ func TestMistakesAreToldInOneLine(t *testing.T) {
 		{"ls -timeout 0s", "-timeout must be positive"},
 		{"ls -redis nowhere", "-redis needs host:port"},
 		{"ls -redis http://a:1", "-redis needs host:port"},
+		{"ls -prefix {shop}", "-prefix has braces"},
 		{"ls -redis redis://a:1,b:2,rediss://c:3", "with TLS and without"},
 		{"ls -cluster -sentinel x", "exclude each other"},
 		{"ls -cluster -redis redis://a:1/2", "database 0 only"},

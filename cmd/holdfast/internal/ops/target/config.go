@@ -70,6 +70,9 @@ func (c *Config) Read(env func(string) string) error {
 	if c.Cluster && c.Sentinel != "" {
 		return errors.New("-cluster and -sentinel exclude each other: a cluster needs no Sentinels")
 	}
+	if strings.ContainsAny(c.Prefix, "{}") {
+		return errors.New("-prefix has braces, which no application's prefix can have: give its Config.Prefix")
+	}
 	c.password, c.sentinelPassword = env(PasswordVariable), env(SentinelPasswordVariable)
 	for i, part := range strings.Split(c.Redis, ",") {
 		if err := c.add(strings.TrimSpace(part), i == 0); err != nil {
