@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -166,9 +167,11 @@ func paused(t *testing.T, srv *redistest.Server) bool {
 type trigger struct {
 	text string
 	at   func()
+	all  strings.Builder
 }
 
 func (w *trigger) Write(b []byte) (int, error) {
+	w.all.Write(b)
 	if strings.Contains(string(b), w.text) {
 		w.at()
 	}
@@ -222,6 +225,82 @@ func TestFailoverRefuses(t *testing.T) {
 		}
 	}
 	fails("no replica of "+primary.Addr()+" is fit", with{})
+}
+
+// Interrupted when the promotion has begun, the command completes it: the old primary must not take writes before it follows
+// the new one.
+func TestFailoverIsCompleted(t *testing.T) {
+	t.Parallel()
+	for _, at := range []string{"Sentinel promotes a replica", "was promoted"} {
+		t.Run(at, func(t *testing.T) {
+			t.Parallel()
+			set := redistest.StartSentinel(t)
+			primary := set.Primary(t)
+			b := startBusy(t, set.Client(t), 4)
+			interrupted, stop := context.WithCancel(t.Context())
+			out := &trigger{text: at, at: stop}
+			var errs strings.Builder
+			status := run(interrupted, []string{"failover", "-yes", "-pause", "20s", "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name()},
+				process{out: out, errs: &errs, env: func(string) string { return "" }})
+			if status != succeeded || errs.Len() > 0 {
+				t.Errorf("status %d, errors %q", status, errs.String())
+			}
+			if roleOf(t, primary) != "slave" || !strings.Contains(out.all.String(), "go on, to the new primary") {
+				t.Errorf("the old primary is a %s\n%s", roleOf(t, primary), out.all.String())
+			}
+			b.check()
+		})
+	}
+}
+
+// The plan shows what is fit; a right that is missing is found before the question is asked, and changes nothing.
+func TestFailoverNeedsRights(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t)
+	primary := set.Primary(t)
+	for _, test := range []struct{ lacking, want string }{
+		{"-client|pause", "pause writes"}, {"-replicaof", "make the old primary a replica"},
+	} {
+		for _, s := range set.Servers {
+			if err := s.Client(t).Do(t.Context(), "ACL", "SETUSER", "few", "reset", "on", ">"+password, "~*", "&*", "+@all", test.lacking).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		args := []string{"failover", "-dry-run", "-redis", "redis://few@" + strings.Join(set.Addrs(), ",redis://few@"), "-sentinel", set.Name()}
+		status, out, errs := env(password).holdfast(t.Context(), args...)
+		if status != failed || !strings.Contains(errs, "lacks the permission to "+test.want) || !strings.Contains(errs, "nothing was changed") {
+			t.Errorf("%s: status %d, errors %q, output\n%s", test.lacking, status, errs, out)
+		}
+		if roleOf(t, primary) != "master" || paused(t, primary) {
+			t.Errorf("%s: something was changed", test.lacking)
+		}
+	}
+}
+
+// While the operator thought about the question, somebody else has failed over.
+func TestFailoverOfAnOldPlan(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t)
+	primary := set.Primary(t)
+	args := []string{"failover", "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name()}
+	var errs strings.Builder
+	answer := &terminal{before: func() { set.Failover(t) }}
+	status := run(t.Context(), args, process{in: answer, out: io.Discard, errs: &errs, env: func(string) string { return "" }})
+	if status != failed || !strings.Contains(errs.String(), "is not the primary any more, so nothing was changed") {
+		t.Errorf("status %d, errors %q", status, errs.String())
+	}
+	wait.Until(t, "the old primary follows the new one", func() bool { return roleOf(t, primary) == "slave" })
+}
+
+// terminal is a keyboard at which somebody types yes, after something has happened.
+type terminal struct {
+	keyboard
+	before func()
+}
+
+func (a *terminal) Read(b []byte) (int, error) {
+	a.before()
+	return copy(b, "y\n"), nil
 }
 
 func TestFailoverFlags(t *testing.T) {

@@ -38,6 +38,8 @@ type run struct {
 
 	pausedAt time.Time // zero while writes go on
 	handed   bool      // the promotion was asked for: writes at the old primary must not resume early
+
+	interrupted bool // by the operator, after that
 }
 
 // step is what was done, in JSON.
@@ -72,10 +74,18 @@ func Plan(ctx context.Context, t *target.Target, cfg Config, w *report.Writer) (
 		return nil, t.Explain(err)
 	}
 	r.primary = t.Node(r.addr)
-	if err := r.survey(ctx); err != nil {
+	if err := r.check(ctx); err != nil {
 		return nil, errors.Join(err, r.primary.Close())
 	}
 	return &Planned{r}, nil
+}
+
+// check finds the replicas that are fit, and makes sure that the user may do all that follows.
+func (r *run) check(ctx context.Context) error {
+	if err := r.survey(ctx); err != nil {
+		return err
+	}
+	return r.permitted(ctx)
 }
 
 // Planned is a failover that can be made.
@@ -93,7 +103,8 @@ func (p *Planned) Primary() string { return p.r.addr }
 func (p *Planned) Close() error { return p.r.primary.Close() }
 
 // Run makes the failover and writes each step as it is done. If it ends early, by an error or with ctx, writes resume: at
-// once if nothing was promoted yet, and at the end of the pause at the latest.
+// once if nothing was promoted yet, and at the end of the pause at the latest. Once the promotion has begun, Run completes it
+// although ctx ends: nobody can call it back, and the old primary must not take writes again before it follows the new one.
 func (p *Planned) Run(ctx context.Context) (err error) {
 	r := p.r
 	r.begun = time.Now()
@@ -102,7 +113,7 @@ func (p *Planned) Run(ctx context.Context) (err error) {
 			err = r.undo(ctx, err)
 		}
 	}()
-	if err := r.permitted(ctx); err != nil {
+	if err := r.current(ctx); err != nil {
 		return err
 	}
 	if err := r.pause(ctx); err != nil {
@@ -112,10 +123,12 @@ func (p *Planned) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	interrupt := ctx.Done()
+	ctx = context.WithoutCancel(ctx)
 	if err := r.handOver(ctx, heir); err != nil {
 		return err
 	}
-	addr, err := r.watch(ctx)
+	addr, err := r.watch(ctx, interrupt)
 	if err != nil {
 		return err
 	}
@@ -128,9 +141,9 @@ func (r *run) pause(ctx context.Context) error {
 	err := r.primary.Do(ctx, "CLIENT", "PAUSE", r.cfg.Pause.Milliseconds(), "WRITE").Err()
 	switch {
 	case redis.IsPermissionError(err):
-		return fmt.Errorf("the Redis user lacks the permission to pause writes, so nothing was changed: ACL SETUSER … +client|pause +client|unpause")
+		return lacks("pause writes", "+client|pause +client|unpause")
 	case err != nil:
-		return r.t.Explain(err)
+		return r.t.ExplainAt(r.addr, err)
 	}
 	r.pausedAt = time.Now()
 	r.say("writes are paused at %s, for at most %v", r.addr, r.cfg.Pause)
@@ -143,7 +156,7 @@ func (r *run) await(ctx context.Context) (replica, error) {
 	for {
 		state, err := replication(ctx, r.primary)
 		if err != nil {
-			return replica{}, r.t.Explain(err)
+			return replica{}, r.t.ExplainAt(r.addr, err)
 		}
 		want, behind := state.number("master_repl_offset"), 0
 		for _, c := range r.replicas {
@@ -198,9 +211,15 @@ func (r *run) handOver(ctx context.Context, heir replica) error {
 }
 
 // watch waits until one of the replicas is the primary and the old one follows it.
-func (r *run) watch(ctx context.Context) (addr string, err error) {
+func (r *run) watch(ctx context.Context, interrupt <-chan struct{}) (addr string, err error) {
 	promoted := ""
 	for {
+		select {
+		case <-interrupt:
+			interrupt, r.interrupted = nil, true
+			r.say("interrupted: the promotion has begun, and is completed first")
+		default:
+		}
 		if promoted == "" {
 			if promoted = r.promoted(ctx); promoted != "" {
 				r.say("%s was promoted", promoted)
@@ -234,19 +253,7 @@ func (r *run) demote(ctx context.Context, promoted string) error {
 		return nil
 	}
 	host, port, _ := net.SplitHostPort(promoted)
-	return r.t.Explain(r.primary.Do(ctx, "REPLICAOF", host, port).Err())
-}
-
-// permitted refuses a user who lacks a right that is needed later. To a primary, REPLICAOF NO ONE changes nothing.
-func (r *run) permitted(ctx context.Context) error {
-	if r.t.Kind != target.Sentinel {
-		return nil
-	}
-	err := r.primary.Do(ctx, "REPLICAOF", "NO", "ONE").Err()
-	if redis.IsPermissionError(err) {
-		return errors.New("the Redis user lacks the permission to make the old primary a replica, so nothing was changed: ACL SETUSER … +replicaof")
-	}
-	return r.t.Explain(err)
+	return r.t.ExplainAt(r.addr, r.primary.Do(ctx, "REPLICAOF", host, port).Err())
 }
 
 // promoted is the replica that says it is the primary, and that the Sentinels send clients to; empty if there is none.
@@ -293,6 +300,9 @@ func (r *run) undo(ctx context.Context, cause error) error {
 	case r.pausedAt.IsZero():
 		return cause
 	case r.handed:
+		if r.interrupted {
+			cause = fmt.Errorf("%w, and %w", ErrInterrupted, cause)
+		}
 		return fmt.Errorf("%w; the promotion may continue, and writes resume in %v at the latest", cause,
 			max(0, time.Until(r.pausedAt.Add(r.cfg.Pause))).Round(time.Second))
 	}

@@ -37,7 +37,7 @@ func (r *run) survey(ctx context.Context) error {
 	s, err := replication(ctx, r.primary)
 	switch {
 	case err != nil:
-		return fmt.Errorf("cannot examine the primary %s: %w", r.addr, r.t.Explain(err))
+		return fmt.Errorf("cannot examine the primary: %w", r.t.ExplainAt(r.addr, err))
 	case s["role"] != "master":
 		return fmt.Errorf("%s is a replica of %s: give the master", r.addr, net.JoinHostPort(s["master_host"], s["master_port"]))
 	}
@@ -89,7 +89,7 @@ func (r *run) unfit(ctx context.Context, c *replica, field map[string]string) st
 	s, err := replication(ctx, n)
 	switch {
 	case err != nil:
-		return r.t.Explain(err).Error()
+		return r.t.ExplainAt(c.addr, err).Error()
 	case s["role"] != "slave":
 		return "it is not a replica"
 	case s["master_link_status"] != "up":

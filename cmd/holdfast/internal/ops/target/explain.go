@@ -24,6 +24,14 @@ func (t *Target) Explain(err error) error {
 	return t.explain(t.Name, err)
 }
 
+// ExplainAt is Explain for an error of one server.
+func (t *Target) ExplainAt(addr string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return t.explain("Redis at "+addr, err)
+}
+
 func (t *Target) explain(where string, err error) error {
 	text := diagnosis(where, t.cfg, err)
 	if strings.HasPrefix(where, "Sentinel at ") {
