@@ -2,12 +2,9 @@ package invalidate_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,136 +12,9 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/holdfast-go/holdfast/internal/testkit/logtest"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/invalidate"
 )
-
-const (
-	node      = "hf:node:A"
-	nowhere   = "hf:node:-" // as long as node
-	broadcast = "hf:all"
-
-	interval = 500 * time.Millisecond
-	timeout  = 3 * interval
-)
-
-func TestMain(m *testing.M) { redistest.Main(m) }
-
-// recorder notes the callbacks in order.
-type recorder struct {
-	mu     sync.Mutex // guards events
-	events []string
-	log    logtest.Recorder
-}
-
-func (r *recorder) add(event string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.events = append(r.events, event)
-}
-
-// take returns what happened since the last call.
-func (r *recorder) take() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	defer func() { r.events = nil }()
-	return strings.Join(r.events, " ")
-}
-
-func (r *recorder) config() invalidate.Config {
-	return invalidate.Config{
-		Node:         node,
-		Broadcast:    broadcast,
-		OnInvalidate: func(id string) { r.add("invalidate:" + id) },
-		OnGrant:      func(token string) { r.add("grant:" + token) },
-		OnForget:     func() { r.add("forget") },
-		OnRecover:    func() { r.add("recover") },
-		Logger:       slog.New(&r.log),
-	}
-}
-
-// stand is a feed on a breakable network inside a bubble.
-type stand struct {
-	recorder
-
-	network *network
-	client  *redis.Client
-	feed    *invalidate.Feed
-}
-
-// bubble runs f on a feed that has just proved itself.
-func bubble(t *testing.T, f func(t *testing.T, s *stand)) {
-	t.Helper()
-	redistest.Only(t, redistest.VirtualTime)
-	synctest.Test(t, func(t *testing.T) {
-		server := miniredis.NewMiniRedis()
-		server.ClockTTL(true)
-		defer server.Close()
-		s := &stand{network: &network{server: server}}
-		s.client = redis.NewClient(&redis.Options{
-			// Not a host name, which the client would look up although it does
-			// not dial it: the resolver's state is shared between bubbles.
-			Addr:   "127.0.0.1:6379",
-			Dialer: s.network.dial,
-		})
-		defer func() { _ = s.client.Close() }()
-
-		feed, err := invalidate.Start(s.client, s.config())
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.feed = feed
-		defer func() {
-			if err := feed.Close(context.WithoutCancel(t.Context())); err != nil {
-				t.Error(err)
-			}
-		}()
-		if err := feed.Ready(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		s.expect(t, "forget recover")
-		f(t, s)
-	})
-}
-
-// expect compares the callbacks made since it was last called.
-func (s *stand) expect(t *testing.T, want string) {
-	t.Helper()
-	synctest.Wait()
-	if got := s.take(); got != want {
-		t.Fatalf("callbacks %q, want %q", got, want)
-	}
-}
-
-// age returns how long ago the proven moment was, or -1 without a proof.
-func (s *stand) age() time.Duration {
-	fresh := s.feed.FreshAsOf()
-	if fresh.IsZero() {
-		return -1
-	}
-	return time.Since(fresh)
-}
-
-// readyWithin waits for a proof and checks how long that takes. In virtual time
-// a probe can return in the very instant in which the feed takes it for lost:
-// then the proof is gone before it is looked at, and the next one counts.
-func (s *stand) readyWithin(t *testing.T, d time.Duration) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	defer cancel()
-	age := time.Duration(-1)
-	for age < 0 {
-		synctest.Wait()
-		if err := s.feed.Ready(ctx); err != nil {
-			t.Fatal(err)
-		}
-		age = s.age()
-	}
-	if age > interval {
-		t.Fatalf("proof is %v old", age)
-	}
-}
 
 func TestFreshnessAdvances(t *testing.T) {
 	t.Parallel()
@@ -343,74 +213,6 @@ func TestReplacedConnection(t *testing.T) {
 	})
 }
 
-func TestClose(t *testing.T) {
-	t.Parallel()
-	for name, wreck := range map[string]func(s *stand){
-		"well":       func(*stand) {},
-		"half open":  func(s *stand) { s.network.mute.Store(true) },
-		"recovering": func(s *stand) { s.network.down.Store(true); s.network.killSubscriptions() },
-		"handshake":  func(s *stand) { s.network.mute.Store(true); s.network.killSubscriptions() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			bubble(t, func(t *testing.T, s *stand) {
-				wreck(s)
-				time.Sleep(interval + interval/2)
-				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-				defer cancel()
-				for range 2 {
-					if err := s.feed.Close(ctx); err != nil {
-						t.Fatal(err)
-					}
-				}
-				s.take()
-				if s.age() != -1 {
-					t.Error("a closed feed proves nothing")
-				}
-				if err := s.feed.Ready(ctx); !errors.Is(err, invalidate.ErrClosed) {
-					t.Errorf("Ready on a closed feed: %v", err)
-				}
-				time.Sleep(time.Minute)
-				s.expect(t, "")
-				s.network.mute.Store(false)
-				s.network.down.Store(false)
-				if err := s.client.Ping(t.Context()).Err(); err != nil {
-					t.Errorf("the client was closed too: %v", err)
-				}
-			})
-		})
-	}
-}
-
-// Close gives up with its context, and tells so.
-func TestCloseIsBounded(t *testing.T) {
-	t.Parallel()
-	bubble(t, func(t *testing.T, s *stand) {
-		s.network.mute.Store(true)
-		s.network.killSubscriptions()
-		time.Sleep(interval) // into the handshake, which nothing interrupts
-		ctx, cancel := context.WithTimeout(t.Context(), interval)
-		defer cancel()
-		if err := s.feed.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatalf("Close: %v", err)
-		}
-	})
-}
-
-func TestReadyEndsWithItsContext(t *testing.T) {
-	t.Parallel()
-	bubble(t, func(t *testing.T, s *stand) {
-		s.network.down.Store(true)
-		s.network.killSubscriptions()
-		synctest.Wait()
-		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errors.New("enough"))
-		defer cancel()
-		if err := s.feed.Ready(ctx); err == nil || !strings.Contains(err.Error(), "enough") {
-			t.Fatalf("Ready: %v", err)
-		}
-	})
-}
-
 // In a cluster a round counts only once it has come back through every
 // master.
 func TestClusterNeedsEveryMaster(t *testing.T) {
@@ -465,28 +267,4 @@ func TestClusterNeedsEveryMaster(t *testing.T) {
 			s.readyWithin(t, 2*timeout)
 		}
 	})
-}
-
-func TestStartRefuses(t *testing.T) {
-	t.Parallel()
-	client := redis.NewClient(&redis.Options{})
-	defer func() { _ = client.Close() }()
-	ring := redis.NewRing(&redis.RingOptions{HeartbeatFrequency: time.Hour})
-	defer func() { _ = ring.Close() }()
-	for _, tc := range []struct {
-		want   string
-		client redis.UniversalClient
-		cfg    invalidate.Config
-	}{
-		{"client", nil, invalidate.Config{Node: node}},
-		{"redis.Ring", ring, invalidate.Config{Node: node}},
-		{"Config.Node", client, invalidate.Config{}},
-		{"Config.Broadcast", client, invalidate.Config{Node: node, Broadcast: node}},
-		{"Config.ProbeInterval", client, invalidate.Config{Node: node, ProbeInterval: -1}},
-		{"Config.Timeout", client, invalidate.Config{Node: node, ProbeInterval: time.Second, Timeout: time.Second}},
-	} {
-		if _, err := invalidate.Start(tc.client, tc.cfg); err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("error %v does not name %s", err, tc.want)
-		}
-	}
 }
