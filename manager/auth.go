@@ -108,7 +108,7 @@ func (s *request) revoked(ended []string) {
 	defer s.mu.Unlock()
 	switch {
 	case s.state == unopened && slices.Contains(ended, s.token.id):
-		s.state = open // there is nothing to open
+		s.state, s.on.mode = open, Exclusive // there is nothing to open
 		s.end(revoked)
 		return
 	case s.on.superseded, s.id() == "", !slices.Contains(ended, s.id()):

@@ -72,7 +72,8 @@ var (
 	ErrReadOnly = errors.New("session was opened read-only")
 
 	// ErrCommitted: a handler tried to change the session after its commit, that is after the first
-	// byte of the response or after Session.Commit.
+	// byte of the response or after Session.Commit. Or it used a lazy session for the first time
+	// then: such a session is not opened, and reads as empty.
 	ErrCommitted = errors.New("session was committed already")
 
 	// ErrEncode: a value cannot be encoded, or would not come back equal: see [Codec]. The text
@@ -115,6 +116,11 @@ func (e *valueError) Unwrap() []error { return []error{e.kind, e.cause} }
 
 // errUpdates is returned by a Key.Update that would never finish.
 var errUpdates = fmt.Errorf("update session value: gave up after %d tries: its function changes the key itself; return the new value instead", keyUpdateTries)
+
+// errMissed is reported of a lazy session that nobody had used when it was committed. Opening it then would make a response
+// depend on the session that has gone out without a word to caches.
+var errMissed = fmt.Errorf("open session: %w: a lazy session was first used after that, so it was not opened and is empty; use it, or call Manager.Open, before the first byte of the response",
+	ErrCommitted)
 
 // errNeverEnds refuses a session that would never expire.
 var errNeverEnds = errors.New("neither a deadline nor an idle timeout would end it; set one of them")

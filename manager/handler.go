@@ -39,7 +39,8 @@ func (m *Manager) ReadOnly(next http.Handler) http.Handler { return m.serve(Read
 func (m *Manager) Optimistic(next http.Handler) http.Handler { return m.serve(Optimistic, next) }
 
 // Lazy is Handler in mode Lazy: the first use of the session opens it. If that fails, the commit
-// fails. A handler that needs to know at once calls Open.
+// fails. A handler that needs to know at once calls Open. A session that is first used after the
+// first byte of the response stays closed: it reads as empty, and that is reported as ErrCommitted.
 func (m *Manager) Lazy(next http.Handler) http.Handler { return m.serve(Lazy, next) }
 
 // ByMethod is a function for Config.Mode. Requests that only read by the rules of HTTP (GET, HEAD,
@@ -179,7 +180,7 @@ func (m *Manager) call(w http.ResponseWriter, r, inner *http.Request, s *Session
 	returned = true
 }
 
-// reportLate tells of a change that came too late to be stored.
+// reportLate tells of a change that came too late to be stored, and of a first use that came too late to open the session.
 func (m *Manager) reportLate(r *http.Request, s *Session) {
 	s.mu.Lock()
 	late := s.late
@@ -188,10 +189,17 @@ func (m *Manager) reportLate(r *http.Request, s *Session) {
 		return
 	}
 	m.counts.late.Add(1)
-	m.cfg.Logger.Error("holdfast: session changed after commit; change discarded; change the session before the first byte of the response",
-		"method", r.Method, "pattern", r.Pattern, "error", late)
+	id := s.ID()
+	if errors.Is(late, errMissed) {
+		id = s.token.id
+		m.cfg.Logger.Error("holdfast: lazy session first used after commit; it reads as empty; use it before the first byte of the response",
+			"method", r.Method, "pattern", r.Pattern, "error", late)
+	} else {
+		m.cfg.Logger.Error("holdfast: session changed after commit; change discarded; change the session before the first byte of the response",
+			"method", r.Method, "pattern", r.Pattern, "error", late)
+	}
 	if f := m.cfg.Hooks.Late; f != nil {
-		f(r.Context(), s.ID())
+		f(r.Context(), id)
 	}
 }
 

@@ -24,8 +24,8 @@ type Hooks struct {
 	// requested type.
 	Undecodable func(ctx context.Context, id string, err error)
 
-	// Late is called when a request has changed its session after the commit. The change is
-	// discarded.
+	// Late is called when a request has changed its session after the commit, which discards the
+	// change, or has used a lazy session for the first time then.
 	Late func(ctx context.Context, id string)
 }
 

@@ -2,6 +2,7 @@ package manager
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/holdfast-go/holdfast/lock"
@@ -35,8 +36,14 @@ func (m *Manager) join(w http.ResponseWriter, r *http.Request, outer *Session, m
 		s.watch(cancel)
 		ctx = locked
 	}
-	if mode != Lazy && m.open(s.ctx, s.request, mode) != nil {
-		return // the commit of the outer wrap answers
+	if mode != Lazy {
+		switch err := m.open(s.ctx, s.request, mode); {
+		case errors.Is(err, ErrCommitted):
+			m.refuse(w, r, s.request, err)
+			return
+		case err != nil:
+			return // the commit of the outer wrap answers
+		}
 	}
 	if mode != outer.as {
 		ctx = context.WithValue(ctx, contextKey{m}, s)

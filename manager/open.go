@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,7 +37,7 @@ func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 	s.lockOpened()
 	if !s.needs(mode) || s.state == open && s.raise(mode) {
 		defer s.mu.Unlock()
-		return s.err
+		return cmp.Or(s.err, s.missed())
 	}
 	s.state, s.ready = opening, make(chan struct{})
 	s.mu.Unlock()
@@ -59,6 +60,15 @@ func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 	}
 	returned = true
 	return err
+}
+
+// missed reports that it is too late to open a session, and notes that. It is called with mu held.
+func (s *request) missed() error {
+	if s.state < committing || s.on.mode != 0 {
+		return nil
+	}
+	s.late = errMissed
+	return errMissed
 }
 
 // begin lets the session be used as it was found. If the request has ended meanwhile, since another goroutine was the one

@@ -25,6 +25,7 @@ func (s *Session) enter() {
 		_ = s.m.open(s.ctx, s.request, s.as) // a failure sticks, and fails the commit
 		s.mu.Lock()
 	}
+	_ = s.missed()
 	s.used = true
 }
 

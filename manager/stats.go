@@ -33,7 +33,7 @@ type Stats struct {
 	OutcomeLost   int64         // commits with an unknown outcome
 	Rejected      int64         // commits that were not sent: too large, not encodable, read-only
 	Undecodable   int64         // values that could not be decoded or decrypted
-	Late          int64         // requests that changed a session after its commit
+	Late          int64         // requests that changed a session after its commit, or used a lazy one for the first time then
 	Refused       int64         // requests answered by the ErrorHandler
 	Invalidations int64         // messages about sessions of which this node had a copy
 

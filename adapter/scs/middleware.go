@@ -64,8 +64,10 @@ func (q *request) serve(w http.ResponseWriter, r *http.Request, next http.Handle
 			q.s.answer(w, r, err)
 			refusal = w.Header().Clone()
 		}
+		q.begun()
 		return err
 	}}
+	defer q.end()
 	next.ServeHTTP(ww, r)
 	if ww.begin() != nil {
 		restore(w, refusal) // what the handler has added since would go out as trailers

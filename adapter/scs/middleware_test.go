@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
 	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
@@ -118,5 +121,45 @@ func TestSilentErrorFuncOnWrongSettings(t *testing.T) {
 	s.LoadAndSave(http.NotFoundHandler()).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/", nil).WithContext(context.Background()))
 	if rec.Code != http.StatusInternalServerError || !strings.Contains(called.Error(), "Lifetime") {
 		t.Errorf("%d, ErrorFunc got %v", rec.Code, called)
+	}
+}
+
+// A page that reads its session only after its first byte sees it, as in scs, also where it is not opened before: GET
+// requests are Lazy. What it changes then is lost, and logged. Afterwards nothing is left open.
+func TestReadAfterTheFirstByte(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	var log bytes.Buffer
+	s.Config.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	h := s.LoadAndSave(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
+		switch r.URL.Path {
+		case "/put":
+			s.Put(ctx, "user", "bob")
+			return
+		case "/commit": // an early one, of nothing
+			if _, _, err := s.Commit(ctx); err != nil {
+				t.Error(err)
+			}
+		}
+		_, _ = io.WriteString(w, "hello ")
+		fmt.Fprint(w, s.GetString(ctx, "user"), s.Exists(ctx, "user"), s.Status(ctx))
+		if r.URL.Path == "/change" {
+			s.Put(ctx, "user", "eve")
+		}
+	}))
+	b := visit(t, h)
+	b.post("/put", nil)
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for _, path := range []string{"/read", "/commit", "/change", "/read"} {
+			log.Reset()
+			got := b.do(method, path, nil)
+			if got.body != "hello bobtrue unmodified" || len(got.cookies) != 0 {
+				t.Errorf("%s %s: %v, cookies %v", method, path, got, got.cookies)
+			}
+			if text := log.String(); strings.Contains(text, "change discarded") != (path == "/change") || path != "/change" && text != "" {
+				t.Errorf("%s %s: the log has %q", method, path, text)
+			}
+		}
 	}
 }

@@ -24,6 +24,7 @@ type request struct {
 	open  func() opened
 	apart bool           // it was opened by load, so the Manager's middleware does not know of it
 	used  bool           // open was called
+	idle  bool           // it was not used before the response began
 	live  map[string]any // values that can be changed in place
 	held  string         // the token that the client has, if it is known
 }
@@ -135,6 +136,15 @@ func (q *request) commit() (token string, expiry time.Time, err error) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.reopens(o)
+	if err == nil {
+		q.held = token
+	}
+	return token, expiry, err
+}
+
+// reopens lets the next use open the session again, apart from the Manager's middleware. It is called with mu held.
+func (q *request) reopens(o opened) {
 	q.open = sync.OnceValue(func() opened {
 		again := q.load(o.ctx)
 		if again.err != nil {
@@ -143,10 +153,37 @@ func (q *request) commit() (token string, expiry time.Time, err error) {
 		return again
 	})
 	q.live, q.used, q.apart = nil, false, true
-	if err == nil {
-		q.held = token
+}
+
+// begun is called when the response begins. A session that nobody has used so far can still be read: the Manager's
+// middleware no longer opens it then, as it cannot tell caches; here every response has a Vary.
+func (q *request) begun() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.used && !q.apart && q.s.mode(q.http) == manager.Lazy {
+		q.reopens(q.open())
 	}
-	return token, expiry, err
+	q.idle = !q.used
+}
+
+// end ends what was opened after the response had begun. Changes of it are lost, and logged.
+func (q *request) end() {
+	q.mu.Lock()
+	late := q.idle && q.used && q.apart
+	q.mu.Unlock()
+	if !late {
+		return
+	}
+	o := q.now()
+	if o.err != nil {
+		q.s.logger().Error("holdfast: session read after the response began; it could not be opened and reads as empty", "error", o.err)
+		return
+	}
+	if q.sync(); o.hs.Status() != manager.Unmodified {
+		q.s.logger().Error("holdfast: session changed after commit; change discarded; change the session before the first byte of the response",
+			"method", q.http.Method, "pattern", q.http.Pattern)
+	}
+	q.m.Discard(o.ctx)
 }
 
 // commitTo commits what the Manager's middleware does not know of, before the first byte of a response.

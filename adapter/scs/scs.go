@@ -137,10 +137,16 @@ func (s *SessionManager) config() (manager.Config, error) {
 	if cfg.Prefix == "" {
 		cfg.Prefix = "scs:" + s.Cookie.Name
 	}
-	if cfg.Mode == nil {
-		cfg.Mode = lazyReads
-	}
+	cfg.Mode = s.mode
 	return cfg, nil
+}
+
+// mode is Config.Mode, or its default.
+func (s *SessionManager) mode(r *http.Request) manager.Mode {
+	if s.Config.Mode != nil {
+		return s.Config.Mode(r)
+	}
+	return lazyReads(r)
 }
 
 // lazyReads takes no lock for pages and files that do not use their session.
