@@ -14,8 +14,7 @@ type Cache[V any] struct {
 	purges atomic.Uint64
 }
 
-// New returns an empty cache, or an error that names the field of cfg to
-// mend. cfg is copied.
+// New returns an empty cache, or an error that names the invalid field of cfg. It copies cfg.
 func New[V any](cfg Config[V]) (*Cache[V], error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
@@ -43,19 +42,17 @@ func (c *Cache[V]) Get(id string) (V, bool) {
 	return s.get(id)
 }
 
-// Begin announces a fill of id and must be called before the authority is
-// asked. A fill needs no end: one that never reaches Put costs nothing.
-// Begin keeps no part of id, and does not allocate if there is a copy.
+// Begin announces a fill of id. Call it before querying the authority. A fill that never reaches
+// Put costs nothing. Begin keeps no part of id, and does not allocate if there is a copy.
 func (c *Cache[V]) Begin(id string) Fill {
 	s, stripe := c.locate(id)
 	return s.begin(id, stripe)
 }
 
-// Put stores v under the ID for which f was begun and reports whether it did.
-// It refuses if f was voided since Begin, if a copy stored since Begin has a
-// counter equal to or above the one given, and if v is larger than a shard's
-// share of the cache; in that last case the copy that v would have replaced is
-// dropped. The zero Fill is void. A fill may be put more than once.
+// Put stores v under the ID for which f was begun and reports whether it did. It refuses if f was
+// voided since Begin, or if a copy stored since Begin has the same or a higher counter. It also
+// refuses if v is larger than a shard's share of the cache, and then drops the copy that v would
+// have replaced. The zero Fill is void. A fill may be put more than once.
 func (c *Cache[V]) Put(f Fill, counter uint64, v V) bool {
 	cost := int64(max(c.size(f.id, v), 1))
 	s, stripe := c.locate(f.id)
@@ -64,11 +61,10 @@ func (c *Cache[V]) Put(f Fill, counter uint64, v V) bool {
 
 // Invalidate drops the copy of id and voids every fill of id begun before.
 //
-// It takes no counter on purpose. A message that arrives late could in
-// principle spare a copy with a higher counter, but after a failover the
-// server may count from a lower number again, and then the copy with the
-// higher counter is the wrong one. Dropping too much costs one round trip,
-// keeping too much would serve a value that no longer exists.
+// It takes no counter on purpose. A message that arrives late could spare a copy with a higher
+// counter. But after a failover the server may count from a lower number again, and then the copy
+// with the higher counter is the wrong one. Dropping too much costs one round trip; keeping too
+// much serves a value that no longer exists.
 func (c *Cache[V]) Invalidate(id string) {
 	s, stripe := c.locate(id)
 	s.invalidate(id, stripe)

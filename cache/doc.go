@@ -1,24 +1,22 @@
 // Package cache keeps local copies of versioned values: a sharded LRU that is
 // bounded by bytes and that can be invalidated while a fill is under way.
 //
-// A copy is looked up with [Cache.Get]. On a miss the caller announces a fill,
-// asks the authority (for sessions that is Redis) and hands the answer in:
+// [Cache.Get] looks up a copy. On a miss the caller announces a fill, queries the authority (for
+// sessions that is Redis) and stores the answer:
 //
 //	f := c.Begin(id)
 //	v, counter := ask(id)
 //	c.Put(f, counter, v)
 //
-// Between Begin and Put anything may happen, and an answer that was overtaken
-// must not be kept. Three rules see to that:
+// Between Begin and Put the value may change, and an outdated answer must not be kept. Three rules
+// ensure that:
 //
-//   - [Cache.Invalidate] and [Cache.Purge] void the fills begun before them.
-//     The answer may have left the authority before the change that they tell
-//     of, and no further message will follow.
+//   - [Cache.Invalidate] and [Cache.Purge] void the fills begun before them. The answer may have
+//     left the authority before the change that they report, and no further message will follow.
 //   - A copy that another fill stored in the meantime is replaced only by a
 //     strictly greater counter.
-//   - A copy that was already there at Begin is replaced whatever the counters
-//     say. The answer was given after Begin, so it is newer; after a failover it
-//     may have the lower number.
+//   - A copy that was already there at Begin is replaced, whatever the counters are. The answer was
+//     given after Begin, so it is newer. After a failover its counter may be lower nevertheless.
 //
 // The writer of a change usually gets no message about it. It begins a fill
 // before it commits, and stores what it wrote. If Put refuses, it invalidates
@@ -34,6 +32,6 @@
 // Values are shared between all readers and never copied. Store immutable
 // snapshots only.
 //
-// The package knows neither Redis nor HTTP, starts no goroutine, and needs no
-// closing. Every method is safe for concurrent use.
+// The package uses neither Redis nor HTTP, starts no goroutines, and needs no closing. Every method
+// is safe for concurrent use.
 package cache

@@ -1,8 +1,7 @@
 package cache
 
-// Fill remembers how things stood when a fill began, so that [Cache.Put] can
-// tell what happened since. It is a small value without resources. A Fill
-// belongs to the cache that issued it.
+// Fill records the state of the cache when a fill began, so that [Cache.Put] can tell what happened
+// since. It is a small value without resources. A Fill belongs to the cache that issued it.
 type Fill struct {
 	id         string
 	epoch      uint64 // of the shard; counts purges and is never 0, so the zero Fill is void

@@ -73,16 +73,15 @@ func (f *Feed) run(ctx context.Context) {
 	f.read(ctx)
 }
 
-// FreshAsOf returns the moment up to which the feed has provably missed nothing:
-// the time just before the newest returned probe was sent. It is zero while nothing
-// is proven, and never older than Config.Timeout. It has a monotonic clock reading,
-// so time.Since is safe against clock steps.
+// FreshAsOf returns the moment up to which the feed is known to have missed nothing: the time just
+// before the newest returned probe was sent. It is zero while nothing is proven, and never older
+// than Config.Timeout. It has a monotonic clock reading, so time.Since is safe against clock steps.
 func (f *Feed) FreshAsOf() time.Time {
 	return f.proof.freshAsOf(time.Now())
 }
 
-// Ready waits until FreshAsOf is proven. It returns at once if it already is,
-// and works as well after a loss. The error is [ErrClosed] or the cause of ctx.
+// Ready waits until FreshAsOf is not zero. It returns at once if that is so already. It also works
+// after a loss. The error is [ErrClosed] or the cause of ctx.
 func (f *Feed) Ready(ctx context.Context) error {
 	_, proven := f.proof.state()
 	select {

@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/keys"
 )
 
-// Kind tells what a message is about. It is the first byte of the payload.
+// Kind is the kind of a message. It is the first byte of the payload.
 type Kind byte
 
 // The kinds of this release.
@@ -99,8 +99,8 @@ func Parse(payload string) (Message, error) {
 	return m, nil
 }
 
-// EncodeInvalidation returns the payload that tells of a new version of id. It
-// does not check its arguments; [Parse] does.
+// EncodeInvalidation returns the payload that announces a new version of id. It does not check its
+// arguments; [Parse] does.
 func EncodeInvalidation(id string, counter uint64) string {
 	return string(KindInvalidation) + id + " " + strconv.FormatUint(counter, 10)
 }

@@ -11,8 +11,8 @@ import (
 
 // Config holds the options for New. The zero value of a field means its default.
 type Config struct {
-	// Prefix begins the name of every key and channel. All processes that share locks use the same one. Use another one
-	// than for sessions, or sessions and locks share keys.
+	// Prefix begins the name of every key and channel. All processes that share locks use the same
+	// one. Do not use the prefix of sessions: sessions and locks would share keys.
 	//
 	// Defaults to "holdfast-lock".
 	Prefix string
@@ -23,27 +23,28 @@ type Config struct {
 	// Defaults to 5 s.
 	TTL time.Duration
 
-	// GrantTTL is how long a waiter may take to answer when the lock was passed to it, before the next one may try. From
-	// 1 ms to TTL.
+	// GrantTTL is how long a waiter may take to answer when the lock was passed to it. After that
+	// the next one may try. From 1 ms to TTL.
 	//
 	// Defaults to 2 s, or TTL if that is shorter.
 	GrantTTL time.Duration
 
-	// Wait is how long Acquire waits at most; its context may end the wait earlier. It should be longer than TTL, or
-	// Acquire fails before the lock of a holder that died has expired. Negative: no limit except the context.
+	// Wait is the longest time that Acquire waits. Its context may end the wait earlier. Make it
+	// longer than TTL: otherwise Acquire fails before the lock of a holder that died has expired.
+	// Negative: no limit except the context.
 	//
 	// Defaults to 10 s.
 	Wait time.Duration
 
-	// MaxHold is how long a lease lasts at most, so that a stuck holder cannot block the others forever. After that time,
-	// or up to a twentieth of it earlier, the context of the lease ends and the lock is passed on. At least 30 ms.
-	// Negative: no limit.
+	// MaxHold is the longest time that a lease lasts, so that a stuck holder cannot block the
+	// others forever. After that time, or up to a twentieth of it earlier, the context of the lease
+	// ends and the lock is passed on. At least 30 ms. Negative: no limit.
 	//
 	// Defaults to 1 min.
 	MaxHold time.Duration
 
-	// MaxWaiters is how many requests of this process may wait for one key, and how many processes may wait for it in
-	// Redis. At least 1.
+	// MaxWaiters is how many requests of this process may wait for one key, and also how many
+	// processes may wait for it in Redis. At least 1.
 	//
 	// Defaults to 128.
 	MaxWaiters int
@@ -52,13 +53,13 @@ type Config struct {
 	// Another process that wants the lock recalls it with a message, and gets it at once. Only scripts of this module
 	// retain locks: see [Locker.AcquireWith]. From MinRetain to TTL. Zero or negative: off.
 	//
-	// Defaults to 0.
+	// Defaults to 0, off.
 	Retain time.Duration
 
 	// OnRecall is called with the key of a lock that this process holds or retains, when another process waits for it. It
 	// must not block.
 	//
-	// Defaults to nil.
+	// Defaults to nil: nothing is done.
 	OnRecall func(key string)
 
 	// Timeout is how long each call to Redis may take. At least 1 ms.
@@ -66,13 +67,14 @@ type Config struct {
 	// Defaults to 5 s, or TTL if that is shorter.
 	Timeout time.Duration
 
-	// Node is the ID of this process in lock tokens. A program that sets it has to listen on the node's channel, and pass
-	// each grant to Granted and each recall to Recalled. Empty: the Locker draws a random ID and listens itself.
+	// Node is the ID of this process in lock tokens. A program that sets it has to listen on the
+	// node's channel itself, and pass each grant to Granted and each recall to Recalled. Empty: the
+	// Locker draws a random ID and listens.
 	//
 	// Defaults to "".
 	Node string
 
-	// Logger receives what happens in the background.
+	// Logger receives the log lines of this package.
 	//
 	// Defaults to slog.Default().
 	Logger *slog.Logger

@@ -12,21 +12,23 @@
 //
 // # How it waits
 //
-// A request for a lock that is taken does not poll. Within a process the requests for one key form a queue, and
-// only its head talks to Redis. There the heads of all processes form a second queue, a list of lock tokens. The
-// script that releases the lock makes the first of that list its holder and notifies it over pub/sub, on the channel of
-// its process. A lost message costs time and nothing else: the waiter retries when the lock must have expired.
+// A request for a lock that is taken does not poll. Within a process the requests for one key form
+// a local queue, and only its head talks to Redis. The heads of all processes form a second queue
+// in Redis, a list of lock tokens. The script that releases the lock makes the first token of that
+// list its holder, and notifies its process over pub/sub. A lost message costs time and nothing
+// else: the waiter retries when the lock must have expired.
 //
-// When a holder releases the lock and the next request is in the same process, it gets the lock token in memory. Its first
-// call to Redis, which it makes anyway, finds out whether another process is waiting, and gives way to it.
+// If the next request is in the same process, it gets the lock token in memory. Its first call to
+// Redis, which it makes anyway, gives way to another process if one is waiting.
 //
 // # What a lease is worth
 //
-// The lock in Redis is a lock of [github.com/bsm/redislock]: a key with a TTL, whose value is the holder's token. A program
-// that takes the key with redislock and one that takes it with a Locker exclude each other. One goroutine of the Locker
-// renews all leases, in one pipeline per tick. A lease is trusted for its TTL less a margin, counted on the monotonic clock
-// from just before the request for it was sent. Then its context ends with [ErrLost] as the cause. No lock service can do
-// more: a process that is paused at the wrong moment still believes that it holds the lock. Where that matters, the guarded
-// resource has to check as well, as package store does with a version in each commit. See Martin Kleppmann, "How to do
-// distributed locking" (2016).
+// The lock in Redis is a lock of [github.com/bsm/redislock]: a key with a TTL, whose value is the
+// holder's token. A program that takes the key with redislock and one that takes it with a Locker
+// exclude each other. One goroutine of the Locker renews all leases, in one pipeline per tick. A
+// lease is trusted for its TTL less a margin, by the monotonic clock, from just before the request
+// for it was sent. If it is not renewed by then, its context ends with [ErrLost] as the cause. No
+// lock service can do more: a process that is paused at the wrong moment still believes that it
+// holds the lock. Where that matters, the guarded resource has to check as well, as package store
+// does with a version in each commit. See Martin Kleppmann, "How to do distributed locking" (2016).
 package lock

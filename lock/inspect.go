@@ -28,7 +28,8 @@ type Claim struct {
 	Since time.Time
 }
 
-// Waiting returns since when the longest waiter has waited, or zero if no node waits or the time is unknown.
+// Waiting returns the time since which the longest waiter has waited, or the zero time if no node
+// waits or the time is unknown.
 func (s *State) Waiting() (since time.Time) {
 	for _, c := range s.Queue {
 		if since.IsZero() || !c.Since.IsZero() && c.Since.Before(since) {
@@ -45,8 +46,9 @@ type Inspector struct {
 	space keys.Space
 }
 
-// NewInspector returns an Inspector of the locks under a prefix; an empty one means "holdfast". The Inspector never closes
-// the client. Each call to Redis may take as long as timeout; zero means 3 s.
+// NewInspector returns an Inspector of the locks under a prefix, which defaults to "holdfast". Each
+// call to Redis may take as long as timeout, which defaults to 3 s. The Inspector never closes the
+// client.
 func NewInspector(client redis.UniversalClient, prefix string, timeout time.Duration) (*Inspector, error) {
 	if client == nil {
 		return nil, errors.New("lock: the client is nil")

@@ -89,27 +89,29 @@ func (le *Lease) Key() string { return le.key }
 // Token returns the lock token, for scripts that check it.
 func (le *Lease) Token() string { return le.token }
 
-// State returns what the previous request of this process passed on with [Lease.Done] or [Lease.Rest], else nil.
+// State returns the state that the previous request of this process passed on with [Lease.Done] or
+// [Lease.Rest], else nil.
 func (le *Lease) State() any { return le.state }
 
-// Vouch keeps what the script has read together with the lock, for [Lease.Rest]. It is called before the lease is shared.
+// Vouch stores what the script has read together with the lock, for [Lease.Rest]. It is called
+// before the lease is shared.
 func (le *Lease) Vouch(state any) { le.state = state }
 
 // Waited returns how long the request waited for the lock since its call of Acquire, or 0 if the lock was free.
 func (le *Lease) Waited() time.Duration { return le.waited }
 
-// Quiet with true stops the renewal of the lease, and its loss goes unnoticed until Quiet with false: for a holder that
-// removes the lock in Redis itself and continues.
+// Quiet(true) stops the renewal of the lease and ignores its loss, until Quiet(false). It is for a
+// holder that removes the lock in Redis itself and continues.
 func (le *Lease) Quiet(quiet bool) {
 	le.locker.mu.Lock()
 	defer le.locker.mu.Unlock()
 	le.quiet = quiet
 }
 
-// Queued reports whether its request had to wait in Redis' queue.
+// Queued reports whether the request had to wait in the queue in Redis.
 func (le *Lease) Queued() bool { return le.queued }
 
-// Trusted reports whether the lease was neither ended nor lost so far.
+// Trusted reports whether the lease has neither ended nor been lost.
 func (le *Lease) Trusted() bool {
 	le.locker.mu.Lock()
 	defer le.locker.mu.Unlock()
@@ -137,15 +139,16 @@ func (le *Lease) Release(ctx context.Context) error {
 	return nil
 }
 
-// ReleaseSoon is Release in the background. What goes wrong is logged.
+// ReleaseSoon is Release in the background. Errors are logged.
 func (le *Lease) ReleaseSoon() { le.releaseSoon(false) }
 
 // stateAge is how old a state may get by going from one request to the next. A conflict with a change that is made
 // without the lock is the more likely the older it is.
 const stateAge = 100 * time.Millisecond
 
-// Rest is ReleaseSoon for a holder that has changed nothing. The state of its lease goes on with the lock to a request of
-// this process that was waiting when Redis was asked for the state. So the requests of one page need to ask only once.
+// Rest is ReleaseSoon for a holder that has changed nothing. Together with the lock it passes on
+// the state of the lease, to a request of this process that was already waiting when the state was
+// read. So the requests of one page query Redis only once.
 func (le *Lease) Rest() { le.releaseSoon(true) }
 
 func (le *Lease) releaseSoon(unchanged bool) {
@@ -212,11 +215,12 @@ func (l *Locker) giveBack(ctx context.Context, key, token string) error {
 	return err
 }
 
-// Done ends a lease whose lock a script of the caller's has dealt with. If it kept the lock for some time, in a run whose
-// request was sent at that moment, the next request of this process gets it together with the state: what the script has
-// just checked. With no such request the lock is retained, without the state. If another process has asked for the lock
-// meanwhile, after the script ran, the lock is released. With a time of 0 the lock is taken to be released, and the next
-// request asks for itself.
+// Done ends a lease whose lock a script of the caller has already released or kept. kept is how
+// long the script kept the lock, and sent is when its request was sent. The next request of this
+// process gets the lock together with state, which is what the script has just checked. If there is
+// no such request, the lock is retained without the state. If another process has asked for the
+// lock since the script ran, it is released. If kept is 0, the script has released the lock, and
+// the next request queries Redis.
 func (le *Lease) Done(kept time.Duration, sent time.Time, state any) {
 	first, lost := le.end()
 	if !first {

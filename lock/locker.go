@@ -163,7 +163,7 @@ func (l *Locker) AcquireSince(ctx context.Context, key string, start time.Time, 
 	return lease, nil
 }
 
-// Busy reports whether a request for the key would have to wait for another request of this process.
+// Busy reports whether a request for the key would have to wait for another one of this process.
 func (l *Locker) Busy(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

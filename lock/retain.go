@@ -77,16 +77,17 @@ func (l *Locker) Retains(key string) bool {
 	return q != nil && q.retained != nil && time.Now().Before(q.retained.trust.until)
 }
 
-// Reused reports whether the lock was retained, and Redis was not asked for it. Its holder has to have Redis check what
-// it has assumed.
+// Reused reports whether the lease came from a retained lock, without a call to Redis. The holder
+// then has to let Redis check what it has assumed.
 func (le *Lease) Reused() bool {
 	le.locker.mu.Lock()
 	defer le.locker.mu.Unlock()
 	return le.reused
 }
 
-// Keep returns for how long a script that ends the lease should keep the lock if the queue in Redis is empty: the TTL if a
-// request of this process is next, Config.Retain if the lock may be retained, or 0.
+// Keep returns how long a script that ends the lease should keep the lock if the queue in Redis is
+// empty: the TTL if a request of this process is next, Config.Retain if the lock may be retained,
+// and otherwise 0.
 func (le *Lease) Keep(retain bool) time.Duration {
 	l := le.locker
 	l.mu.Lock()
@@ -100,7 +101,8 @@ func (le *Lease) Keep(retain bool) time.Duration {
 	return 0
 }
 
-// Confirm notes that Redis, in answer to a request sent at that time, has the lock for us for so long.
+// Confirm extends the trust in the lease: Redis has answered a request that was sent at that time,
+// and keeps the lock for ttl.
 func (le *Lease) Confirm(sent time.Time, ttl time.Duration) {
 	l := le.locker
 	l.mu.Lock()
@@ -110,8 +112,9 @@ func (le *Lease) Confirm(sent time.Time, ttl time.Duration) {
 	le.short, le.reused = ttl <= l.cfg.Retain, false
 }
 
-// Park ends a lease whose lock can be retained without a call to Redis: Redis keeps it for Config.Retain, and no other
-// process has asked for it since. It reports false, and does nothing, if that is not so.
+// Park retains the lock without a call to Redis, if it can: if Redis keeps the lock for
+// Config.Retain, and no other process has asked for it since. It ends the lease and returns true,
+// or does nothing and returns false.
 func (le *Lease) Park() bool {
 	l := le.locker
 	l.mu.Lock()

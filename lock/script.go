@@ -10,9 +10,9 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// Script is a script that does more for a request than to take the lock, in the same step, so that what a holder needs
-// to know first comes with the lock. Scripts are written within this module; [Locker.Acquire] brings one that asks for
-// nothing but the lock.
+// Script is a script that takes the lock and does more for the request in the same step, such as
+// reading what the holder needs first. Scripts can only be written within this module.
+// [Locker.Acquire] uses one that only takes the lock.
 type Script = queue.LockScript
 
 // try asks once, in one round trip; in two if short is set and the script's short script does not do.

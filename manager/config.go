@@ -87,9 +87,9 @@ type Config struct {
 
 	// EndOnReuse ends a session when a request shows a token that RotateEvery has replaced, after
 	// the time for which that token still works. Client and thief then both have to log in again.
-	// Without it the session continues for the client with the current token, which may be the thief
-	// one. With or without EndOnReuse each reuse is counted in Stats.Reused, passed to Hooks.Opened
-	// as OpenedReused, and logged. The last 8 tokens since the login are recognized.
+	// Without it the session continues for the client with the current token, which may be the
+	// thief. With or without EndOnReuse each reuse is counted in Stats.Reused, passed to
+	// Hooks.Opened as OpenedReused, and logged. The last 8 tokens since the login are recognized.
 	//
 	// Two harmless cases look the same: a client that restores its cookies from a backup, and one
 	// that lost the response with the new token and comes back after RotateEvery and RotateGrace.

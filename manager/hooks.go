@@ -69,8 +69,8 @@ type OpenEvent struct {
 	Outcome  Outcome
 	Local    bool          // from the copy in this process
 	Retained bool          // with a retained lock and the copy in this process; Redis checks both before the response
-	Took     time.Duration // waiting for the lock included
-	Waited   time.Duration // of it, because another request had the lock; 0 if it was free
+	Took     time.Duration // including the wait for the lock
+	Waited   time.Duration // of Took, while another request held the lock; 0 if it was free
 	Err      error         // with OpenFailed; Reason gives it in a word
 }
 
@@ -79,7 +79,7 @@ type Outcome int
 
 // The outcomes.
 const (
-	OpenedNew        Outcome = iota // the client showed no token, or none of a session that there is
+	OpenedNew        Outcome = iota // the client showed no token, or one of no session
 	OpenedFound                     // the session is there
 	OpenedSuperseded                // the token was replaced by Rotate: a parallel tab, or another client with an old token
 	OpenFailed                      // see Err
@@ -111,15 +111,15 @@ type CommitEvent struct {
 	Created   bool
 	Rotated   bool // by Rotate, or because the token was old enough
 	Destroyed bool
-	User      string // that was bound by it; empty if none was
+	User      string // the user that it bound; empty if none
 	Took      time.Duration
 	Err       error // Reason gives it in a word
 }
 
 // RevokeEvent describes sessions that were ended by their IDs or their user.
 type RevokeEvent struct {
-	IDs  []string // that there were; the hook must not change them
-	User string   // whose they were, with RevokeUser
+	IDs  []string // the sessions that existed; the hook must not change the list
+	User string   // the user, with RevokeUser
 	Took time.Duration
 	Err  error // Reason gives it in a word
 }

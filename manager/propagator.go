@@ -22,9 +22,9 @@ type Propagator interface {
 	// Extract returns the token that the request carries. It need not check it.
 	Extract(r *http.Request) (token string, ok bool)
 
-	// Inject puts a token into the response, before its header is written. The client should forget it at expires,
-	// or when it ends itself if expires is zero. It is called at most once per response, with a new token or with the
-	// old one whose time has changed.
+	// Inject puts a token into the response, before its header is written. The client should forget
+	// it at expires, or when it is closed if expires is zero. It is called at most once per
+	// response, with a new token or with the old one whose time has changed.
 	Inject(w http.ResponseWriter, token string, expires time.Time)
 
 	// Remove tells the client to forget its token.

@@ -15,17 +15,17 @@ import (
 // unless noted otherwise.
 type Stats struct {
 	Opens         int64         // sessions opened, in any mode
-	LocalHits     int64         // of these, from a local copy without asking Redis
+	LocalHits     int64         // of these, from a local copy without querying Redis
 	Unconfirmed   int64         // requests refused at their end: they began with a retained lock and the session had changed
 	WaitTotal     time.Duration // spent opening sessions with their lock, waiting included
-	Malformed     int64         // tokens that were none, or badly signed
+	Malformed     int64         // malformed or badly signed tokens
 	Unknown       int64         // tokens of no session: expired, removed, or made up
 	Superseded    int64         // tokens that Rotate had replaced
-	Reused        int64         // tokens that RotateEvery had replaced, shown after their end: a thief was at work
+	Reused        int64         // tokens that RotateEvery had replaced, shown after their end: probably stolen
 	Corrupt       int64         // records that could not be read
 	Commits       int64         // that wrote something
 	Created       int64         // of these, new sessions
-	Rotated       int64         // of these, with a new token for a session that there was
+	Rotated       int64         // of these, with a new token for an existing session
 	Destroyed     int64         // of these, after Destroy
 	Revoked       int64         // sessions ended by Revoke and RevokeUser, by EndOnReuse, or because their user had too many
 	Conflicts     int64         // commits refused: the session had changed, was removed or the lock was lost
@@ -37,7 +37,7 @@ type Stats struct {
 	Refused       int64         // requests answered by the ErrorHandler
 	Invalidations int64         // messages about sessions of which this node had a copy
 
-	FreshFor time.Duration // how long ago this node had provably heard everything; -1 if it has no proof. A gauge
+	FreshFor time.Duration // how old the proof is that this node has missed no invalidation; -1 without proof. A gauge
 	Lock     lock.Stats
 	Cache    cache.Stats
 	Feed     invalidate.Stats

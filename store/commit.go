@@ -55,7 +55,7 @@ type Rule string
 // The rules.
 const (
 	Stays     Rule = ""  // the secret is not replaced
-	Privilege Rule = "R" // the old one is recognised and opens nothing
+	Privilege Rule = "R" // the old one is recognized and opens nothing
 	Periodic  Rule = "P" // the old one opens the session until the client has shown the new one, and the grace window
 )
 
@@ -65,7 +65,7 @@ type Commit struct {
 	Mode     Mode
 	Base     *Record       // as it was opened; nil to create
 	Token    string        // lock token; empty without a lock
-	Keep     time.Duration // keep the lock for so long, if no other process waits for it; 0 frees it
+	Keep     time.Duration // how long to keep the lock, if no other process waits for it; 0 frees it
 	Register bool          // this node keeps a copy, and is to be notified of changes
 
 	// EstimatedNow is the server's time as the caller estimates it. Set it if no other node had a registered copy when the
@@ -75,7 +75,7 @@ type Commit struct {
 	// What changes. A nil pointer and an empty Rotate mean no change.
 	Hash     string // of the new secret, with Rotate or to create
 	Rotate   Rule
-	Old      time.Duration // how long the replaced secret is known
+	Old      time.Duration // how long the replaced secret is recognized
 	Lifetime *time.Duration
 	Idle     *time.Duration
 	User     *string
@@ -100,11 +100,11 @@ type Write struct {
 
 // Committed is what a commit that was written returns.
 type Committed struct {
-	Record *Record // as written; nil if it was removed, or others have written too and the outcome is mixed
+	Record *Record // as written; nil if it was removed, or if other commits were written in between
 	Now    time.Time
-	Expiry time.Time     // zero for never
-	Sent   time.Time     // the request, on this process' clock
-	Kept   time.Duration // the lock is kept for so long; 0 if it is not
+	Expiry time.Time     // zero: never
+	Sent   time.Time     // when the request was sent, by this process's clock
+	Kept   time.Duration // how long the lock is kept; 0 if it is not
 
 	Fast bool // fastcommit.lua wrote it; Now is Commit.EstimatedNow
 }

@@ -5,57 +5,75 @@ import (
 	"time"
 )
 
-// Sessions is what the package manager needs of a store. [*Store] keeps them in Redis; package memory is the example of
-// another one, and package storetest checks any. Most of a store that can compare and write in one transaction is
-// [Commit.Next], which says in Go what a commit makes of a record.
+// Sessions is the interface between package manager and a store of sessions. [*Store] keeps them in
+// Redis. Package memory is an example of another store, and package storetest checks any of them. A
+// store that can compare and write in one transaction leaves most of the work to [Commit.Next],
+// which computes the new record from the old one.
 //
-// An implementation is safe for concurrent use, also by other processes if it is to be shared by them. It holds to
-// this:
+// An implementation is safe for concurrent use, and if processes share it, by all of them. It
+// follows these rules:
 //
-//   - Outcomes never blur. ErrNotFound, ErrSuperseded, ErrRemoved, ErrExists, ErrConflict and ErrCorrupt are answers of
-//     the store. ErrUnavailable says that nothing was changed; a store that cannot tell, as after a call that was cut short,
-//     says ErrOutcomeUnknown. A store that is down has no session that is "not found".
-//   - Time is the store's own, wherever a session or a value expires: processes whose clocks differ must agree. A
-//     session that has expired is absent in every respect; a value that has may still be there, since the reader
-//     looks at Value.Expires. Times are in whole milliseconds.
-//   - A Record that was given out is never changed, and what a Commit points to belongs to the caller once Commit has
-//     returned.
-//   - Retries are the store's. A commit that is sent again because its answer was lost must find itself written, and
-//     neither repeat itself nor lose against itself; hence the tag in Record.Version, new with each commit.
-//   - Locks are not its concern. Commit.Token, Commit.Keep and Committed.Kept are for a store that keeps records next to the
-//     lock, as Redis does; the manager sets none of them for another.
+//   - Outcomes are never confused. ErrNotFound, ErrSuperseded, ErrRemoved, ErrExists, ErrConflict
+//     and ErrCorrupt are answers of the store. ErrUnavailable means that nothing was changed. If
+//     the store cannot tell, for instance after a call that was cut short, it returns
+//     ErrOutcomeUnknown. A store that is down never returns ErrNotFound.
+//   - The store's clock decides when a session or a value has expired, so that processes whose
+//     clocks differ agree. A session that has expired is absent in every respect. A value that has
+//     expired may still be returned, since the reader checks Value.Expires. Times are in whole
+//     milliseconds.
+//   - A Record that was returned is never changed. What a Commit points to belongs to the caller
+//     again once Commit has returned.
+//   - The store retries by itself. A commit that is sent again because its answer was lost must
+//     recognize that it was already written: it is neither applied twice nor refused as a conflict
+//     with itself. For this each commit puts a new tag into Record.Version.
+//   - It does not deal with locks. Commit.Token, Commit.Keep and Committed.Kept are for the store
+//     in Redis, which keeps records next to their locks. The manager sets none of them for another
+//     store.
 type Sessions interface {
-	// Open reads a session and counts as a use of it: its idle timeout begins again, never beyond its deadline. The
-	// secret, if there is one, must be the session's, or one that it replaced: Privilege, and the answer is
-	// ErrSuperseded for as long as Commit.Old says; Periodic, and it opens the session, with Opened.Replaced, for as long,
-	// but from the moment that the current one is shown only for the store's grace window. After that the answer is
-	// ErrReused, for the last few at least. A secret that Rotate replaced
-	// takes those before it along: whatever they were, they open nothing any more. Without a secret nothing is shown.
+	// Open reads a session and counts as a use of it: its idle timeout begins again, never beyond
+	// its deadline. An empty secret opens by ID. Otherwise the secret must be the current one, or
+	// one that was replaced:
 	//
-	// A wrong secret and an absent session are the same ErrNotFound. Query.Known may be ignored; if it is not, the
-	// record it returns is the answer only if its version is the current one.
+	//   - By rule Privilege: Open returns ErrSuperseded for Commit.Old after the rotation.
+	//   - By rule Periodic: it opens the session, with Opened.Replaced set, for Commit.Old after
+	//     the rotation, but no longer than the store's grace window once a client has shown the
+	//     current secret. After that Open returns ErrReused, at least for the last few secrets.
+	//
+	// A rotation by rule Privilege also ends all secrets that were replaced before it: they open
+	// nothing any more.
+	//
+	// A wrong secret and an absent session both return ErrNotFound. A store may ignore Query.Known.
+	// If it does not, it returns that record only if its version is the current one.
 	Open(ctx context.Context, q Query) (*Opened, error)
 
-	// Commit compares and writes in one step, all of it or nothing, as Commit.Next has it: with Create, ErrExists or
-	// ErrRemoved; with Whole and Take, ErrConflict unless the version is that of Commit.Base; with Keys, ErrConflict if a
-	// stamp of Commit.Checks, the epoch, or with Commit.KeySet the set of keys has changed; with Remove, if the epoch
-	// has. Only Create brings a session into being: the others get ErrRemoved if it is gone, except for Remove, to which that
-	// is no error. ErrExpired, ErrRevoked and ErrDestroyed may say more than ErrRemoved. A commit counts as a use.
+	// Commit compares and writes in one atomic step, by the rules of Commit.Next. It returns
 	//
-	// A secret that Commit.Rotate replaces is known for as long as Commit.Old says; see Open.
+	//   - with Create, ErrExists or ErrRemoved;
+	//   - with Whole and Take, ErrConflict unless the version is that of Commit.Base;
+	//   - with Keys, ErrConflict if a stamp of Commit.Checks or the epoch has changed, or with
+	//     Commit.KeySet the set of keys;
+	//   - with Remove, ErrConflict if the epoch has changed.
+	//
+	// Only Create creates a session. In the other modes Commit returns ErrRemoved if the session is
+	// gone, except in mode Remove, where that is not an error. ErrExpired, ErrRevoked and
+	// ErrDestroyed are more specific forms of ErrRemoved. A commit counts as a use.
+	//
+	// A secret that Commit.Rotate replaces is recognized for Commit.Old; see Open.
 	Commit(ctx context.Context, c *Commit) (*Committed, error)
 
-	// Touch tells of uses that happened earlier, with Use.At on this process' clock. It slides the idle timeout to where
-	// the use would have, but never creates a session, revives one, or brings its end forward.
+	// Touch reports uses that happened earlier, with Use.At by this process's clock. It extends the
+	// idle timeout as the use itself would have. It never creates or revives a session, nor
+	// shortens one.
 	Touch(ctx context.Context, uses ...Use) ([]Touched, error)
 
-	// Remove ends sessions and returns those that were there. Create is refused their IDs with ErrRemoved, also if there
-	// was no session, for as long as a creation may be under way: a minute since it was created, or since Remove. The
-	// same holds after a Commit with Remove or Take.
+	// Remove ends sessions and returns those that existed. For a minute afterwards a commit in mode
+	// Create with one of these IDs fails with ErrRemoved, even if there was no such session, since
+	// its creation may be under way. A commit in mode Remove or Take has the same effect.
 	Remove(ctx context.Context, ids ...string) ([]Removed, error)
 
-	// Scan calls each with every session, without values and with Record.Left, until it returns false; each may call the
-	// store. Sessions that come or go meanwhile may be missing. It blocks no other caller, however many there are.
+	// Scan calls each with every session, without its values and with Record.Left, until each
+	// returns false. each may call the store. Sessions that begin or end in the meantime may be
+	// missing. Scan blocks no other caller, however many sessions there are.
 	Scan(ctx context.Context, each func(*Record) bool) error
 
 	// What follows is an index of users. It may name sessions that are not the user's, since an entry is made before the
@@ -67,30 +85,32 @@ type Sessions interface {
 	// However many entries a user has, each call is bounded in what it asks of the store at once, and what it has done
 	// before an error stays done.
 
-	// Enlist enters a session, or enters it again as the last one, and returns the entry and how many the user has. The
-	// index must last for the lifetime of the session, 0 for no end, counted from the commit that follows. It also looks at
-	// a few other entries and takes out those that are wrong.
+	// Enlist enters a session into the user's index, or enters it again as the last one. It returns
+	// the entry and how many entries the user has. The index must last for the lifetime of the
+	// session, counted from the commit that follows; 0 means without end. Enlist also checks a few
+	// other entries and removes stale ones.
 	Enlist(ctx context.Context, user, id string, lifetime time.Duration) (Entry, int, error)
 
-	// Delist takes entries out, each only if the session was not entered again since. Those that are not there are no
-	// error.
+	// Delist removes entries, each only if the session was not entered again since. Entries that
+	// are not there are not an error.
 	Delist(ctx context.Context, user string, entries ...Entry) error
 
-	// UserSessions returns the sessions bound to the user in the order of their entry, as Scan gives them. What could not
-	// be taken out of the index is no error.
+	// UserSessions returns the sessions bound to the user, in the order of their entry and without
+	// values, as Scan does. A stale entry that could not be removed is not an error.
 	UserSessions(ctx context.Context, user string) ([]*Record, error)
 
-	// Before counts the sessions of a user that come before that one: all others that are bound, and those entered in
-	// front of it whose commit may come.
+	// Before counts the other sessions of a user: all that are bound, and those that were entered
+	// before this one and whose commit may still come.
 	Before(ctx context.Context, user, id string) (int, error)
 
-	// Trim ends the sessions bound to the user that were entered first, all but as many as are to be kept, and returns
-	// their IDs.
+	// Trim ends the user's sessions that were entered first, so that keep of them remain, and
+	// returns the IDs of those it ended.
 	Trim(ctx context.Context, user string, keep int) ([]string, error)
 
-	// RemoveUser ends the sessions bound to the user but those excepted, and returns their IDs. A commit under way that
-	// has entered the index and would bind one fails: ErrRemoved if it creates the session, and otherwise ErrConflict,
-	// for which Record.Fenced is made; that session itself stays.
+	// RemoveUser ends the sessions bound to the user, except the ones given, and returns their IDs.
+	// A commit under way that has entered the index and would bind a session fails: with ErrRemoved
+	// if it creates the session, and otherwise with ErrConflict, and that session itself stays.
+	// Record.Fenced serves that purpose.
 	RemoveUser(ctx context.Context, user string, except ...string) ([]string, error)
 }
 

@@ -1,23 +1,29 @@
-// Package store keeps sessions in Redis: one hash per session, a version on it, and a script for each step that must
-// not be torn apart.
+// Package store keeps sessions in Redis. Each session is one hash with a version, and each step
+// that must be atomic is one script.
 //
-// A Record is an immutable snapshot. [Store.Open] reads one, or learns that a copy is still current; [Store.Commit]
-// compares the version and writes what changed; [Store.Remove] ends a session for good; [Store.Touch] prolongs it.
-// Each is one round trip; a second one where the short script for the usual case does not apply.
+// A [Record] is an immutable snapshot of a session. [Store.Open] reads one, or learns that the
+// caller's copy is still current. [Store.Commit] compares the version and writes what changed.
+// [Store.Touch] extends a session, and [Store.Remove] ends it for good. Each costs one round trip,
+// or two if the short script for the usual case was tried and did not apply.
 //
-// The layout of the hash stands in record.lua, the names of the keys in internal/keys. A session is readable with
-// redis-cli: HGETALL 'holdfast:{ID}'.
+// The layout of the hash is in record.lua, and the names of the keys are in internal/keys. A
+// session is readable with redis-cli: HGETALL 'holdfast:{ID}'.
 //
 // # Outcomes
 //
-// Four outcomes are never mixed up. Absent: [ErrNotFound], or [ErrRemoved] if it was there when the caller opened it.
-// Conflict: [ErrConflict], [ErrExists], [ErrLockLost]; another request was first, nothing was written. Unavailable:
-// [ErrUnavailable]; Redis was not asked or refused, nothing was written. Unknown: [ErrOutcomeUnknown]; it was asked,
-// and no answer came.
+// A failed call has one of four outcomes, which are never confused. - Absent: [ErrNotFound], or
+// [ErrRemoved] if the session existed when the caller opened it.
+//
+//   - Conflict: [ErrConflict], [ErrExists] or [ErrLockLost]. Another request was first, and nothing
+//     was written.
+//   - Unavailable: [ErrUnavailable]. Redis could not be reached or refused, and nothing was
+//     written.
+//   - Unknown: [ErrOutcomeUnknown]. The request was sent, and Redis did not answer.
 //
 // # Copies
 //
 // A caller that keeps a Record in memory opens and commits with Config.Node set. The record lists
-// these nodes, and a commit publishes one message to each of them, "i", the ID, a space and the new counter, on the
-// node's channel. Then the list starts again with the committer, so each message follows a read that paid for it.
+// these nodes. A commit publishes one message to the channel of each of them: "i", the ID, a space
+// and the new counter. The list then starts again with the node that committed, so a node gets at
+// most one message for each time that it reads the session.
 package store

@@ -16,11 +16,13 @@ var (
 	// ErrNotFound: there is no such session, or the secret is wrong. Callers cannot tell the two apart.
 	ErrNotFound = errors.New("no such session")
 
-	// ErrSuperseded: the secret was replaced by Rotate a moment ago. It is recognised, and opens nothing.
+	// ErrSuperseded: the secret was replaced by Rotate a moment ago. It is recognized, and opens
+	// nothing.
 	ErrSuperseded = errors.New("token superseded by rotation")
 
-	// ErrReused: the secret was replaced by periodic rotation, and its time is over. It opens nothing, so it matches
-	// ErrNotFound as well. Two clients use the session: the one that shows it is a thief, or lost the session to one.
+	// ErrReused: the secret was replaced by periodic rotation, and its grace window is over. It
+	// opens nothing, so the error also matches ErrNotFound. Two clients use the session, and one of
+	// them is probably a thief.
 	ErrReused = fmt.Errorf("%w: its token was replaced by periodic rotation, and shown after its end", ErrNotFound)
 
 	// ErrConflict: the session was changed by another request since it was opened. Nothing was written.
@@ -42,7 +44,7 @@ var (
 	// ErrDestroyed: another request has destroyed the session, or merged it into another one.
 	ErrDestroyed = fmt.Errorf("%w: another request destroyed it", ErrRemoved)
 
-	// ErrExists: a session that was to be created is there already. Nothing was written.
+	// ErrExists: the session to be created exists already. Nothing was written.
 	ErrExists = errors.New("session exists already")
 
 	// ErrNewerFormat: a newer release has written the session in a format that this one cannot read. It matches
@@ -50,13 +52,14 @@ var (
 	// release that wrote it.
 	ErrNewerFormat = fmt.Errorf("%w: the session record has a newer format than this release reads; finish the rollout", ErrUnavailable)
 
-	// ErrCorrupt: what lies under the session's key was not written by this library.
+	// ErrCorrupt: the content of the session's key was not written by this library.
 	ErrCorrupt = errors.New("session record is corrupt")
 
-	// ErrUnavailable: Redis could not be asked, or refused; nothing was changed.
+	// ErrUnavailable: Redis could not be reached, or refused. Nothing was changed.
 	ErrUnavailable = rdb.ErrUnavailable
 
-	// ErrOutcomeUnknown: Redis was asked and did not answer; the change may or may not have been made.
+	// ErrOutcomeUnknown: the request was sent and Redis did not answer. The change may or may not
+	// have been made.
 	ErrOutcomeUnknown = rdb.ErrUnknown
 )
 

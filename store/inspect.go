@@ -22,7 +22,8 @@ type Outline struct {
 	Memory  int64    // bytes that the record occupies in Redis; negative if Redis does not say
 }
 
-// Outlines reads sessions without their values. One is nil if there is none, or if it cannot be read. Two round trips.
+// Outlines reads sessions without their values. An outline is nil if there is no such session, or
+// if it cannot be read. Two round trips.
 func (s *Store) Outlines(ctx context.Context, ids ...string) ([]*Outline, error) {
 	records, err := s.Peek(ctx, ids...)
 	if err != nil {
@@ -79,11 +80,11 @@ func (s *Store) ScanOutlines(ctx context.Context, each func(*Outline) bool) erro
 	})
 }
 
-// Inspection is all that Redis holds of a session, but for the hashes of its secrets.
+// Inspection is all that Redis holds of a session, except the hashes of its secrets.
 type Inspection struct {
-	Record *Record  // with its values, of which some may have expired, and with Left
-	Copies []string // nodes that were told to hear of changes, since they may hold a copy
-	All    bool     // there are so many that every node gets the message; Copies is empty then
+	Record *Record  // with Left and its values, some of which may have expired
+	Copies []string // nodes that are notified of changes, since they may hold a copy
+	All    bool     // there are so many that every node is notified; Copies is then empty
 	Memory int64    // see Outline
 }
 
@@ -158,10 +159,11 @@ func memory(cmd *redis.IntCmd) int64 {
 	return cmd.Val()
 }
 
-// Seen is when the session was last used, with the server's time and what Peek, Outlines or Inspect returned then. It is
-// zero where Redis does not tell: without an idle timeout nothing is written for a mere use, and once the deadline comes
-// before the idle timeout the expiry stands still. Time that passes between the answers makes it earlier, but never earlier
-// than the session was created.
+// Seen returns when the session was last used. The record comes from Peek, Outlines or Inspect, and
+// now is the server's time at that moment. Seen returns the zero time if Redis does not know:
+// without an idle timeout a mere use writes nothing, and once the deadline comes before the end of
+// the idle timeout the expiry no longer moves. If time passes between the two answers, the result
+// is earlier by that time, but never earlier than the session's creation.
 func (r *Record) Seen(now time.Time) time.Time {
 	if r.Idle <= 0 || r.Left < 0 || !r.Deadline.IsZero() && r.Deadline.Sub(now.Add(r.Left)) < time.Second {
 		return time.Time{}

@@ -7,12 +7,14 @@ import (
 	"github.com/holdfast-go/holdfast/internal/keys"
 )
 
-// Next is commit.lua in Go, for stores that compare and write in a transaction of their own. It returns what the commit
-// makes of the record that is there now, by the store's clock: nil if the session is to be removed. After ErrExists,
-// ErrRemoved or ErrConflict nothing may be written. A nil record means that there is no session, or none any more;
-// Create is then allowed, unless the store knows better, see Sessions.Remove.
+// Next is commit.lua in Go, for stores that compare and write in their own transaction. Given the
+// current record and the time by the store's clock, it returns the record to write, or nil if the
+// session is to be removed. After ErrExists, ErrRemoved or ErrConflict nothing may be written. A
+// nil record means that there is no session; Create is then allowed, unless the session was removed
+// a moment ago, see Sessions.Remove.
 //
-// Beside the record the store keeps when it ends without use, and the replaced secrets.
+// In addition to the record the store keeps when the session ends without further use, and the
+// replaced secrets.
 func (c *Commit) Next(record *Record, now time.Time) (*Record, error) {
 	if err := c.compare(record); err != nil {
 		return nil, err

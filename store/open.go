@@ -9,25 +9,27 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// Query says which session to open.
+// Query describes which session to open, and how.
 type Query struct {
 	ID     string
 	Secret string  // hash of the secret that the client showed; empty opens by ID
 	Known  *Record // what the caller has of the session, current or not; nil for nothing
 
-	// Current says that the secret opens Known, and that Redis has seen it. If Known is the current version then, its
-	// fields need not be read. Now is the server's time by the caller's estimate.
+	// Current means that the secret opens Known, and that Redis has seen the secret. If Known is
+	// the current version, its fields then need not be read. Now is the server's time as the caller
+	// estimates it.
 	Current bool
 	Now     time.Time
 
-	Register bool // this node keeps a copy that is to be invalidated
+	Register bool // this node keeps a copy, and is to be notified of changes
 	Long     bool // the lock is most likely taken: the short script would not succeed
 
-	// Retain is how long a lock that the short script takes is ours without renewal; 0 means Config.LockTTL.
+	// Retain is how long a lock that the short script takes lasts without renewal. Defaults to
+	// Config.LockTTL.
 	Retain time.Duration
 
-	// Assume says that a lock which this process retains will do without asking, since Known most likely is the current
-	// version. It needs Current.
+	// Assume allows opening on a lock that this process retains, without a call to Redis, since
+	// Known is most likely the current version. It needs Current.
 	Assume bool
 }
 
@@ -35,15 +37,16 @@ type Query struct {
 type Opened struct {
 	Record     *Record   // Query.Known if that is the current version
 	Now        time.Time // by the server's clock; zero if it was not asked
-	Expiry     time.Time // when it ends without further use, by the server's clock like Now; zero for never
-	Sent       time.Time // the request for it, on this process' clock: not after the moment that Now tells
+	Expiry     time.Time // when it ends without further use, by the server's clock like Now; zero: never
+	Sent       time.Time // when the request was sent, by this process's clock: not after Now
 	Registered bool      // this node is in the directory of copies
 	Sole       bool      // no other node is in it
-	Replaced   bool      // the secret is one that periodic rotation has replaced
+	Replaced   bool      // the secret was replaced by periodic rotation
 	Current    bool      // Query.Known is the current version; Now and Expiry are not known
 }
 
-// Lives is how long the session lives after Sent without further use.
+// Lives returns how long the session lives after Sent without further use, and whether it ends at
+// all.
 func (o *Opened) Lives() (d time.Duration, ends bool) {
 	return o.Expiry.Sub(o.Now), !o.Expiry.IsZero()
 }
@@ -63,9 +66,10 @@ func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
 	return q.result(reply, sent, err)
 }
 
-// Confirm checks that the record is the current version still, and that the lock token holds its lock or can have it
-// again, for as long as Retain says. It counts as a use. One round trip; a second one where Redis finds something else:
-// then it reports that the lock is not held. It returns ErrConflict or ErrRemoved if there is another version or none.
+// Confirm checks that the record is still the current version, and that the lock token holds its
+// lock or can take it again, for retain. It counts as a use. If Redis finds that the lock is not
+// held, Confirm reports that, after a second round trip; otherwise it costs one. It returns
+// ErrConflict if there is another version, and ErrRemoved if there is no session.
 func (s *Store) Confirm(ctx context.Context, rec *Record, now time.Time, token string, retain time.Duration) (held bool, sent time.Time, err error) {
 	q := Query{ID: rec.ID, Secret: rec.Hash, Known: rec, Current: true, Now: now, Retain: retain}
 	sent = time.Now()

@@ -6,7 +6,8 @@ import (
 	"github.com/holdfast-go/holdfast/internal/queue"
 )
 
-// OpenRequest is an Open that takes the lock as well: one round trip for both, two in unusual cases.
+// OpenRequest is an Open that also takes the lock. Both together cost one round trip, or two if the
+// short script was tried and did not apply.
 type OpenRequest struct {
 	store  *Store
 	query  Query
@@ -21,8 +22,8 @@ var _ queue.Assumer = (*OpenRequest)(nil)
 // OpenRequest prepares an Open for a lock's Acquire, which serves one Acquire at a time.
 func (s *Store) OpenRequest(q Query) *OpenRequest { return &OpenRequest{store: s, query: q} }
 
-// Result is what the last answer said: the session if the lock is held, and why not if the lock was refused. It is nil
-// if Redis was not asked.
+// Result returns the outcome of the last answer: the session if the lock is held, or the reason if
+// it was refused. It returns nil if Redis was not queried.
 func (r *OpenRequest) Result() (*Opened, error) { return r.opened, r.err }
 
 // Assume implements queue.Assumer.

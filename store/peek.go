@@ -17,8 +17,8 @@ var peekScript = newScript(peekBody)
 // peeked are the meta fields that Peek reads, in the order of Record.setMeta's names.
 var peeked = []any{"v", "c", "x", "i", "h", "r", "s", "u", "m", "b"}
 
-// Peek reads sessions without their values, in one round trip, and does not count as use. A record is nil if there is
-// none, or if it cannot be read.
+// Peek reads sessions without their values, and does not count as use. A record is nil if there is
+// no such session, or if it cannot be read. One round trip.
 func (s *Store) Peek(ctx context.Context, ids ...string) ([]*Record, error) {
 	if len(ids) == 0 {
 		return nil, nil

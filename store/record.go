@@ -14,10 +14,10 @@ type Record struct {
 	Version string // COUNTER.TAG: equal only if both are; a failover may rewind the counter, but not draw the same tag
 
 	Created  Time
-	Deadline Time          // absolute; zero for none
+	Deadline Time          // absolute; zero: none
 	Idle     time.Duration // 0 for none
 	Rotated  Time          // when Epoch began
-	Issued   Time          // the secret was, by a rotation of either kind
+	Issued   Time          // when the secret was issued, by a rotation of either kind
 	Hash     string        // of the secret: base64url of SHA-256
 	User     string
 	Client   string // metadata of the client, as the caller encoded it
@@ -25,14 +25,15 @@ type Record struct {
 	Epoch  string // stamp of the last Rotate or change of user, or of the creation
 	KeySet string // stamp of the last commit that added or removed a key
 
-	Left   time.Duration // Peek and Scan only: until it ends without further use; negative: never
+	Left   time.Duration // Peek and Scan only: time until it ends without further use; negative: never
 	Values Values
 
 	Browser bool // the client's cookie ends with the browser
 	size    uint32
 }
 
-// Expiry is when the session ends without use after a moment; zero for never.
+// Expiry returns when the session ends if it is not used after now, or the zero time if it never
+// ends.
 func (r *Record) Expiry(now time.Time) time.Time {
 	if r.Idle > 0 {
 		if ends := now.Add(r.Idle); r.Deadline.IsZero() || r.Deadline.Sub(ends) > 0 {
@@ -42,10 +43,10 @@ func (r *Record) Expiry(now time.Time) time.Time {
 	return r.Deadline.Time()
 }
 
-// Counter is the counting part of the version.
+// Counter returns the counting part of the version.
 func (r *Record) Counter() uint64 { return counterOf(r.Version) }
 
-// Size is roughly what the record occupies in memory, in bytes.
+// Size returns roughly how much memory the record occupies, in bytes.
 func (r *Record) Size() int { return int(r.size) }
 
 func counterOf(version string) uint64 {
@@ -117,9 +118,9 @@ func parseRecord(id, version string, fields []any) (*Record, error) {
 	return r, nil
 }
 
-// Format is the format of records that this release writes and reads. A record without a field f has format 1. Every later
-// release reads the formats of the releases before it, and keeps the meaning of the fields f, v and h, so that a release
-// before it can refuse what it does not know.
+// Format is the format of records that this release writes and reads. A record without a field f
+// has format 1. Every later release reads the formats of earlier releases. It keeps the meaning of
+// the fields f, v and h, so that an earlier release can refuse a format that it does not know.
 const Format = 1
 
 // formatOf returns the format of a record.

@@ -25,8 +25,9 @@ var (
 // created: longer than any commit is under way.
 const removalMark = time.Minute
 
-// MaxTimeout is the longest Config.Timeout for which that holds: a commit is sent three times at most, and the client's own
-// timeouts may double each time.
+// MaxTimeout is the longest Config.Timeout with which every commit ends before the mark of a
+// removal does. A commit is sent three times at most, and the client's own timeouts may double each
+// time.
 const MaxTimeout = removalMark / (2 * tries)
 
 // Removed is one session that Remove has ended.
@@ -35,9 +36,10 @@ type Removed struct {
 	User string
 }
 
-// Remove ends sessions, no matter who holds their locks: their waiters find them absent, and commits under way get
-// ErrRemoved. Their entries in the index of users go with them. It returns those that were there; IDs that are not are
-// no error. One round trip for each thousand, and one more if there were users.
+// Remove ends sessions, even if their locks are held: waiters find them absent, and commits under
+// way get ErrRemoved. It also removes their entries from the index of users. It returns those that
+// existed; unknown IDs are not an error. One round trip for each thousand, and one more if there
+// were users.
 func (s *Store) Remove(ctx context.Context, ids ...string) ([]Removed, error) {
 	steps := make([]queue.Step, len(ids))
 	for i, id := range ids {
@@ -72,13 +74,13 @@ func (s *Store) removal(id, user string, pending bool) queue.Step {
 	}
 }
 
-// Use is a use of a session that Redis was not told of yet.
+// Use is a use of a session that was not reported to Redis yet.
 type Use struct {
 	ID string
-	At time.Time // on this process' clock
+	At time.Time // by this process's clock
 }
 
-// Touched is what Touch found of a session.
+// Touched is what Touch found out about a session.
 type Touched struct {
 	ID    string
 	Lives time.Duration // since Sent, without further use; negative: never
@@ -86,8 +88,8 @@ type Touched struct {
 	Sent  time.Time
 }
 
-// Touch slides the idle expiry of sessions that were used from local copies, in one round trip for all. It never
-// creates a session, and never brings an expiry forward.
+// Touch extends the idle timeout of sessions that were used from local copies. It never creates a
+// session, nor shortens one. One round trip for all.
 func (s *Store) Touch(ctx context.Context, uses ...Use) ([]Touched, error) {
 	sent := time.Now()
 	steps := make([]queue.Step, len(uses))

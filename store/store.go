@@ -15,23 +15,39 @@ import (
 
 // Config holds the settings of a Store. None has a default, because they have to agree with those of the lock.
 type Config struct {
-	Prefix   string        // of every key and channel
-	Node     string        // ID of this process in the directory of copies; empty: it keeps none
-	Timeout  time.Duration // of one call to Redis
-	LockTTL  time.Duration // of a lock that a commit keeps
-	GrantTTL time.Duration // for a waiter to which a commit passes the lock
-	Grace    time.Duration // for secrets that periodic rotation has replaced
-	Replicas int           // that must have a commit before it is acknowledged
+	// Prefix begins the name of every key and channel.
+	Prefix string
+
+	// Node is the ID of this process in the directory of copies. Empty: this process keeps no
+	// copies.
+	Node string
+
+	// Timeout is how long each call to Redis may take, at most MaxTimeout.
+	Timeout time.Duration
+
+	// LockTTL is the TTL of a lock that a commit keeps.
+	LockTTL time.Duration
+
+	// GrantTTL is how long a waiter may take to answer when a commit has passed the lock to it.
+	GrantTTL time.Duration
+
+	// Grace is how long a secret that periodic rotation has replaced still opens the session, once
+	// a client has shown the new one.
+	Grace time.Duration
+
+	// Replicas is how many Redis replicas must have a commit before it is acknowledged. Zero: none.
+	Replicas int
 }
 
-// Store keeps sessions in Redis. It is safe for concurrent use, has no goroutines, and nothing to close.
+// Store keeps sessions in Redis. It is safe for concurrent use, starts no
+// goroutines, and needs no closing.
 type Store struct {
 	cfg   Config
 	db    *rdb.DB
 	space keys.Space
 }
 
-// New returns a Store on the client, which stays the caller's.
+// New returns a Store that uses the client and never closes it.
 func New(client redis.UniversalClient, cfg Config) (*Store, error) {
 	if client == nil {
 		return nil, errors.New("store: the client is nil")

@@ -2,8 +2,8 @@ package store
 
 import "time"
 
-// Time is a moment by the store's clock, in milliseconds of Unix time; zero is none. A time.Time has three times the size,
-// and a local copy holds four of them and one for each value.
+// Time is a moment by the store's clock, in milliseconds of Unix time. Zero means none. It has a
+// third of the size of a time.Time, and a local copy holds four of them and one for each value.
 type Time int64
 
 // TimeOf returns the moment in whole milliseconds.

@@ -46,16 +46,18 @@ const (
 	tidied, few = 16, 8
 )
 
-// Entry is an entry of a session in the index of a user. Entering the session again makes another one of it.
+// Entry is an entry of a session in the index of a user. Entering the session again replaces it by
+// another one.
 type Entry struct {
 	ID    string
 	Stamp string // tells it from other entries of the session; empty for whichever there is
 	Again bool   // the session had an entry before: there may be commits that rely on it
 }
 
-// Enlist enters a session into the index of a user, before the commit that binds it, and returns the entry and how many
-// there are. The index lives for as long as the session at least; a lifetime of 0 means no end. One round trip; two
-// more, now and then, for a user with many entries, to take out a few that are stale.
+// Enlist enters a session into the index of a user, before the commit that binds it. It returns the
+// entry and how many entries there are. The index lives at least as long as the session; a lifetime
+// of 0 means no end. One round trip. For a user with many entries Enlist now and then removes a few
+// stale ones, in two more.
 func (s *Store) Enlist(ctx context.Context, user, id string, lifetime time.Duration) (Entry, int, error) {
 	if lifetime > 0 {
 		lifetime += entryGrace // the deadline counts from the commit
@@ -79,7 +81,8 @@ func (s *Store) Enlist(ctx context.Context, user, id string, lifetime time.Durat
 	return Entry{ID: id, Stamp: stamp, Again: again == 1}, int(n), nil
 }
 
-// Delist takes entries out of the index of a user, each only if it is still the one that is there. One round trip.
+// Delist removes entries from the index of a user, each only if the session was not entered again
+// since. One round trip.
 func (s *Store) Delist(ctx context.Context, user string, entries ...Entry) error {
 	_, err := s.runAll(ctx, s.delisting(user, entries))
 	return err
@@ -201,8 +204,9 @@ func (s *Store) look(ctx context.Context, user string, some []entry, each func(e
 	return wrong, nil
 }
 
-// UserSessions returns the sessions of a user, in the order in which they were bound, and takes what is stale out of
-// the index. Two round trips for each thousand entries, three if something was stale.
+// UserSessions returns the sessions of a user, in the order in which they were bound. It removes
+// stale entries from the index. Two round trips for each thousand entries, or three if stale
+// entries had to be removed.
 func (s *Store) UserSessions(ctx context.Context, user string) ([]*Record, error) {
 	var out []*Record
 	at := map[string]int{}
@@ -224,9 +228,9 @@ func (s *Store) UserSessions(ctx context.Context, user string) ([]*Record, error
 	return slices.DeleteFunc(out, func(r *Record) bool { return r == nil }), nil
 }
 
-// Before counts the sessions of a user except the one with that ID: those that are bound, and those whose commit may be
-// on its way and that entered the index before it. Two round trips for each thousand entries, three if something was
-// stale.
+// Before counts the other sessions of a user: those that are bound, and those that entered the
+// index before this one and whose commit may still come. Two round trips for each thousand entries,
+// or three if stale entries had to be removed.
 func (s *Store) Before(ctx context.Context, user, id string) (int, error) {
 	counted, passed := map[string]bool{}, false
 	err := s.walk(ctx, user, func(some []entry) ([]Entry, error) {
@@ -248,8 +252,9 @@ func (s *Store) Before(ctx context.Context, user, id string) (int, error) {
 	return len(counted), err
 }
 
-// Trim ends the sessions of a user that were bound first, all but as many as are to be kept, and returns their IDs. Two
-// round trips for each thousand entries, and two more if there are too many sessions.
+// Trim ends the sessions of a user that were bound first, so that keep of them remain, and returns
+// the IDs of those it ended. Two round trips for each thousand entries, and two more if there are
+// too many sessions.
 func (s *Store) Trim(ctx context.Context, user string, keep int) ([]string, error) {
 	records, err := s.UserSessions(ctx, user)
 	if err != nil {
@@ -268,10 +273,11 @@ func (s *Store) Trim(ctx context.Context, user string, keep int) ([]string, erro
 	return ended, err
 }
 
-// RemoveUser ends the sessions of a user, except some, and returns the IDs of those it ended. It ends every session
-// whose commit bound it to the user before the call, and makes every commit fail that entered the
-// index before it was read and is still on its way to bind one: with ErrConflict, or ErrRemoved if it is to create the
-// session. A login that begins later is not affected. Three round trips for each thousand entries.
+// RemoveUser ends the sessions of a user, except the ones given, and returns the IDs of those it
+// ended. It ends every session that a commit bound to the user before the call. A commit that
+// entered the index before RemoveUser read it, and is still under way, fails: with ErrRemoved if it
+// creates the session, and otherwise with ErrConflict. A login that begins later is not affected.
+// Three round trips for each thousand entries.
 func (s *Store) RemoveUser(ctx context.Context, user string, except ...string) ([]string, error) {
 	spared := map[string]bool{"": true} // nobody's
 	for _, id := range except {

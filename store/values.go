@@ -14,8 +14,8 @@ type Value struct {
 	Data    string
 }
 
-// Values are the values of a session by key. They are not changed once they are part of a record; a list takes a third of
-// the memory of a map, and most sessions have few values.
+// Values are the values of a session by key. They are not changed once they are part of a record.
+// They are a list, which takes a third of the memory of a map; most sessions have few values.
 type Values struct{ list []keyed } // sorted by key
 
 type keyed struct {
@@ -23,7 +23,7 @@ type keyed struct {
 	Value
 }
 
-// NewValues returns values by key. They have copies of all texts.
+// NewValues returns the values of a map. It copies all strings.
 func NewValues(values map[string]Value) Values {
 	var vs Values
 	for key, v := range values {
@@ -42,7 +42,7 @@ func (vs Values) find(key string) (int, bool) {
 	return slices.BinarySearchFunc(vs.list, key, func(e keyed, key string) int { return cmp.Compare(e.key, key) })
 }
 
-// Len is the number of values.
+// Len returns the number of values.
 func (vs Values) Len() int { return len(vs.list) }
 
 // Get returns the value of a key.
@@ -53,13 +53,13 @@ func (vs Values) Get(key string) (Value, bool) {
 	return Value{}, false
 }
 
-// At is Get that returns the zero Value where there is none.
+// At returns the value of a key, or the zero Value if there is none.
 func (vs Values) At(key string) Value {
 	v, _ := vs.Get(key)
 	return v
 }
 
-// All goes through the values in the order of their keys.
+// All iterates over the values in the order of their keys.
 func (vs Values) All() iter.Seq2[string, Value] {
 	return func(yield func(string, Value) bool) {
 		for _, e := range vs.list {
@@ -96,5 +96,5 @@ func (vs Values) with(set map[string]Value, deleted []string) Values {
 	return out
 }
 
-// Counter is the counting part of the version whose commit wrote the value.
+// Counter returns the counting part of the version whose commit wrote the value.
 func (v *Value) Counter() uint64 { return counterOf(v.Stamp) }
