@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
@@ -144,4 +145,35 @@ func TestDoctorWithFewRights(t *testing.T) {
 		t.Errorf("status %d, errors %q\n%s", status, errs, out)
 	}
 	lacks(t, out, password)
+}
+
+// What the user may not ask is unknown, and never told as a fact. The advice names the application's prefix, and doctor does
+// not wait for rights that nobody will give.
+func TestDoctorWithNoRights(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	if err := srv.Client(t).Do(t.Context(), "ACL", "SETUSER", "poor", "on", ">"+password, "~*", "&*", "+ping").Err(); err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	status, out, errs := env(password).holdfast(t.Context(), "doctor", "-redis", "redis://poor@"+srv.Addr(), "-prefix", "shop", "-timeout", "1m")
+	if took := time.Since(begun); took > 30*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	found := findings(out)
+	for name, want := range map[string]string{
+		"server": "warn", "topology": "warn", "eviction": "warn", "clock": "warn", "script": "warn",
+		"scripts": "fail", "locks": "fail", "pub/sub": "fail", "sessions": "fail", "ping": "ok",
+	} {
+		if found[name] != want {
+			t.Errorf("%s is %q, want %q", name, found[name], want)
+		}
+	}
+	if status != failed || errs != "" || strings.Count(out, "~shop:* &shop:* ") != 3 || strings.Contains(out, "+script)") || strings.Contains(out, "0 replicas") {
+		t.Errorf("status %d, errors %q\n%s", status, errs, out)
+	}
+	status, _, errs = env(password).holdfast(t.Context(), "watch", "-for", "1s", "-redis", "redis://poor@"+srv.Addr(), "-prefix", "shop")
+	if status != failed || !strings.Contains(errs, "+psubscribe &shop:*") {
+		t.Errorf("watch: status %d, errors %q", status, errs)
+	}
 }

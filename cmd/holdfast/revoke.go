@@ -66,6 +66,9 @@ func revoke(ctx context.Context, args []string, p process) int {
 			done, err = t.Revoke(ctx, ids)
 		}
 		operate.PrintRevocation(done, w)
+		if err != nil && len(done.Revoked) > 0 {
+			w.Line("what could not be reached is not revoked: run the command again when Redis answers")
+		}
 		switch {
 		case err != nil:
 			return t.Explain(err)

@@ -48,6 +48,8 @@ func topology(t *target.Target, nodes []node) Check {
 		replicas := n.number("connected_slaves")
 		found := fmt.Sprintf("%s, a primary with %s", t.Kind, report.Count(int(replicas), "replica"))
 		switch {
+		case n.info["role"] == "":
+			return Check{Status: Warn, Found: string(t.Kind) + "; replicas " + mayNotAsk, Advice: fmt.Sprintf(allow, "INFO", "info")}
 		case n.info["role"] == "slave":
 			return Check{Status: Fail, Found: string(t.Kind) + ", a replica", Advice: "give the primary, or its Sentinels with -sentinel: a replica takes no writes"}
 		case t.Kind == target.Cluster && n.info["cluster_state"] != "ok":

@@ -48,6 +48,9 @@ func Examine(ctx context.Context, t *target.Target, w *report.Writer) (bool, err
 	if err != nil {
 		return false, t.Explain(err)
 	}
+	for i := range nodes {
+		nodes[i].others = len(wounds) > 0
+	}
 	d := Diagnosis{OK: true, Redis: t.Name, Kind: string(t.Kind), Checks: []Check{}}
 	add := func(c Check) {
 		d.Checks = append(d.Checks, c)

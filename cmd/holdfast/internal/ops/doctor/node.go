@@ -20,6 +20,7 @@ type node struct {
 	info    admin.Info
 	buffers string // client-output-buffer-limit; empty if it may not be asked for
 	save    *string
+	others  bool // there are masters that do not answer
 }
 
 // number is a number of INFO, or 0.
@@ -76,7 +77,11 @@ func worst(name string, nodes []node, examine func(n *node) Check) Check {
 		}
 	}
 	if len(nodes) > 1 && out.Status == OK {
-		out.Found += fmt.Sprintf(" (all %d masters)", len(nodes))
+		all := "all %d masters"
+		if nodes[0].others {
+			all = "%d masters that answer"
+		}
+		out.Found += fmt.Sprintf(" ("+all+")", len(nodes))
 	}
 	out.Name = name
 	return out

@@ -31,9 +31,21 @@ func failed(t *target.Target, name string, err error, rights string) Check {
 	return Check{Name: name, Status: Fail, Found: found, Advice: advice}
 }
 
+// rightsOf is the rule of a user who may do what scripts do.
+func rightsOf(t *target.Target) string {
+	prefix := report.Text(t.Prefix)
+	return fmt.Sprintf("ACL SETUSER … ~%s:* &%s:* +@all -@admin -@dangerous, or the list in docs/operations.md", prefix, prefix)
+}
+
 // clock compares: expiry is Redis' own, but cookies and logs of the applications are dated by their machines.
-func clock(_ context.Context, t *target.Target) Check {
+func clock(ctx context.Context, t *target.Target) Check {
+	if err := t.KeepClock(ctx); err != nil {
+		return failed(t, "clock", err, "")
+	}
 	offset, spread := t.Offset()
+	if spread == 0 { // no answer takes no time
+		return Check{Name: "clock", Status: Warn, Found: mayNotAsk, Advice: fmt.Sprintf(allow, "TIME", "time")}
+	}
 	c := Check{Name: "clock", Status: OK, Found: fmt.Sprintf("%v from this machine's, to ±%v", round(offset), round(spread))}
 	if off := offset.Abs() - spread; off > time.Second {
 		c.Status = Warn
@@ -51,7 +63,8 @@ func round(d time.Duration) time.Duration {
 
 // scripts runs what every request needs on a session of its own: create, open, change, remove.
 func scripts(ctx context.Context, t *target.Target) Check {
-	const name, rights = "scripts", "ACL SETUSER … ~PREFIX:* &PREFIX:* +@all -@admin -@dangerous"
+	const name = "scripts"
+	rights := rightsOf(t)
 	id := keys.Random(128)
 	created, err := t.Store.Commit(ctx, &store.Commit{
 		ID: id, Mode: store.Create, Hash: keys.Random(256), Lifetime: new(10 * time.Second),
@@ -87,7 +100,8 @@ func scripts(ctx context.Context, t *target.Target) Check {
 
 // locks takes a lock and gives it back.
 func locks(ctx context.Context, t *target.Target) Check {
-	const name, rights = "locks", "those of scripts"
+	const name = "locks"
+	rights := rightsOf(t)
 	l, err := lock.New(t.Client, &lock.Config{
 		Prefix: t.Prefix, Timeout: t.Timeout(), Wait: t.Timeout(), Node: keys.NewNode(),
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
@@ -98,6 +112,9 @@ func locks(ctx context.Context, t *target.Target) Check {
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.Timeout())
 		defer cancel()
+		if err != nil {
+			cancel() // it would try to release for as long as it may
+		}
 		_ = l.Close(clean) // what could not be released expires
 	}()
 	lease, err := l.Acquire(ctx, keys.Random(128))
@@ -112,7 +129,8 @@ func locks(ctx context.Context, t *target.Target) Check {
 
 // messages sends through every master what a node must hear.
 func messages(ctx context.Context, t *target.Target) Check {
-	const name, rights = "pub/sub", "ACL SETUSER … &PREFIX:* +publish +subscribe +psubscribe"
+	const name = "pub/sub"
+	rights := fmt.Sprintf("ACL SETUSER … &%s:* +publish +subscribe", report.Text(t.Prefix))
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout())
 	defer cancel()
 	channel := keys.In(t.Prefix).Node(keys.NewNode())
@@ -156,7 +174,7 @@ const (
 func pings(nodes []node) func(context.Context, *target.Target) Check {
 	return func(ctx context.Context, t *target.Target) Check {
 		next := 0
-		return latency("ping", t, func() error {
+		return latency("ping", t, fmt.Sprintf(allow, "PING", "ping"), func() error {
 			next++
 			return nodes[next%len(nodes)].client.Ping(ctx).Err()
 		})
@@ -166,7 +184,7 @@ func pings(nodes []node) func(context.Context, *target.Target) Check {
 // scriptCalls measures the script that opens a session, on one that is not there.
 func scriptCalls(ctx context.Context, t *target.Target) Check {
 	id := keys.Random(128)
-	return latency("script", t, func() error {
+	return latency("script", t, rightsOf(t), func() error {
 		if _, err := t.Store.Open(ctx, store.Query{ID: id}); !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
@@ -174,13 +192,15 @@ func scriptCalls(ctx context.Context, t *target.Target) Check {
 	})
 }
 
-func latency(name string, t *target.Target, call func() error) Check {
+// latency warns where the user may not make the call: no request of an application needs PING, and what scripts may not do is
+// a failure of its own.
+func latency(name string, t *target.Target, rights string, call func() error) Check {
 	took := make([]time.Duration, samples)
 	for i := range took {
 		begun := time.Now()
 		err := call()
-		if redis.IsPermissionError(err) { // no request of an application needs it
-			return Check{Name: name, Status: Warn, Found: mayNotAsk, Advice: fmt.Sprintf(allow, strings.ToUpper(name), name)}
+		if redis.IsPermissionError(err) {
+			return Check{Name: name, Status: Warn, Found: mayNotAsk, Advice: rights}
 		}
 		if err != nil {
 			return failed(t, name, err, "")
@@ -207,7 +227,7 @@ func sessions(ctx context.Context, t *target.Target) Check {
 		return all && ctx.Err() == nil
 	})
 	if err != nil {
-		return failed(t, name, err, "ACL SETUSER … ~PREFIX:* +scan +@read: listing sessions needs it")
+		return failed(t, name, err, fmt.Sprintf("ACL SETUSER … ~%s:* +scan +@read: listing sessions needs it", report.Text(t.Prefix)))
 	}
 	size, err := t.DB.Client().DBSize(ctx).Result() // over all masters of a cluster
 	if err != nil && !redis.IsPermissionError(err) {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 	"github.com/holdfast-go/holdfast/internal/admin"
 	"github.com/holdfast-go/holdfast/internal/report"
@@ -56,6 +58,8 @@ func Watch(ctx context.Context, t *target.Target, kinds []string, w *report.Writ
 			return w.Err()
 		case w.Err() != nil:
 			return w.Err()
+		case !subscribed && redis.IsPermissionError(err):
+			return fmt.Errorf("%w: ACL SETUSER … +psubscribe &%s:*", t.Explain(err), report.Text(t.Prefix))
 		case !subscribed:
 			return t.Explain(err)
 		}

@@ -1,8 +1,10 @@
 package target
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +20,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/report"
 )
 
 // The variables that passwords are taken from. In arguments they would be seen by everybody on the machine.
@@ -103,9 +106,8 @@ func (c *Config) readCertificates() error {
 		if err != nil {
 			return fmt.Errorf("-cacert: %w", err)
 		}
-		c.tls.RootCAs = x509.NewCertPool()
-		if !c.tls.RootCAs.AppendCertsFromPEM(text) {
-			return fmt.Errorf("-cacert: %s contains no PEM certificate", c.CACert)
+		if c.tls.RootCAs, err = authorities(text); err != nil {
+			return fmt.Errorf("-cacert: %s %w", c.CACert, err)
 		}
 	}
 	if c.Cert != "" {
@@ -116,6 +118,29 @@ func (c *Config) readCertificates() error {
 		c.tls.Certificates = []tls.Certificate{pair}
 	}
 	return nil
+}
+
+// authorities reads certificates in PEM. Unlike x509.CertPool it refuses a file of which it would skip a part.
+func authorities(text []byte) (*x509.CertPool, error) {
+	pool, n := x509.NewCertPool(), 0
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("has a broken certificate, number %d", n+1)
+		}
+		pool.AddCert(cert)
+		n++
+	}
+	switch begun := bytes.Count(text, []byte("-----BEGIN CERTIFICATE-----")); {
+	case n == 0:
+		return nil, errors.New("contains no PEM certificate")
+	case begun > n:
+		return nil, fmt.Errorf("begins %s, of which %d can be read: the file was cut short or edited", report.Count(begun, "certificate"), n)
+	}
+	return pool, nil
 }
 
 func (c *Config) add(text string, first bool) error {

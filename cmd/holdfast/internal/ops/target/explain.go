@@ -78,6 +78,8 @@ func diagnosis(where string, cfg Config, err error) string {
 	var record tls.RecordHeaderError
 	var certificate *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
+	var otherName x509.HostnameError
+	var invalid x509.CertificateInvalidError
 	switch {
 	case errors.As(err, &dns):
 		return fmt.Sprintf("cannot reach %s: no such host %q: correct -redis", where, dns.Name)
@@ -85,8 +87,14 @@ func diagnosis(where string, cfg Config, err error) string {
 		return fmt.Sprintf("cannot reach %s: connection refused: start it, or correct -redis", where)
 	case errors.As(err, &record):
 		return where + " does not speak TLS: write redis:// instead of rediss://"
-	case errors.As(err, &certificate), errors.As(err, &authority):
-		return where + " shows a certificate that this machine does not trust: " + oneLine(err) + ": for a private authority give -cacert"
+	case errors.As(err, &otherName):
+		return where + " shows a certificate of another name: " + oneLine(otherName) + ": give one of its names in -redis, or have it reissued"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return where + " shows a certificate that is not valid now: " + oneLine(invalid) + ": renew it, or correct this machine's clock"
+	case errors.As(err, &authority):
+		return where + " shows a certificate that this machine does not trust: " + oneLine(authority) + ": for a private authority give -cacert, and if it is given, correct it"
+	case errors.As(err, &certificate):
+		return where + " shows a certificate that this machine does not trust: " + oneLine(err)
 	case isTimeout(err) && cfg.tls != nil:
 		return fmt.Sprintf("%s does not answer within %v: it may not speak TLS (then write redis://), be overloaded, or behind a firewall", where, cfg.Timeout)
 	case isTimeout(err):

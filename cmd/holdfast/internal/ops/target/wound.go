@@ -3,6 +3,7 @@ package target
 import (
 	"context"
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,6 +19,8 @@ type Wound struct {
 	Addr  string
 	Slots string        // that it serves in a cluster; empty elsewhere
 	For   time.Duration // since others heard of it last; 0 if unknown
+	Set   string        // that Sentinels watch; empty elsewhere
+	Heir  string        // a replica that may be promoted, or behind Sentinel a Sentinel that answers; empty for none
 }
 
 func (w Wound) String() string {
@@ -34,10 +37,17 @@ func (w Wound) String() string {
 
 // Advice says what to do about it.
 func (w Wound) Advice() string {
-	if w.Slots == "" {
-		return "see SENTINEL MASTER and the server's log: until a replica is promoted, no session can be opened"
+	command := "redis-cli"
+	if host, port, err := net.SplitHostPort(w.Heir); err == nil {
+		command += " -h " + host + " -p " + port
 	}
-	return "start it, or promote its replica (CLUSTER FAILOVER FORCE): until then the sessions in its slots cannot be opened"
+	switch {
+	case w.Slots == "":
+		return "see the server's log, and " + command + " SENTINEL MASTER " + w.Set + ": until a replica is promoted, no session can be opened"
+	case w.Heir == "":
+		return "start it, since it has no replica that answers: until then the sessions in its slots cannot be opened"
+	}
+	return "start it, or promote its replica (" + command + " CLUSTER FAILOVER FORCE): until then the sessions in its slots cannot be opened"
 }
 
 // probeTime is how long a master may take to answer: a person waits.
@@ -52,7 +62,7 @@ func (t *Target) Wounds(ctx context.Context) []Wound {
 	case Sentinel:
 		known = t.sentinelMaster(ctx)
 	default:
-		known = []Wound{{Addr: t.cfg.seeds[0]}}
+		return nil // there is no other server to hear of it from
 	}
 	dead := make([]bool, len(known))
 	var all sync.WaitGroup
@@ -94,13 +104,20 @@ func (t *Target) clusterMasters(ctx context.Context) (masters []Wound) {
 		if err != nil {
 			continue
 		}
+		heirs := make(map[string]string) // of a master's ID
 		for line := range strings.Lines(list) {
 			f := strings.Fields(line) // ID ADDR FLAGS MASTER PING-SENT PONG-RECEIVED EPOCH LINK SLOTS…
+			if len(f) >= 8 && strings.Contains(f[2], "slave") && !strings.Contains(f[2], "fail") {
+				heirs[f[3]], _, _ = strings.Cut(f[1], "@")
+			}
+		}
+		for line := range strings.Lines(list) {
+			f := strings.Fields(line)
 			if len(f) < 9 || !strings.Contains(f[2], "master") {
 				continue
 			}
 			at, _, _ := strings.Cut(f[1], "@")
-			m := Wound{Addr: at, Slots: strings.Join(f[8:], " ")}
+			m := Wound{Addr: at, Slots: strings.Join(f[8:], " "), Heir: heirs[f[0]]}
 			if ms, err := strconv.ParseInt(f[5], 10, 64); err == nil && ms > 0 {
 				m.For = max(0, time.Since(time.UnixMilli(ms)))
 			}
@@ -122,7 +139,7 @@ func (t *Target) sentinelMaster(ctx context.Context) []Wound {
 		if err != nil {
 			continue
 		}
-		w := Wound{Addr: m["ip"] + ":" + m["port"]}
+		w := Wound{Addr: net.JoinHostPort(m["ip"], m["port"]), Set: t.cfg.Sentinel, Heir: addr}
 		if ms, err := strconv.ParseInt(m["last-ok-ping-reply"], 10, 64); err == nil {
 			w.For = time.Duration(ms) * time.Millisecond
 		}
