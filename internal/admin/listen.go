@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -27,7 +28,24 @@ func (s *Sessions) Channels() (pattern, all string) { return s.space.NodePattern
 // the connection is lost. It calls subscribed when the subscription is confirmed. In a cluster it listens at one node,
 // as replicas do.
 func (s *Sessions) Listen(ctx context.Context, subscribed func(), each func(Heard) bool) error {
-	ps := s.DB.Client().PSubscribe(ctx) // without patterns: nothing is sent yet
+	masters, err := s.DB.Masters(ctx)
+	if err != nil {
+		return err
+	}
+	var first error
+	for _, m := range masters { // go-redis would take the one that the pattern belongs to, though it may be dead
+		heard := false
+		err := s.listenAt(ctx, m, func() { heard = true; subscribed() }, each)
+		if err == nil || heard || ctx.Err() != nil {
+			return err
+		}
+		first = cmp.Or(first, err)
+	}
+	return first
+}
+
+func (s *Sessions) listenAt(ctx context.Context, client redis.UniversalClient, subscribed func(), each func(Heard) bool) error {
+	ps := client.PSubscribe(ctx) // without patterns: nothing is sent yet
 	defer ps.Close()
 	defer context.AfterFunc(ctx, func() { _ = ps.Close() })() // ends a read that has no deadline
 	pattern, all := s.Channels()

@@ -40,10 +40,7 @@ type Diagnosis struct {
 // its own that lives for seconds at most, and removes it. It reports whether nothing failed; the error is that of a
 // Redis that cannot be examined at all.
 func Examine(ctx context.Context, t *target.Target, w *report.Writer) (bool, error) {
-	var wounds []target.Wound
-	if t.Kind != target.Standalone {
-		wounds = t.Wounds(ctx)
-	}
+	wounds := t.Wounds
 	nodes, err := gather(ctx, t)
 	if err != nil {
 		return false, t.Explain(err)
@@ -69,7 +66,7 @@ func Examine(ctx context.Context, t *target.Target, w *report.Writer) (bool, err
 		add(configured(t, nodes))
 	}
 	for _, tried := range []func(context.Context, *target.Target) Check{
-		clock, scripts, locks, messages, pings(nodes), scriptCalls, sessions,
+		clock, scripts, locks, messages(nodes), pings(nodes), scriptCalls, sessions,
 	} {
 		if ctx.Err() != nil {
 			return false, t.Explain(ctx.Err())

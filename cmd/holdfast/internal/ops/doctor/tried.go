@@ -65,7 +65,7 @@ func round(d time.Duration) time.Duration {
 func scripts(ctx context.Context, t *target.Target) Check {
 	const name = "scripts"
 	rights := rightsOf(t)
-	id := keys.Random(128)
+	id := t.LivingID(ctx)
 	created, err := t.Store.Commit(ctx, &store.Commit{
 		ID: id, Mode: store.Create, Hash: keys.Random(256), Lifetime: new(10 * time.Second),
 		Set: map[string]store.Write{"doctor": {Data: `"examined"`}},
@@ -117,7 +117,7 @@ func locks(ctx context.Context, t *target.Target) Check {
 		}
 		_ = l.Close(clean) // what could not be released expires
 	}()
-	lease, err := l.Acquire(ctx, keys.Random(128))
+	lease, err := l.Acquire(ctx, t.LivingID(ctx))
 	if err == nil {
 		err = lease.Release(ctx)
 	}
@@ -127,41 +127,39 @@ func locks(ctx context.Context, t *target.Target) Check {
 	return Check{Name: name, Status: OK, Found: "a lock was taken and released"}
 }
 
-// messages sends through every master what a node must hear.
-func messages(ctx context.Context, t *target.Target) Check {
-	const name = "pub/sub"
-	rights := fmt.Sprintf("ACL SETUSER … &%s:* +publish +subscribe", report.Text(t.Prefix))
-	ctx, cancel := context.WithTimeout(ctx, t.Timeout())
-	defer cancel()
-	channel := keys.In(t.Prefix).Node(keys.NewNode())
-	masters, err := t.DB.Masters(ctx)
-	if err != nil {
-		return failed(t, name, err, rights)
-	}
-	ps := t.Client.Subscribe(ctx)
-	defer ps.Close()
-	if err := ps.Subscribe(ctx, channel); err != nil {
-		return failed(t, name, err, rights)
-	}
-	if _, err := ps.ReceiveTimeout(ctx, t.Timeout()); err != nil {
-		return failed(t, name, err, rights)
-	}
-	slowest := time.Duration(0)
-	for _, m := range masters {
-		sent := time.Now()
-		if err := m.Publish(ctx, channel, "doctor").Err(); err != nil {
+// messages sends through every master that answers what a node must hear.
+func messages(nodes []node) func(context.Context, *target.Target) Check {
+	return func(ctx context.Context, t *target.Target) Check {
+		const name = "pub/sub"
+		rights := fmt.Sprintf("ACL SETUSER … &%s:* +publish +subscribe", report.Text(t.Prefix))
+		ctx, cancel := context.WithTimeout(ctx, t.Timeout())
+		defer cancel()
+		channel := keys.In(t.Prefix).Node(keys.NewNode())
+		ps := nodes[0].client.Subscribe(ctx)
+		defer ps.Close()
+		if err := ps.Subscribe(ctx, channel); err != nil {
 			return failed(t, name, err, rights)
 		}
 		if _, err := ps.ReceiveTimeout(ctx, t.Timeout()); err != nil {
 			return failed(t, name, err, rights)
 		}
-		slowest = max(slowest, time.Since(sent))
+		slowest := time.Duration(0)
+		for _, n := range nodes {
+			sent := time.Now()
+			if err := n.client.Publish(ctx, channel, "doctor").Err(); err != nil {
+				return failed(t, name, err, rights)
+			}
+			if _, err := ps.ReceiveTimeout(ctx, t.Timeout()); err != nil {
+				return failed(t, name, err, rights)
+			}
+			slowest = max(slowest, time.Since(sent))
+		}
+		through := ""
+		if len(nodes) > 1 {
+			through = fmt.Sprintf(" through each of %d masters", len(nodes))
+		}
+		return Check{Name: name, Status: OK, Found: fmt.Sprintf("a message arrived within %v%s", round(slowest), through)}
 	}
-	through := ""
-	if len(masters) > 1 {
-		through = fmt.Sprintf(" through each of %d masters", len(masters))
-	}
-	return Check{Name: name, Status: OK, Found: fmt.Sprintf("a message arrived within %v%s", round(slowest), through)}
 }
 
 // slow is the p99 beyond which users notice: a writing request takes two round trips.
@@ -183,7 +181,7 @@ func pings(nodes []node) func(context.Context, *target.Target) Check {
 
 // scriptCalls measures the script that opens a session, on one that is not there.
 func scriptCalls(ctx context.Context, t *target.Target) Check {
-	id := keys.Random(128)
+	id := t.LivingID(ctx)
 	return latency("script", t, rightsOf(t), func() error {
 		if _, err := t.Store.Open(ctx, store.Query{ID: id}); !errors.Is(err, store.ErrNotFound) {
 			return err

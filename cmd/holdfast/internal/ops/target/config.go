@@ -216,24 +216,3 @@ func (c *Config) sentinelOptions(addr string) *redis.Options {
 	o.Username, o.Password, o.DB = "", c.sentinelPassword, 0
 	return o
 }
-
-func (c *Config) client() redis.UniversalClient {
-	o := c.options("")
-	switch {
-	case c.Sentinel != "":
-		return redis.NewFailoverClient(&redis.FailoverOptions{
-			MasterName: c.Sentinel, SentinelAddrs: c.seeds, SentinelPassword: c.sentinelPassword,
-			Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig,
-			DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: true,
-			DialerRetries: 1, DisableIdentity: true,
-		})
-	case c.clustered():
-		return redis.NewClusterClient(&redis.ClusterOptions{
-			Addrs: c.seeds, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig,
-			DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: true,
-			DialerRetries: 1, DisableIdentity: true,
-			MaintNotificationsConfig: o.MaintNotificationsConfig,
-		})
-	}
-	return redis.NewClient(c.options(c.seeds[0]))
-}

@@ -31,19 +31,25 @@ type Target struct {
 	Kind   Kind
 	Name   string // for people
 
-	cfg Config
+	Wounds []Wound // the masters that did not answer when it was opened
+
+	cfg    Config
+	silent silent
 }
 
 // Open connects and makes sure that what answers is what the configuration says. The caller closes the Target.
 func Open(ctx context.Context, cfg Config) (*Target, error) {
 	t := &Target{Kind: Standalone, Name: "Redis at " + cfg.seeds[0], cfg: cfg}
+	t.silent.since = make(map[string]time.Time)
 	var err error
 	switch {
 	case cfg.Sentinel != "":
 		t.Kind, t.Name = Sentinel, fmt.Sprintf("set %q of the Sentinels at %s", cfg.Sentinel, strings.Join(cfg.seeds, ","))
+		t.keepAnswering(ctx)
 		err = t.checkSentinels(ctx)
 	case cfg.clustered():
 		t.Kind, t.Name = Cluster, "cluster at "+strings.Join(cfg.seeds, ",")
+		t.keepAnswering(ctx)
 		err = t.checkCluster(ctx)
 	default:
 		err = t.checkSingle(ctx)
@@ -51,7 +57,9 @@ func Open(ctx context.Context, cfg Config) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Client = cfg.client()
+	t.Wounds = t.findWounds(ctx)
+	t.note(t.Wounds)
+	t.Client = t.client()
 	if err := t.prepare(ctx); err != nil {
 		text := strings.Join(t.Diagnose(ctx, t.Explain(err)), "; ")
 		return nil, errors.Join(errors.New(text), t.Close())
@@ -79,3 +87,26 @@ func (t *Target) Timeout() time.Duration { return t.cfg.Timeout }
 
 // Close ends the connections.
 func (t *Target) Close() error { return t.Client.Close() }
+
+// client is the client of all servers.
+func (t *Target) client() redis.UniversalClient {
+	o := t.cfg.options(t.cfg.seeds[0])
+	switch t.Kind {
+	case Sentinel:
+		return redis.NewFailoverClient(&redis.FailoverOptions{
+			MasterName: t.cfg.Sentinel, SentinelAddrs: t.cfg.seeds, SentinelPassword: t.cfg.sentinelPassword, Dialer: t.dial,
+			Username: o.Username, Password: o.Password, DB: o.DB, TLSConfig: o.TLSConfig,
+			DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: true,
+			DialerRetries: 1, DisableIdentity: true,
+		})
+	case Cluster:
+		return redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs: t.cfg.seeds, Username: o.Username, Password: o.Password, TLSConfig: o.TLSConfig, Dialer: t.dial,
+			DialTimeout: o.DialTimeout, ReadTimeout: o.ReadTimeout, WriteTimeout: o.WriteTimeout, ContextTimeoutEnabled: true,
+			DialerRetries: 1, DisableIdentity: true,
+			MaintNotificationsConfig: o.MaintNotificationsConfig,
+		})
+	default:
+		return redis.NewClient(o)
+	}
+}

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -21,6 +21,8 @@ type Wound struct {
 	For   time.Duration // since others heard of it last; 0 if unknown
 	Set   string        // that Sentinels watch; empty elsewhere
 	Heir  string        // a replica that may be promoted, or behind Sentinel a Sentinel that answers; empty for none
+
+	replicas []string
 }
 
 func (w Wound) String() string {
@@ -50,49 +52,35 @@ func (w Wound) Advice() string {
 	return "start it, or promote its replica (" + command + " CLUSTER FAILOVER FORCE): until then the sessions in its slots cannot be opened"
 }
 
-// probeTime is how long a master may take to answer: a person waits.
-const probeTime = time.Second
-
-// Wounds returns the masters that do not answer. It asks all of them at once, and takes little more than a second.
-func (t *Target) Wounds(ctx context.Context) []Wound {
+// findWounds returns the masters that do not answer. It asks all of them and their replicas at once, and takes little more
+// than a second.
+func (t *Target) findWounds(ctx context.Context) []Wound {
 	var known []Wound
 	switch t.Kind {
 	case Cluster:
 		known = t.clusterMasters(ctx)
 	case Sentinel:
 		known = t.sentinelMaster(ctx)
-	default:
-		return nil // there is no other server to hear of it from
+	default: // there is no other server to hear of it from
 	}
-	dead := make([]bool, len(known))
-	var all sync.WaitGroup
-	for i, m := range known {
-		all.Go(func() { dead[i] = !t.answers(ctx, m.Addr) })
+	var ask []string
+	for _, m := range known {
+		ask = append(append(ask, m.Addr), m.replicas...)
 	}
-	all.Wait()
+	heard := t.answering(ctx, ask)
 	var wounds []Wound
-	for i, m := range known {
-		if dead[i] {
-			wounds = append(wounds, m)
+	for _, m := range known {
+		if slices.Contains(heard, m.Addr) {
+			continue
 		}
+		for _, r := range m.replicas {
+			if slices.Contains(heard, r) {
+				m.Heir = r
+			}
+		}
+		wounds = append(wounds, m)
 	}
 	return wounds
-}
-
-// brief are options for a question that must not take long.
-func (t *Target) brief(addr string) *redis.Options {
-	o := t.cfg.options(addr)
-	limit := min(probeTime, t.cfg.Timeout)
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = limit, limit, limit
-	return o
-}
-
-func (t *Target) answers(ctx context.Context, addr string) bool {
-	c := redis.NewClient(t.brief(addr))
-	defer c.Close()
-	err := c.Ping(ctx).Err()
-	_, answer := err.(redis.Error) //nolint:errorlint // an answer is never wrapped
-	return err == nil || answer
 }
 
 // clusterMasters reads the masters with slots, as the first node that answers sees them.
@@ -104,11 +92,12 @@ func (t *Target) clusterMasters(ctx context.Context) (masters []Wound) {
 		if err != nil {
 			continue
 		}
-		heirs := make(map[string]string) // of a master's ID
+		replicas := make(map[string][]string) // of a master's ID
 		for line := range strings.Lines(list) {
 			f := strings.Fields(line) // ID ADDR FLAGS MASTER PING-SENT PONG-RECEIVED EPOCH LINK SLOTS…
-			if len(f) >= 8 && strings.Contains(f[2], "slave") && !strings.Contains(f[2], "fail") {
-				heirs[f[3]], _, _ = strings.Cut(f[1], "@")
+			if len(f) >= 8 && strings.Contains(f[2], "slave") {
+				at, _, _ := strings.Cut(f[1], "@")
+				replicas[f[3]] = append(replicas[f[3]], at)
 			}
 		}
 		for line := range strings.Lines(list) {
@@ -117,7 +106,7 @@ func (t *Target) clusterMasters(ctx context.Context) (masters []Wound) {
 				continue
 			}
 			at, _, _ := strings.Cut(f[1], "@")
-			m := Wound{Addr: at, Slots: strings.Join(f[8:], " "), Heir: heirs[f[0]]}
+			m := Wound{Addr: at, Slots: strings.Join(f[8:], " "), replicas: replicas[f[0]]}
 			if ms, err := strconv.ParseInt(f[5], 10, 64); err == nil && ms > 0 {
 				m.For = max(0, time.Since(time.UnixMilli(ms)))
 			}
@@ -156,7 +145,11 @@ func (t *Target) Diagnose(ctx context.Context, err error) []string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*probeTime)
 	defer cancel()
 	var lines []string
-	for _, w := range t.Wounds(ctx) {
+	wounds := t.Wounds
+	if len(wounds) == 0 { // it may have died since
+		wounds = t.findWounds(ctx)
+	}
+	for _, w := range wounds {
 		lines = append(lines, fmt.Sprintf("%s: %s", w, w.Advice()))
 	}
 	if len(lines) == 0 {

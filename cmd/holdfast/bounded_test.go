@@ -1,0 +1,106 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+)
+
+// tarpit takes connections at the address of a server that is gone, and never answers: the worst of dead servers, since each
+// call would wait for its whole timeout.
+type tarpit struct{ dialed atomic.Int64 }
+
+func startTarpit(t *testing.T, addr string) *tarpit {
+	t.Helper()
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	p := &tarpit{}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.dialed.Add(1)
+			defer conn.Close() // all at the end
+		}
+	}()
+	return p
+}
+
+// waits is how many times a command may meet a server that does not answer. It waits a second each time at most, so three
+// are the three seconds that an operator is promised; two of these are probes of different servers at the same time.
+const waits = 3
+
+// A master and its replica take connections and answer nothing. Whatever the timeout of a call, the commands meet each of
+// them once, name the master in one line, and answer for the others.
+func TestSilentMasterIsMetOnce(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	for _, node := range c.Nodes {
+		if err := node.Client(t).ConfigSet(t.Context(), "cluster-require-full-coverage", "no").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const prefix = "shop"
+	dead := c.MasterOf(t, keys.In(prefix).NodePrefix()+"*") // where go-redis would listen to the messages of all nodes
+	_, port, _ := strings.Cut(dead.Addr(), ":")
+	pits := map[string]*tarpit{}
+	seeds := []string{dead.Addr()} // named first
+	for _, node := range c.Nodes {
+		role, err := node.Client(t).Do(t.Context(), "ROLE").Slice()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if node == dead || role[0] == "slave" && fmt.Sprint(role[2]) == port {
+			node.Kill()
+			pits[node.Addr()] = startTarpit(t, node.Addr())
+		} else {
+			seeds = append(seeds, node.Addr())
+		}
+	}
+	if len(pits) != 2 {
+		t.Fatalf("%d servers are silent, want a master and its replica", len(pits))
+	}
+	for _, args := range [][]string{{"doctor"}, {"locks"}, {"ls"}, {"revoke", "-yes", "-user", "bob"}, {"watch", "-for", "1ms"}} {
+		for _, p := range pits {
+			p.dialed.Store(0)
+		}
+		status, out, errs := holdfast(t.Context(), append(args, "-redis", strings.Join(seeds, ","), "-prefix", prefix, "-timeout", "1m")...)
+		met := int64(0)
+		for _, p := range pits {
+			met += p.dialed.Load()
+		}
+		if met == 0 || met > waits {
+			t.Errorf("%v dialed the silent servers %d times, want %d at most", args, met, waits)
+		}
+		if args[0] == "watch" || args[0] == "revoke" { // they may not need the dead one
+			continue
+		}
+		named := "master " + dead.Addr() + " of slots "
+		if all := out + errs; status != failed || strings.Count(all, named) != 1 || !strings.Contains(all, "no replica that answers") {
+			t.Errorf("%v: status %d, want one line about %s\n%s", args, status, dead.Addr(), all)
+		}
+		if args[0] != "doctor" {
+			continue
+		}
+		found := findings(out)
+		for _, name := range checks {
+			if want := map[string]string{"maxmemory": "warn", "persistence": "warn", "sessions": "warn"}[name]; found[name] == "fail" || want == "" && found[name] != "ok" &&
+				name != "ping" && name != "script" {
+				t.Errorf("%s is %q\n%s", name, found[name], out)
+			}
+		}
+		if strings.Count(out, "\nfail")+strings.Count(out[:4], "fail") != 1 {
+			t.Errorf("more than one failure for one problem\n%s", out)
+		}
+	}
+}
