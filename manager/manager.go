@@ -108,13 +108,18 @@ func (m *Manager) Lifetime() time.Duration { return m.cfg.Lifetime }
 // library learns from it what the cookie will be.
 func (m *Manager) Propagator() Propagator { return m.cfg.Propagator }
 
-// keys derives what encrypts.
+// keys derives what encrypts, and keeps of the keys only how many there are: fmt reaches them through a field of another
+// struct, where it asks no String method.
 func (m *Manager) keys() (err error) {
 	if m.values, err = newSealer(m.cfg.EncryptionKeys, "values"); err != nil {
 		return err
 	}
-	m.cookies, err = newSealer(m.cfg.EncryptionKeys, "cookies")
-	return err
+	if m.cookies, err = newSealer(m.cfg.EncryptionKeys, "cookies"); err != nil {
+		return err
+	}
+	m.cfg.TokenKeys = make([][]byte, len(m.cfg.TokenKeys))
+	m.cfg.EncryptionKeys = make([][]byte, len(m.cfg.EncryptionKeys))
+	return nil
 }
 
 // build makes the parts. The feed comes last, since it calls the others.

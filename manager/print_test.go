@@ -60,6 +60,13 @@ func TestNothingPrintsSecrets(t *testing.T) {
 		slog.New(slog.NewJSONHandler(&buf, nil)).Info("json", "v", v)
 		check(what+" in a log", buf.String())
 	}
+	app := struct {
+		name string
+		m    *manager.Manager
+	}{"printed", m} // fmt asks no method of what is in an unexported field
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		check("a field, "+verb, "printed "+fmt.Sprintf(verb, app)+fmt.Sprintf(verb, &app))
+	}
 	var none *manager.Manager
 	_ = fmt.Sprint(none)
 }
