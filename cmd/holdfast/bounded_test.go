@@ -9,6 +9,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 )
 
 // tarpit takes connections at the address of a server that is gone, and never answers: the worst of dead servers, since each
@@ -53,6 +54,7 @@ func TestSilentMasterIsMetOnce(t *testing.T) {
 	const prefix = "shop"
 	dead := c.MasterOf(t, keys.In(prefix).NodePrefix()+"*") // where go-redis would listen to the messages of all nodes
 	_, port, _ := strings.Cut(dead.Addr(), ":")
+	var living []*redistest.Server
 	pits := map[string]*tarpit{}
 	seeds := []string{dead.Addr()} // named first
 	for _, node := range c.Nodes {
@@ -64,7 +66,7 @@ func TestSilentMasterIsMetOnce(t *testing.T) {
 			node.Kill()
 			pits[node.Addr()] = startTarpit(t, node.Addr())
 		} else {
-			seeds = append(seeds, node.Addr())
+			seeds, living = append(seeds, node.Addr()), append(living, node)
 		}
 	}
 	if len(pits) != 2 {
@@ -102,5 +104,20 @@ func TestSilentMasterIsMetOnce(t *testing.T) {
 		if strings.Count(out, "\nfail")+strings.Count(out[:4], "fail") != 1 {
 			t.Errorf("more than one failure for one problem\n%s", out)
 		}
+	}
+	// By default such a cluster refuses everything. That has a remedy of its own, and is still the one failure.
+	alive := living[0].Client(t)
+	for _, node := range living {
+		if err := node.Client(t).ConfigSet(t.Context(), "cluster-require-full-coverage", "yes").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wait.Until(t, "the cluster refuses everything", func() bool {
+		return strings.Contains(alive.ClusterInfo(t.Context()).Val(), "cluster_state:fail")
+	})
+	status, out, errs := holdfast(t.Context(), "doctor", "-redis", living[0].Addr(), "-cluster", "-prefix", prefix)
+	if found := findings(out); status != failed || errs != "" || found["topology"] != "warn" || strings.Contains(out, "\nfail") ||
+		!strings.Contains(out, "CONFIG SET cluster-require-full-coverage no") {
+		t.Errorf("status %d, errors %q\n%s", status, errs, out)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -20,7 +21,7 @@ import (
 )
 
 // authority writes an authority of its own and a certificate of 127.0.0.1 by it, and returns the files.
-func authority(t *testing.T) (ca, cert, key string) {
+func authority(t *testing.T, change ...func(leaf *x509.Certificate)) (ca, cert, key string) {
 	t.Helper()
 	dir := t.TempDir()
 	write := func(name, kind string, der []byte) string {
@@ -46,6 +47,9 @@ func authority(t *testing.T) (ca, cert, key string) {
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "redis"}, NotBefore: root.NotBefore, NotAfter: root.NotAfter,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	for _, f := range change {
+		f(leaf)
 	}
 	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, &rootKey.PublicKey, rootKey)
 	if err != nil {
@@ -99,11 +103,62 @@ func TestPrivateAuthority(t *testing.T) {
 		t.Errorf("without a certificate: status %d, errors %q", status, errs)
 	}
 	must("-cacert", ca, "-cert", cert, "-key", key)
+	set("tls-auth-clients", "no")
+	other, _, _ := authority(t)
+	problem(t, with{}, []string{"doctor", "-redis", addr, "-cacert", other}, "does not trust", "if it is given, correct it")
+	problem(t, with{}, []string{"doctor", "-redis", "rediss://localhost:" + strconv.Itoa(port), "-cacert", ca}, "certificate of another name")
+	problem(t, with{}, []string{"doctor", "-redis", "rediss://" + srv.Addr(), "-cacert", ca, "-timeout", "100ms"}, "may not speak TLS")
+	problem(t, with{}, []string{"doctor", "-redis", strings.Replace(addr, "rediss", "redis", 1)}, "want TLS (rediss://)")
+	out := ""
+	status, out, errs = holdfast(t.Context(), "doctor", "-redis", addr, "-cacert", ca)
+	if found := findings(out); status != succeeded || errs != "" || found["scripts"] != "ok" || found["pub/sub"] != "ok" {
+		t.Errorf("doctor over TLS: status %d, errors %q\n%s", status, errs, out)
+	}
+}
+
+func TestExpiredCertificate(t *testing.T) {
+	t.Parallel()
+	ca, cert, key := authority(t, func(leaf *x509.Certificate) { leaf.NotAfter = time.Now().Add(-time.Minute) })
+	pair, err := tls.LoadX509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1)) // makes the handshake
+			_ = conn.Close()
+		}
+	}()
+	problem(t, with{}, []string{"ls", "-redis", "rediss://" + l.Addr().String(), "-cacert", ca}, "not valid now", "renew it")
+}
+
+// file writes a text to a file of its own.
+func file(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file.pem")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 func TestCertificateFlags(t *testing.T) {
 	t.Parallel()
 	ca, cert, key := authority(t)
+	data, err := os.ReadFile(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, broken := string(data), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 	for _, c := range []struct {
 		args []string
 		want string
@@ -111,7 +166,13 @@ func TestCertificateFlags(t *testing.T) {
 		{[]string{"-cacert", ca}, "rediss://"},
 		{[]string{"-redis", "rediss://localhost:1", "-cert", cert}, "belong together"},
 		{[]string{"-redis", "rediss://localhost:1", "-cacert", key}, "contains no PEM certificate"},
-		{[]string{"-redis", "rediss://localhost:1", "-cacert", "absent.pem"}, "no such file"},
+		{[]string{"-redis", "rediss://localhost:1", "-cacert", "absent.pem"}, "-cacert: open absent.pem: no such file"},
+		{[]string{"-redis", "rediss://localhost:1", "-cacert", t.TempDir()}, "-cacert: read "},
+		{[]string{"-redis", "rediss://localhost:1", "-cacert", file(t, "")}, "contains no PEM certificate"},
+		{[]string{"-redis", "rediss://localhost:1", "-cacert", file(t, "a certificate")}, "contains no PEM certificate"},
+		{[]string{"-redis", "rediss://localhost:1", "-cacert", file(t, text[:len(text)/2])}, "contains no PEM certificate"},
+		{[]string{"-redis", "rediss://localhost:1", "-cacert", file(t, text+text[:len(text)/2])}, "begins 2 certificates, of which 1 can be read"},
+		{[]string{"-redis", "rediss://localhost:1", "-cacert", file(t, text+broken)}, "broken certificate, number 2"},
 		{[]string{"-redis", "rediss://localhost:1", "-cert", key, "-key", cert}, "-cert and -key"},
 	} {
 		status, _, errs := holdfast(t.Context(), append([]string{"ls"}, c.args...)...)

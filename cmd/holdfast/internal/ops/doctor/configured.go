@@ -52,6 +52,11 @@ func topology(t *target.Target, nodes []node) Check {
 			return Check{Status: Warn, Found: string(t.Kind) + "; replicas " + mayNotAsk, Advice: fmt.Sprintf(allow, "INFO", "info")}
 		case n.info["role"] == "slave":
 			return Check{Status: Fail, Found: string(t.Kind) + ", a replica", Advice: "give the primary, or its Sentinels with -sentinel: a replica takes no writes"}
+		case t.Kind == target.Cluster && n.info["cluster_state"] != "ok" && n.others: // a failure that has a line
+			return Check{
+				Status: Warn, Found: "Cluster that refuses all sessions while slots are not served",
+				Advice: "start the master, or serve the other slots meanwhile: CONFIG SET cluster-require-full-coverage no on each node",
+			}
 		case t.Kind == target.Cluster && n.info["cluster_state"] != "ok":
 			return Check{
 				Status: Fail, Found: "Cluster that does not serve all slots: cluster_state is " + n.info["cluster_state"],

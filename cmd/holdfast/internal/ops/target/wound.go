@@ -37,6 +37,9 @@ func (w Wound) String() string {
 	return text
 }
 
+// lost is what a cluster does without one of its masters.
+const lost = "until then the sessions in its slots cannot be opened, and no others if cluster-require-full-coverage is yes"
+
 // Advice says what to do about it.
 func (w Wound) Advice() string {
 	command := "redis-cli"
@@ -47,9 +50,9 @@ func (w Wound) Advice() string {
 	case w.Slots == "":
 		return "see the server's log, and " + command + " SENTINEL MASTER " + w.Set + ": until a replica is promoted, no session can be opened"
 	case w.Heir == "":
-		return "start it, since it has no replica that answers: until then the sessions in its slots cannot be opened"
+		return "start it, since it has no replica that answers: " + lost
 	}
-	return "start it, or promote its replica (" + command + " CLUSTER FAILOVER FORCE): until then the sessions in its slots cannot be opened"
+	return "start it, or promote its replica (" + command + " CLUSTER FAILOVER FORCE): " + lost
 }
 
 // findWounds returns the masters that do not answer. It asks all of them and their replicas at once, and takes little more
