@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// queued bounds the parcels under way through a proxy. It is far above what
+// queued bounds the packets under way through a proxy. It is far above what
 // clients that wait for answers can have sent.
 const queued = 1 << 16
 
@@ -25,7 +25,7 @@ type Proxy struct {
 	target   string
 	delay    time.Duration
 	listener net.Listener
-	parcels  chan parcel // in the order of their time, since all wait equally long
+	packets  chan packet // in the order of their time, since all wait equally long
 
 	wake alarm
 
@@ -33,8 +33,8 @@ type Proxy struct {
 	stop  sync.Once
 	tasks sync.WaitGroup
 
-	mu    sync.Mutex // guards lanes
-	lanes map[*lane]struct{}
+	mu         sync.Mutex // guards directions
+	directions map[*direction]struct{}
 }
 
 // Start listens on a free port of loopback and forwards to target. A byte takes
@@ -52,13 +52,13 @@ func Start(ctx context.Context, target string, delay time.Duration) (*Proxy, err
 		return nil, errors.Join(fmt.Errorf("listen: %w", err), wake.close())
 	}
 	p := &Proxy{
-		target:   target,
-		delay:    delay,
-		listener: listener,
-		parcels:  make(chan parcel, queued),
-		wake:     wake,
-		done:     make(chan struct{}),
-		lanes:    make(map[*lane]struct{}),
+		target:     target,
+		delay:      delay,
+		listener:   listener,
+		packets:    make(chan packet, queued),
+		wake:       wake,
+		done:       make(chan struct{}),
+		directions: make(map[*direction]struct{}),
 	}
 	p.tasks.Go(p.accept)
 	p.tasks.Go(p.deliver)
@@ -75,7 +75,7 @@ func (p *Proxy) Close() error {
 		close(p.done)
 		err = errors.Join(p.listener.Close(), p.wake.close())
 		p.mu.Lock()
-		for l := range p.lanes {
+		for l := range p.directions {
 			l.cut()
 		}
 		p.mu.Unlock()
@@ -105,7 +105,7 @@ func (p *Proxy) join(client *net.TCPConn) {
 	server := conn.(*net.TCPConn)
 	defer server.Close() //nolint:errcheck // as above
 	var tasks sync.WaitGroup
-	for _, l := range []*lane{newLane(client, server), newLane(server, client)} {
+	for _, l := range []*direction{newDirection(client, server), newDirection(server, client)} {
 		p.keep(l)
 		tasks.Go(func() { l.read(p) })
 		tasks.Go(func() {
@@ -116,10 +116,10 @@ func (p *Proxy) join(client *net.TCPConn) {
 	tasks.Wait()
 }
 
-// keep puts a lane where Close finds it.
-func (p *Proxy) keep(l *lane) {
+// keep puts a direction where Close finds it.
+func (p *Proxy) keep(l *direction) {
 	p.mu.Lock()
-	p.lanes[l] = struct{}{}
+	p.directions[l] = struct{}{}
 	p.mu.Unlock()
 	select {
 	case <-p.done:
@@ -128,23 +128,23 @@ func (p *Proxy) keep(l *lane) {
 	}
 }
 
-func (p *Proxy) drop(l *lane) {
+func (p *Proxy) drop(l *direction) {
 	p.mu.Lock()
-	delete(p.lanes, l)
+	delete(p.directions, l)
 	p.mu.Unlock()
 }
 
-// deliver hands every parcel to its lane when its time has come.
+// deliver hands every packet to its direction when its time has come.
 func (p *Proxy) deliver() {
 	for {
 		select {
 		case <-p.done:
 			return
-		case next := <-p.parcels:
+		case next := <-p.packets:
 			if wait := time.Until(next.due); wait > 0 && p.wake.sleep(wait) != nil {
 				return // closed
 			}
-			next.lane.put(next)
+			next.direction.put(next)
 		}
 	}
 }

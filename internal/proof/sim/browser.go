@@ -150,7 +150,7 @@ func (t *tab) request(j *job, kind history.Kind, id, token string) {
 	if byID {
 		t.begin(j, kind, id, "")
 		if t.run(j, func(ctx context.Context) { j.fail(t.byID(ctx, j, id)) }) {
-			t.heed(id, token, j.end(""), "")
+			t.learn(id, token, j.end(""), "")
 		}
 		return
 	}
@@ -158,7 +158,7 @@ func (t *tab) request(j *job, kind history.Kind, id, token string) {
 	var issued string
 	method := []string{http.MethodGet, http.MethodPost}[t.rnd.IntN(2)]
 	if t.run(j, func(ctx context.Context) { issued = visit(ctx, j.node.serve[mode], method, token) }) {
-		t.heed(id, token, j.end(issued), issued)
+		t.learn(id, token, j.end(issued), issued)
 	}
 }
 
@@ -207,12 +207,12 @@ func (t *tab) revoke(j *job, id string) {
 		}
 		j.fail(err)
 	}) {
-		t.heed(id, "", j.end(""), "")
+		t.learn(id, "", j.end(""), "")
 	}
 }
 
-// heed does what a browser does with an answer.
-func (t *tab) heed(id, token string, o history.Outcome, issued string) {
+// learn does what a browser does with an answer.
+func (t *tab) learn(id, token string, o history.Outcome, issued string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.id != id {

@@ -31,7 +31,7 @@ type cluster struct {
 	srv     *embedded.Server
 	net     *network
 	cfg     manager.Config
-	heeds   bool // the clients have ContextTimeoutEnabled
+	bounded bool // the clients have ContextTimeoutEnabled
 	slots   bool // they are clients of a Redis Cluster, of one master
 	skews   [size]time.Duration
 	history *history.History
@@ -72,7 +72,7 @@ func newCluster(seed uint64, rnd *rand.Rand, fault *Fault) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{seed: seed, srv: srv, heeds: rnd.IntN(2) == 0}
+	c := &cluster{seed: seed, srv: srv, bounded: rnd.IntN(2) == 0}
 	c.net = newNetwork(seed, srv.Client().Options().Dialer)
 	ttl := 500*time.Millisecond + upTo(rnd, 2*time.Second)
 	c.cfg = manager.Config{
@@ -123,9 +123,9 @@ func newCluster(seed uint64, rnd *rand.Rand, fault *Fault) (*cluster, error) {
 // deploy starts a node in a place.
 func (c *cluster) deploy(place int) error {
 	n := &node{cluster: c, line: c.net.line(c.skews[place]), dead: make(chan struct{})}
-	n.line.set(weather{delay: time.Millisecond})
+	n.line.set(linkFaults{delay: time.Millisecond})
 	opt := *c.srv.Client().Options()
-	opt.Dialer, opt.ContextTimeoutEnabled = n.line.dial, c.heeds
+	opt.Dialer, opt.ContextTimeoutEnabled = n.line.dial, c.bounded
 	n.client = c.client(&opt)
 	if c.slots {
 		// The client asks once what commands there are, and holds a mutex meanwhile. If that took any time later, when others

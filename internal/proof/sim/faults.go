@@ -35,8 +35,8 @@ func (f *trouble) a(d time.Duration) time.Duration { return d/2 + upTo(f.rnd, d/
 
 func (f *trouble) somebody() *node { return f.alive(f.rnd.IntN(size)) }
 
-// everywhere sets the weather of all nodes until the end.
-func (f *trouble) everywhere(w weather) {
+// everywhere sets the faults of the links of all nodes until the end.
+func (f *trouble) everywhere(w linkFaults) {
 	for i := range size {
 		f.node(i).line.set(w)
 	}
@@ -61,20 +61,20 @@ var Faults = []*Fault{
 	}},
 	{Name: "client gone while it waits or is served", configure: func(c *cluster) { c.leave = 0.4 }, run: func(*trouble) {}},
 	{Name: "reply lost", run: func(f *trouble) {
-		f.everywhere(weather{delay: 2 * time.Millisecond, loseReply: 0.12})
+		f.everywhere(linkFaults{delay: 2 * time.Millisecond, loseReply: 0.12})
 	}},
 	{Name: "reply of commits lost", run: func(f *trouble) {
-		f.everywhere(weather{delay: 2 * time.Millisecond, loseReply: 0.5, lose: isCommit})
+		f.everywhere(linkFaults{delay: 2 * time.Millisecond, loseReply: 0.5, lose: isCommit})
 	}},
 	{Name: "request lost", run: func(f *trouble) {
-		f.everywhere(weather{delay: 2 * time.Millisecond, loseRequest: 0.12})
+		f.everywhere(linkFaults{delay: 2 * time.Millisecond, loseRequest: 0.12})
 	}},
 	// Creations are among them, so sessions are removed young.
 	{Name: "request late, behind its repetition", configure: func(c *cluster) { c.removes = 0.1 }, run: func(f *trouble) {
-		f.everywhere(weather{delay: 2 * time.Millisecond, late: 0.12, slowBy: 2 * time.Second})
+		f.everywhere(linkFaults{delay: 2 * time.Millisecond, late: 0.12, slowBy: 2 * time.Second})
 	}},
 	{Name: "slow network", run: func(f *trouble) {
-		f.everywhere(weather{delay: 20 * time.Millisecond, slow: 0.1, slowBy: 2 * time.Second})
+		f.everywhere(linkFaults{delay: 20 * time.Millisecond, slow: 0.1, slowBy: 2 * time.Second})
 	}},
 	{Name: "outcome unknown until the deadline", run: func(f *trouble) {
 		f.again(time.Second, f.silence)
@@ -87,13 +87,13 @@ var Faults = []*Fault{
 	}},
 	{Name: "all messages lost for a while, others repeated", run: func(f *trouble) {
 		for i := range size {
-			f.node(i).line.set(weather{delay: 2 * time.Millisecond, repeatMessage: 0.3, slowBy: time.Second})
+			f.node(i).line.set(linkFaults{delay: 2 * time.Millisecond, repeatMessage: 0.3, slowBy: time.Second})
 		}
 		f.again(500*time.Millisecond, f.deafen)
 	}},
 	// Probes are messages like others: what is lost between two that arrive, nobody misses. The age of copies is the bound.
 	{Name: "single messages lost and reordered", configure: func(c *cluster) { c.cfg.MaxCopyAge = 3 * time.Second; c.stale = c.cfg.MaxCopyAge }, run: func(f *trouble) {
-		f.everywhere(weather{delay: 2 * time.Millisecond, dropMessage: 0.2, repeatMessage: 0.2, holdMessage: 0.3, slowBy: time.Second})
+		f.everywhere(linkFaults{delay: 2 * time.Millisecond, dropMessage: 0.2, repeatMessage: 0.2, holdMessage: 0.3, slowBy: time.Second})
 	}},
 	{Name: "Redis restarted, data kept", run: func(f *trouble) {
 		f.again(2*time.Second, func() { f.restart(f.a(time.Second), true) })
@@ -122,11 +122,11 @@ var Faults = []*Fault{
 		})
 	}},
 	{Name: "recalls lost", configure: retains, run: func(f *trouble) {
-		f.everywhere(weather{delay: 2 * time.Millisecond, dropMessage: 0.9, kind: "r"})
+		f.everywhere(linkFaults{delay: 2 * time.Millisecond, dropMessage: 0.9, kind: "r"})
 	}},
 	// Some arrive when the lock is retained again, or is in use again.
 	{Name: "recalls late and repeated", configure: retains, run: func(f *trouble) {
-		f.everywhere(weather{delay: 2 * time.Millisecond, repeatMessage: 0.5, holdMessage: 0.5, kind: "r", slowBy: time.Second})
+		f.everywhere(linkFaults{delay: 2 * time.Millisecond, repeatMessage: 0.5, holdMessage: 0.5, kind: "r", slowBy: time.Second})
 	}},
 	{Name: "failover that loses locks", configure: retains, run: func(f *trouble) {
 		f.again(300*time.Millisecond, f.unlocks)
@@ -140,18 +140,18 @@ var Faults = []*Fault{
 		retains(c)
 		c.sticky, c.mixed = 0.7, true
 	}, run: func(f *trouble) {
-		f.node(1).line.set(weather{delay: time.Millisecond, dropMessage: 1, kind: "r"})
+		f.node(1).line.set(linkFaults{delay: time.Millisecond, dropMessage: 1, kind: "r"})
 		f.rest(time.Hour)
 	}},
 	{Name: "clocks an hour apart", configure: apart, run: func(f *trouble) {
-		f.everywhere(weather{delay: 2 * time.Millisecond, loseReply: 0.02})
+		f.everywhere(linkFaults{delay: 2 * time.Millisecond, loseReply: 0.02})
 	}},
 	{Name: "all at once", configure: func(c *cluster) {
 		apart(c)
 		c.leave = 0.05
 	}, run: func(f *trouble) {
 		for i := range size {
-			f.node(i).line.set(weather{
+			f.node(i).line.set(linkFaults{
 				delay: 5 * time.Millisecond, slow: 0.02, slowBy: time.Second, loseRequest: 0.01, loseReply: 0.02, hang: 0.005,
 				late: 0.01, repeatMessage: 0.05,
 			})
@@ -229,7 +229,7 @@ func (f *trouble) replaces(n *node) {
 // silence is a time in which nothing that a node sends is answered, although much of it is done.
 func (f *trouble) silence() {
 	l := f.somebody().line
-	w := weather{delay: time.Millisecond, hang: 0.9}
+	w := linkFaults{delay: time.Millisecond, hang: 0.9}
 	if f.rnd.IntN(3) > 0 {
 		w.lose = isCommit // else few requests come so far
 	}

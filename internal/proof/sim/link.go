@@ -14,7 +14,7 @@ type link struct {
 	near, far net.Conn
 	done      chan struct{} // closed when the link has ended
 	end       sync.Once
-	out, in   *lane // to the server, to the node
+	out, in   *delayQueue // to the server, to the node
 
 	// Each is used by one of the two readers only.
 	outRnd, inRnd *rand.Rand
@@ -22,14 +22,14 @@ type link struct {
 	// Guarded by the network's mutex.
 	lossy      bool // data was lost: what follows makes no sense to its receiver
 	subscribed bool
-	losing     fate // what becomes of the next answer
+	losing     outcome // what becomes of the next answer
 }
 
 // connect returns the node's end of a new link.
 func (l *line) connect(far net.Conn, rnd *rand.Rand) net.Conn {
 	near, mid := net.Pipe()
 	k := &link{
-		line: l, near: mid, far: far, done: make(chan struct{}), out: newLane(), in: newLane(),
+		line: l, near: mid, far: far, done: make(chan struct{}), out: newDelayQueue(), in: newDelayQueue(),
 		outRnd: rand.New(rand.NewPCG(rnd.Uint64(), 1)), inRnd: rand.New(rand.NewPCG(rnd.Uint64(), 2)),
 	}
 	n := l.net
@@ -38,11 +38,11 @@ func (l *line) connect(far net.Conn, rnd *rand.Rand) net.Conn {
 	n.mu.Unlock()
 	n.wg.Go(func() { read(k.near, k.request, k.out) })
 	n.wg.Go(func() { read(k.far, k.reply, k.in) })
-	var lanes sync.WaitGroup
-	lanes.Go(func() { k.deliver(k.out, k.far) })
-	lanes.Go(func() { k.deliver(k.in, k.near) })
+	var queues sync.WaitGroup
+	queues.Go(func() { k.deliver(k.out, k.far) })
+	queues.Go(func() { k.deliver(k.in, k.near) })
 	n.wg.Go(func() {
-		lanes.Wait()
+		queues.Wait()
 		k.abort()
 		n.mu.Lock()
 		delete(n.links, k)
@@ -51,9 +51,9 @@ func (l *line) connect(far net.Conn, rnd *rand.Rand) net.Conn {
 	return near
 }
 
-// read hands what comes to take, in whole lines, until the connection ends, and then closes the lane.
-func read(from net.Conn, take func([]byte), lane *lane) {
-	defer lane.close()
+// read hands what comes to take, in whole lines, until the connection ends, and then closes the queue.
+func read(from net.Conn, take func([]byte), queue *delayQueue) {
+	defer queue.close()
 	buf := make([]byte, 64<<10)
 	var carry []byte
 	for {
@@ -72,10 +72,10 @@ func read(from net.Conn, take func([]byte), lane *lane) {
 }
 
 // deliver writes what is due. When one direction ends, so does the other.
-func (k *link) deliver(lane *lane, to net.Conn) {
+func (k *link) deliver(queue *delayQueue, to net.Conn) {
 	defer k.abort()
 	for {
-		p, ok := lane.next(k.done)
+		p, ok := queue.next(k.done)
 		if !ok || !k.thaw() {
 			return
 		}
@@ -122,13 +122,13 @@ func (k *link) request(b []byte) {
 	if bytes.Contains(bytes.ToLower(b[:min(len(b), 64)]), []byte("subscribe")) {
 		k.subscribed = true
 	}
-	w := k.line.weather
+	w := k.line.faults
 	swallowed := k.swallowed()
 	n.mu.Unlock()
 	due := time.Now().Add(w.takes(k.outRnd))
-	f := w.fate(k.outRnd, b)
+	f := w.outcome(k.outRnd, b)
 	if k.subscribed {
-		f = passes // its messages have fates of their own
+		f = passes // its messages have their own outcomes
 	}
 	switch {
 	case swallowed:
@@ -137,7 +137,7 @@ func (k *link) request(b []byte) {
 	case f == comesLate:
 		_ = k.near.Close()
 		late := time.Now().Add(upTo(k.outRnd, w.slowBy))
-		k.out.put(parcel{due: late, data: b, then: func() {
+		k.out.put(packet{due: late, data: b, then: func() {
 			time.Sleep(time.Millisecond) // the server reads it
 			k.abort()
 		}})
@@ -147,7 +147,7 @@ func (k *link) request(b []byte) {
 			k.losing = f
 			n.mu.Unlock()
 		}
-		k.out.put(parcel{due: due, data: b})
+		k.out.put(packet{due: due, data: b})
 	}
 }
 
@@ -164,7 +164,7 @@ func (k *link) reply(b []byte) {
 	shift(b, k.line.skew)
 	n := k.line.net
 	n.mu.Lock()
-	w, losing, subscribed := k.line.weather, k.losing, k.subscribed
+	w, losing, subscribed := k.line.faults, k.losing, k.subscribed
 	if time.Now().Before(k.line.deaf) {
 		w.dropMessage = 1
 	}
@@ -182,26 +182,26 @@ func (k *link) reply(b []byte) {
 			k.message(message, &w)
 		}
 	default:
-		k.in.put(parcel{due: time.Now().Add(w.takes(k.inRnd)), data: b})
+		k.in.put(packet{due: time.Now().Add(w.takes(k.inRnd)), data: b})
 	}
 }
 
 // message decides what becomes of one message to a subscriber.
-func (k *link) message(b []byte, w *weather) {
+func (k *link) message(b []byte, w *linkFaults) {
 	due := time.Now().Add(w.takes(k.inRnd))
 	p := k.inRnd.Float64()
 	switch {
 	case !bytes.Contains(b[:min(len(b), 24)], []byte("\r\nmessage\r\n")): // a confirmation
-		k.in.put(parcel{due: due, data: b})
+		k.in.put(packet{due: due, data: b})
 	case w.dropMessage < 1 && !bytes.Contains(b, []byte("\r\n"+w.kind)):
-		k.in.put(parcel{due: due, data: b})
+		k.in.put(packet{due: due, data: b})
 	case p < w.dropMessage:
 	case p < w.dropMessage+w.repeatMessage:
-		k.in.put(parcel{due: due, data: b})
-		k.in.slip(parcel{due: due.Add(upTo(k.inRnd, w.slowBy)), data: b})
+		k.in.put(packet{due: due, data: b})
+		k.in.insert(packet{due: due.Add(upTo(k.inRnd, w.slowBy)), data: b})
 	case p < w.dropMessage+w.repeatMessage+w.holdMessage:
-		k.in.slip(parcel{due: due.Add(upTo(k.inRnd, w.slowBy)), data: b})
+		k.in.insert(packet{due: due.Add(upTo(k.inRnd, w.slowBy)), data: b})
 	default:
-		k.in.put(parcel{due: due, data: b})
+		k.in.put(packet{due: due, data: b})
 	}
 }

@@ -40,7 +40,7 @@ type line struct {
 
 	// Guarded by the network's mutex.
 	dials    uint64
-	weather  weather
+	faults   linkFaults
 	cut      bool      // connections end, and none are made
 	swallows bool      // everything is accepted and nothing arrives
 	frozen   time.Time // until then nothing moves
@@ -63,8 +63,8 @@ func (l *line) change(f func(l *line)) {
 	f(l)
 }
 
-// set changes the weather.
-func (l *line) set(w weather) { l.change(func(l *line) { l.weather = w }) }
+// set changes the faults.
+func (l *line) set(w linkFaults) { l.change(func(l *line) { l.faults = w }) }
 
 // sever ends all connections and makes none until heal.
 func (l *line) sever() {
@@ -81,10 +81,10 @@ func (l *line) freeze(d time.Duration) { l.change(func(l *line) { l.frozen = tim
 // deafen loses every message to subscribers for a while, as a broken link inside a cluster does.
 func (l *line) deafen(d time.Duration) { l.change(func(l *line) { l.deaf = time.Now().Add(d) }) }
 
-// heal ends what sever, swallow and bad weather do. Connections on which data was lost end.
+// heal ends what sever, swallow and link faults do. Connections on which data was lost end.
 func (l *line) heal() {
 	l.change(func(l *line) {
-		l.cut, l.swallows, l.deaf, l.weather = false, false, time.Time{}, weather{delay: time.Millisecond}
+		l.cut, l.swallows, l.deaf, l.faults = false, false, time.Time{}, linkFaults{delay: time.Millisecond}
 	})
 	l.reset(func(k *link) bool { return k.lossy })
 }
@@ -136,7 +136,7 @@ func (l *line) dial(ctx context.Context, netw, addr string) (net.Conn, error) {
 	n.mu.Lock()
 	l.dials++
 	rnd := rand.New(rand.NewPCG(n.seed, l.node<<32|l.dials))
-	takes := l.weather.takes(rnd)
+	takes := l.faults.takes(rnd)
 	if d := time.Until(l.frozen); d > takes {
 		takes = d
 	}

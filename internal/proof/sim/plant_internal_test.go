@@ -84,7 +84,7 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 		{&Fault{Name: "stale view", configure: func(c *cluster) {
 			c.cfg.CacheBytes, c.cfg.MaxStaleness, c.removes = 0, 300*time.Millisecond, 0
 		}, run: func(f *trouble) {
-			f.everywhere(weather{delay: time.Millisecond, dropMessage: 0.999, kind: "i"}) // invalidations, and no probes
+			f.everywhere(linkFaults{delay: time.Millisecond, dropMessage: 0.999, kind: "i"}) // invalidations, and no probes
 		}}, "a view that is too old"},
 		{&Fault{Name: "orphan lock", run: func(f *trouble) {
 			f.srv.Client().Set(context.Background(), prefix+":{orphan}:lock", "nobody", 0)

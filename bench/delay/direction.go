@@ -8,58 +8,58 @@ import (
 
 const (
 	chunkSize = 16 << 10
-	// laneLimit bounds the bytes under way in one direction of one connection:
-	// a receiver that stops reading stops its sender, and no one else.
-	laneLimit = 16 << 20
+	// directionLimit bounds the bytes under way in one direction of one connection:
+	// a receiver that stops reading stops its sender, and no other.
+	directionLimit = 16 << 20
 )
 
 var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
 
-// parcel is what one read brought, or the end of the stream when it is empty.
-type parcel struct {
-	lane *lane
-	due  time.Time
-	data *[chunkSize]byte
-	size int
+// packet is what one read brought, or the end of the stream when it is empty.
+type packet struct {
+	direction *direction
+	due       time.Time
+	data      *[chunkSize]byte
+	size      int
 }
 
-// lane is one direction of a connection.
-type lane struct {
+// direction is one way of a connection.
+type direction struct {
 	from, to *net.TCPConn
 
 	mu      sync.Mutex // guards what follows
 	changed sync.Cond
-	due     []parcel // to be written
+	due     []packet // to be written
 	bytes   int      // read and not yet written
 	broken  bool     // nothing can be written any more
 }
 
-func newLane(from, to *net.TCPConn) *lane {
-	l := &lane{from: from, to: to}
+func newDirection(from, to *net.TCPConn) *direction {
+	l := &direction{from: from, to: to}
 	l.changed.L = &l.mu
 	return l
 }
 
-// read takes bytes in until the sender ends or the lane is cut.
-func (l *lane) read(p *Proxy) {
+// read takes bytes in until the sender ends or the direction is cut.
+func (l *direction) read(p *Proxy) {
 	for {
 		chunk := chunks.Get().(*[chunkSize]byte)
 		n, err := l.from.Read(chunk[:])
-		if n > 0 && !l.send(p, parcel{lane: l, data: chunk, size: n}) {
+		if n > 0 && !l.send(p, packet{direction: l, data: chunk, size: n}) {
 			return
 		}
 		if err != nil {
-			l.send(p, parcel{lane: l})
+			l.send(p, packet{direction: l})
 			return
 		}
 	}
 }
 
-// send queues a parcel; it reports false when that can no longer arrive.
-func (l *lane) send(p *Proxy, next parcel) bool {
+// send queues a packet; it reports false when that can no longer arrive.
+func (l *direction) send(p *Proxy, next packet) bool {
 	next.due = time.Now().Add(p.delay)
 	l.mu.Lock()
-	for l.bytes > laneLimit && !l.broken {
+	for l.bytes > directionLimit && !l.broken {
 		l.changed.Wait()
 	}
 	l.bytes += next.size
@@ -69,23 +69,23 @@ func (l *lane) send(p *Proxy, next parcel) bool {
 		return false
 	}
 	select {
-	case p.parcels <- next:
+	case p.packets <- next:
 		return true
 	case <-p.done:
-		return false // Close cuts every lane
+		return false // Close cuts every direction
 	}
 }
 
-// put makes a parcel ready to be written. It never blocks.
-func (l *lane) put(ready parcel) {
+// put makes a packet ready to be written. It never blocks.
+func (l *direction) put(ready packet) {
 	l.mu.Lock()
 	l.due = append(l.due, ready)
 	l.mu.Unlock()
 	l.changed.Broadcast()
 }
 
-// cut ends the lane at once, and with it the connection.
-func (l *lane) cut() {
+// cut ends the direction at once, and with it the connection.
+func (l *direction) cut() {
 	l.mu.Lock()
 	l.broken = true
 	l.mu.Unlock()
@@ -95,8 +95,8 @@ func (l *lane) cut() {
 }
 
 // write sends what has become due, in order, and passes on the end of the stream.
-func (l *lane) write() {
-	var batch []parcel
+func (l *direction) write() {
+	var batch []packet
 	for {
 		l.mu.Lock()
 		for len(l.due) == 0 && !l.broken {

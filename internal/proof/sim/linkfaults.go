@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// weather is how badly a node's link to Redis behaves. The shares are probabilities, of pieces of data as they are
+// linkFaults is how badly a node's link to Redis behaves. The shares are probabilities, of pieces of data as they are
 // written: a command, a pipeline, or the answers to them.
-type weather struct {
+type linkFaults struct {
 	delay time.Duration // of everything, each way: up to so long
 
 	slow   float64       // share of pieces that take up to slowBy instead
@@ -19,34 +19,34 @@ type weather struct {
 	late        float64 // the connection ends, and the server does it up to slowBy later
 	lose        func(commands string) bool
 
-	kind          string  // only messages that begin so have such fates; all, if it is empty
+	kind          string  // only messages that begin so have such outcomes; all, if it is empty
 	dropMessage   float64 // shares of messages to subscribers
 	repeatMessage float64
 	holdMessage   float64 // overtaken by later ones, up to slowBy
 }
 
-// fate is what becomes of one request.
-type fate int
+// outcome is what becomes of one request.
+type outcome int
 
 const (
-	passes fate = iota
+	passes outcome = iota
 	isLost
 	losesReply
 	hangs
 	comesLate
 )
 
-func (w *weather) fate(rnd *rand.Rand, commands []byte) fate {
+func (w *linkFaults) outcome(rnd *rand.Rand, commands []byte) outcome {
 	if w.lose != nil && !w.lose(string(commands)) {
 		return passes
 	}
 	p := rnd.Float64()
 	for _, c := range []struct {
-		share float64
-		fate  fate
+		share   float64
+		outcome outcome
 	}{{w.loseRequest, isLost}, {w.loseReply, losesReply}, {w.hang, hangs}, {w.late, comesLate}} {
 		if p < c.share {
-			return c.fate
+			return c.outcome
 		}
 		p -= c.share
 	}
@@ -54,7 +54,7 @@ func (w *weather) fate(rnd *rand.Rand, commands []byte) fate {
 }
 
 // takes is how long a piece of data is under way.
-func (w *weather) takes(rnd *rand.Rand) time.Duration {
+func (w *linkFaults) takes(rnd *rand.Rand) time.Duration {
 	if w.slow > 0 && rnd.Float64() < w.slow {
 		return upTo(rnd, w.slowBy)
 	}

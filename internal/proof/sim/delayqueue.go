@@ -6,37 +6,37 @@ import (
 	"time"
 )
 
-// lane carries data one way. What is put into it is handed over when it is due; whoever puts never waits.
-type lane struct {
-	more chan struct{} // buffered-1: something was put, or the lane was closed
+// delayQueue carries data one way. What is put into it is handed over when it is due; put never blocks.
+type delayQueue struct {
+	more chan struct{} // buffered-1: something was put, or the queue was closed
 
 	mu     sync.Mutex // guards what follows
-	items  []parcel   // by due
+	items  []packet   // by due
 	last   time.Time  // when the last of those is due that keep their order
 	closed bool
 }
 
-type parcel struct {
+type packet struct {
 	due  time.Time
 	data []byte
 	then func() // called when it was handed over
 }
 
-func newLane() *lane { return &lane{more: make(chan struct{}, 1)} }
+func newDelayQueue() *delayQueue { return &delayQueue{more: make(chan struct{}, 1)} }
 
-// put adds a parcel behind all others that keep their order.
-func (l *lane) put(p parcel) {
+// put adds a packet behind all others that keep their order.
+func (l *delayQueue) put(p packet) {
 	l.mu.Lock()
 	if p.due.Before(l.last) {
 		p.due = l.last
 	}
 	l.last = p.due
 	l.mu.Unlock()
-	l.slip(p)
+	l.insert(p)
 }
 
-// slip adds a parcel that others may overtake.
-func (l *lane) slip(p parcel) {
+// insert adds a packet that others may overtake.
+func (l *delayQueue) insert(p packet) {
 	l.mu.Lock()
 	i := len(l.items)
 	for i > 0 && l.items[i-1].due.After(p.due) {
@@ -47,23 +47,23 @@ func (l *lane) slip(p parcel) {
 	l.wake()
 }
 
-// close lets the lane end once it is empty.
-func (l *lane) close() {
+// close lets the queue end once it is empty.
+func (l *delayQueue) close() {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
 	l.wake()
 }
 
-func (l *lane) wake() {
+func (l *delayQueue) wake() {
 	select {
 	case l.more <- struct{}{}:
 	default:
 	}
 }
 
-// next waits for the parcel that is due first. It returns false when the lane has ended.
-func (l *lane) next(done <-chan struct{}) (parcel, bool) {
+// next waits for the packet that is due first. It returns false when the queue has ended.
+func (l *delayQueue) next(done <-chan struct{}) (packet, bool) {
 	for {
 		l.mu.Lock()
 		wait := time.Duration(-1)
@@ -76,7 +76,7 @@ func (l *lane) next(done <-chan struct{}) (parcel, bool) {
 			}
 		} else if l.closed {
 			l.mu.Unlock()
-			return parcel{}, false
+			return packet{}, false
 		}
 		l.mu.Unlock()
 		var due <-chan time.Time
@@ -87,7 +87,7 @@ func (l *lane) next(done <-chan struct{}) (parcel, bool) {
 		case <-due:
 		case <-l.more:
 		case <-done:
-			return parcel{}, false
+			return packet{}, false
 		}
 	}
 }
