@@ -39,6 +39,7 @@ type cluster struct {
 
 	stale   time.Duration // what views may be, if not MaxStaleness
 	quick   bool          // no handler takes long
+	expires bool          // sessions end by their idle timeout: see expiry
 	mixed   bool          // one node retains no locks, as before there were retained locks
 	leave   float64       // share of requests whose client goes away
 	removes float64       // share of requests that end the session, beyond the usual
@@ -260,8 +261,12 @@ func (c *cluster) problem(format string, args ...any) {
 func (c *cluster) created(id string, _ history.Outcome) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !slices.Contains(c.sessions, id) {
-		c.sessions = append(c.sessions, id)
+	if slices.Contains(c.sessions, id) {
+		return
+	}
+	c.sessions = append(c.sessions, id)
+	if c.expires {
+		c.wg.Go(func() { c.expiry(id) })
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/proof/history"
 )
 
 // Fault is what goes wrong in a simulation, from one second after its start until it heals.
@@ -128,6 +130,29 @@ var Faults = []*Fault{
 	{Name: "recalls late and repeated", configure: retains, run: func(f *trouble) {
 		f.everywhere(linkFaults{delay: 2 * time.Millisecond, repeatMessage: 0.5, holdMessage: 0.5, kind: "r", slowBy: time.Second})
 	}},
+	// Another node takes and changes a session whose lock is retained, and the one that retains it does not hear of that. Only
+	// the check at the end of a request can tell.
+	{Name: "retained locks and invalidations lost", configure: func(c *cluster) {
+		c.cfg.LockTTL = 3 * time.Second
+		retains(c)
+		c.cfg.MaxCopyAge = 3 * time.Second
+		c.stale = c.cfg.MaxCopyAge
+	}, run: func(f *trouble) {
+		for i := range size {
+			f.node(i).line.set(weather{delay: 2 * time.Millisecond, dropMessage: 0.999, kind: "i"})
+		}
+		t := f.browsers[0].tab(len(f.nodes), f.seed)
+		t.name = "another node"
+		f.again(between/8, func() { f.usurp(t) })
+	}},
+	// From one burst to the next every session ends, and its lock is still retained.
+	{Name: "expired while its lock is retained", configure: func(c *cluster) {
+		retains(c)
+		c.cfg.IdleTimeout, c.expires = between/2, true
+	}, run: func(*trouble) {}},
+	{Name: "holder of retained locks closed", configure: retains, run: func(f *trouble) {
+		f.again(time.Second, func() { f.redeploys(f.holder()) })
+	}},
 	{Name: "failover that loses locks", configure: retains, run: func(f *trouble) {
 		f.again(300*time.Millisecond, f.unlocks)
 	}},
@@ -194,13 +219,33 @@ func (f *trouble) holder() *node {
 func (f *trouble) unlocks() {
 	f.net.stop()
 	time.Sleep(time.Millisecond) // what has arrived is done
+	f.dropLocks()
+	f.net.start()
+	f.history.Recovers()
+}
+
+// dropLocks has Redis forget all locks and queues.
+func (f *trouble) dropLocks() {
 	if left := f.locks(); len(left) > 0 {
 		if err := f.srv.Client().Del(context.Background(), left...).Err(); err != nil {
 			f.problem("delete locks: %v", err)
 		}
 	}
-	f.net.start()
-	f.history.Recovers()
+}
+
+// usurp has a node change a session whose lock another one retains, after that lock was lost.
+func (f *trouble) usurp(t *tab) {
+	holder := f.holder()
+	f.mu.Lock()
+	sessions := slices.Clone(f.sessions)
+	f.mu.Unlock()
+	i := slices.IndexFunc(sessions, holder.manager.Retains)
+	if i < 0 {
+		return
+	}
+	f.dropLocks()
+	other := f.node(slices.Index(f.nodes[:], holder) + 1)
+	t.request(&job{node: other}, history.Add, sessions[i], "")
 }
 
 // idle is longer than any session is left alone, and short enough to be waited for.
@@ -221,6 +266,17 @@ func (f *trouble) replaces(n *node) {
 	place := slices.Index(f.nodes[:], n)
 	f.kill(place)
 	time.Sleep(f.a(time.Second))
+	if err := f.deploy(place); err != nil {
+		f.problem("deploy a node: %v", err)
+	}
+}
+
+// redeploys closes a node, as a deployment does, while requests still come to it.
+func (f *trouble) redeploys(n *node) {
+	place := slices.Index(f.nodes[:], n)
+	if err := n.manager.Close(context.Background()); err != nil {
+		f.problem("close a node: %v", err)
+	}
 	if err := f.deploy(place); err != nil {
 		f.problem("deploy a node: %v", err)
 	}
