@@ -85,6 +85,7 @@ var checks = map[string]func(*testing.T, *fixture){
 	"own texts":                ownTexts,
 	"users":                    users,
 	"users, order":             usersOrder,
+	"users, lives":             usersLives,
 	"users, before":            usersBefore,
 	"users, entered again":     usersAgain,
 	"users, trim":              usersTrim,

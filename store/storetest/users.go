@@ -91,6 +91,42 @@ func usersOrder(t *testing.T, f *fixture) {
 	f.wantUser(t, "alice", recs[0], recs[2], recs[3], recs[4], recs[1])
 }
 
+// The index lasts as long as the longest life in it, in whatever order they come.
+func usersLives(t *testing.T, f *fixture) {
+	if !f.virtual {
+		return
+	}
+	const short, long, endless = time.Minute, 3 * time.Hour, time.Duration(0)
+	for user, lives := range map[string][]time.Duration{
+		"alice": {short, long, short}, "bob": {long, short}, "carol": {short, endless}, "dave": {endless, long, short},
+	} {
+		for _, life := range lives {
+			c := creation("a", "1")
+			c.User, c.Lifetime = &user, &life
+			if _, _, err := f.Enlist(t.Context(), user, c.ID, life); err != nil {
+				t.Fatalf("Enlist: %v", err)
+			}
+			f.commit(t, c)
+		}
+	}
+	count := func(user string) int {
+		t.Helper()
+		records, err := f.UserSessions(t.Context(), user)
+		if err != nil {
+			t.Fatalf("UserSessions: %v", err)
+		}
+		return len(records)
+	}
+	time.Sleep(long - short)
+	if alice, bob := count("alice"), count("bob"); alice != 1 || bob != 1 {
+		t.Errorf("after the short life alice has %d sessions and bob %d, want one each", alice, bob)
+	}
+	time.Sleep(100 * long)
+	if carol, dave := count("carol"), count("dave"); carol != 1 || dave != 1 {
+		t.Errorf("after the long life carol has %d sessions and dave %d, want one each", carol, dave)
+	}
+}
+
 func usersBefore(t *testing.T, f *fixture) {
 	one := f.login(t, "alice")
 	pending := creation()
