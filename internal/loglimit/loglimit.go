@@ -16,10 +16,13 @@ const (
 	OverKey     = "over"
 )
 
+// Errors is how many errors of one kind pass within Interval, a line that stands for several included.
+const Errors = 10
+
 // New returns a logger that writes to another one. Of each kind of line it passes on the first at once. Those that follow
 // within [Interval] are counted, and the last of them is logged when the interval ends, with the count. Lines are of one
-// kind if their message is the same, and their attribute "reason" if they have one. Debug lines and errors all pass: an error
-// names a change or a session that was lost.
+// kind if their message is the same, and their attribute "reason" if they have one. Of errors the first [Errors] pass, since
+// each names a change or a session that was lost. Debug lines all pass.
 //
 // Stop logs what has been counted so far; from then on every line passes.
 func New(to *slog.Logger) (log *slog.Logger, stop func()) {
@@ -39,6 +42,7 @@ type limit struct {
 // window is the time after a line in which others of its kind are held back.
 type window struct {
 	timer    *time.Timer
+	passed   int
 	repeated int
 	last     slog.Record // of the repeated ones
 	to       slog.Handler
@@ -60,9 +64,13 @@ func (l *limit) passes(r slog.Record, to slog.Handler) bool {
 	}
 	w, open := l.kinds[k]
 	if !open {
-		w = &window{}
+		w = &window{passed: 1}
 		w.timer = time.AfterFunc(Interval, func() { l.end(k, w) })
 		l.kinds[k] = w
+		return true
+	}
+	if r.Level >= slog.LevelError && w.passed < Errors {
+		w.passed++
 		return true
 	}
 	w.repeated, w.last, w.to = w.repeated+1, r.Clone(), to
@@ -80,7 +88,7 @@ func (l *limit) end(k kind, w *window) {
 	if w.repeated == 0 {
 		delete(l.kinds, k)
 	} else {
-		w.repeated, w.last, w.to = 0, slog.Record{}, nil
+		w.passed, w.repeated, w.last, w.to = 1, 0, slog.Record{}, nil
 		w.timer.Reset(Interval)
 	}
 	l.mu.Unlock()
@@ -118,7 +126,7 @@ func (h *handler) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
-	if r.Level >= slog.LevelInfo && r.Level < slog.LevelError && !h.limit.passes(r, h.to) {
+	if r.Level >= slog.LevelInfo && !h.limit.passes(r, h.to) {
 		return nil
 	}
 	return h.to.Handle(ctx, r)

@@ -115,3 +115,32 @@ func TestWhatIsNotLimited(t *testing.T) {
 	})
 	wants(t, lines, "level=INFO msg=\"one thing\"", "level=ERROR msg=lost", "level=ERROR msg=lost", "level=ERROR msg=lost", "level=INFO msg=another g.n=1")
 }
+
+// Each error names what was lost, so the first of a kind pass; a flood of them is counted like other lines.
+func TestManyErrors(t *testing.T) {
+	t.Parallel()
+	const perSecond, seconds = 500, 30
+	lines := written(t, func(log *slog.Logger, stop func()) {
+		for n := range perSecond * seconds {
+			log.Error("lost", "id", n)
+			time.Sleep(time.Second / perSecond)
+		}
+		stop()
+	})
+	total := 0
+	for i, line := range lines {
+		n := 1
+		if _, count, ok := strings.Cut(line, loglimit.RepeatedKey+"="); ok {
+			if _, err := fmt.Sscan(count, &n); err != nil {
+				t.Fatal(line, err)
+			}
+		}
+		if i < loglimit.Errors && !strings.HasSuffix(line, fmt.Sprintf("id=%d", i)) {
+			t.Errorf("line %d is %s", i, line)
+		}
+		total += n
+	}
+	if len(lines) > loglimit.Errors*(seconds/10+1) || total != perSecond*seconds {
+		t.Errorf("%d lines stand for %d of %d", len(lines), total, perSecond*seconds)
+	}
+}

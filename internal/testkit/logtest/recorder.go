@@ -4,8 +4,10 @@ package logtest
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Recorder is a slog.Handler that keeps each record of every level. The zero value is ready. It is safe for concurrent
@@ -71,4 +73,25 @@ func (l *Recorder) Text() string {
 		text.WriteByte('\n')
 	}
 	return text.String()
+}
+
+// Most returns how many records from a level on were written within one span of time, where they were the most.
+func (l *Recorder) Most(from slog.Level, span time.Duration) (most int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var times []time.Time
+	for _, r := range l.records {
+		if r.Level >= from {
+			times = append(times, r.Time)
+		}
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	first := 0
+	for i, at := range times {
+		for at.Sub(times[first]) >= span {
+			first++
+		}
+		most = max(most, i-first+1)
+	}
+	return most
 }
