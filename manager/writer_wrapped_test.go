@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,34 +25,36 @@ func TestTimeoutHandlers(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		m := on(t, b)
-		slow := make(chan struct{})
-		finished := make(chan error, 1)
-		work := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s := m.Session(r.Context())
-			count.Set(s, count.Get(s)+1)
-			if r.URL.Path != "/quick" {
-				<-slow
-			}
-			name.Set(s, "after")
-			_, err := fmt.Fprint(w, count.Get(s))
-			finished <- err
-		})
-		for what, h := range map[string]http.Handler{
-			"outside": http.TimeoutHandler(m.Handler(work), limit, "too slow"),
-			"inside":  m.Handler(http.TimeoutHandler(work, limit, "too slow")),
+		for what, timed := range map[string]func(http.Handler) http.Handler{
+			"outside": func(h http.Handler) http.Handler { return http.TimeoutHandler(m.Handler(h), limit, "too slow") },
+			"inside":  func(h http.Handler) http.Handler { return m.Handler(http.TimeoutHandler(h, limit, "too slow")) },
 		} {
-			n := &node{Manager: m, Server: httptest.NewServer(h)}
+			var begun atomic.Bool // on a busy machine the time may be over before the handler runs
+			goOn := make(chan struct{})
+			finished := make(chan error, 100)
+			n := &node{Manager: m, Server: httptest.NewServer(timed(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				s := m.Session(r.Context())
+				count.Set(s, count.Get(s)+1)
+				if r.URL.Path != "/slow" {
+					return
+				}
+				begun.Store(true)
+				<-goOn
+				name.Set(s, "after")
+				_, err := fmt.Fprint(w, count.Get(s))
+				finished <- err
+			})))}
 			tab := newBrowser(t)
-			for tab.token(n) == "" { // on a busy machine even the quick one may be too slow
+			for tab.token(n) == "" {
 				tab.get(n, "/quick")
-				<-finished
 			}
-			var before string
-			wait.Until(t, what+": the record", func() bool { before = stringOf(t, m, idOf(tab.token(n))); return before != "" })
-			if r := tab.get(n, "/slow"); r.StatusCode != http.StatusServiceUnavailable || r.body != "too slow" {
-				t.Errorf("%s: %d %q", what, r.StatusCode, r.body)
+			wait.Until(t, what+": the record", func() bool { return stringOf(t, m, idOf(tab.token(n))) != "" })
+			for !begun.Load() {
+				if r := tab.get(n, "/slow"); r.StatusCode != http.StatusServiceUnavailable || r.body != "too slow" {
+					t.Errorf("%s: %d %q", what, r.StatusCode, r.body)
+				}
 			}
-			slow <- struct{}{}
+			close(goOn)
 			if err := <-finished; !errors.Is(err, http.ErrHandlerTimeout) && what == "inside" {
 				t.Errorf("%s: the slow handler's Write: %v", what, err)
 			}
