@@ -135,7 +135,7 @@ func TestReplicaIsPausedWithTheLock(t *testing.T) {
 	b.shoot("paused")
 	b.click(`[data-state="paused"] [data-pause]`)
 	b.until("the late write is refused", `document.querySelector('#result').textContent.startsWith('Refused with status 409')`)
-	b.until("the journal tells why", `document.querySelector('.journal li.bad [data-is="what"]:not(:empty)')`)
+	b.until("the event log tells why", `document.querySelector('.eventlog li.bad [data-is="what"]:not(:empty)')`)
 	if expected, found := b.addsUp(); expected != 2 || found != 2 {
 		t.Errorf("%d acknowledged, %d found, want 2", expected, found)
 	}
@@ -174,7 +174,7 @@ func TestWithoutTheLockUpdatesVanish(t *testing.T) {
 		b.shows("#holder", "no lock")
 		b.click("#crowd")
 		b.until("the crowd is over", crowdIsOver)
-		b.until("the books tell what is lost", `((n) => n('#lost') > 0 && n('#lost') === n('#expected') - n('#found'))(
+		b.until("the audit tells what is lost", `((n) => n('#lost') > 0 && n('#lost') === n('#expected') - n('#found'))(
 			(id) => Number(document.querySelector(id).textContent))`)
 		if got := b.text("#result"); !strings.Contains(got, "vanished") {
 			t.Errorf("the page says %q", got)
@@ -219,7 +219,7 @@ func TestRoundTrips(t *testing.T) {
 	if n := trips("GET", "/badge", 6); n != 0 {
 		t.Errorf("a look at a fresh copy costs %d round trips, want none", n)
 	}
-	b.until("the journal tells", `document.querySelector('.journal').textContent.includes('from its own copy')`)
+	b.until("the event log tells", `document.querySelector('.eventlog').textContent.includes('from its own copy')`)
 	before := eval[int](b, `fetch('/live/state').then((r) => r.json()).then((s) => s.replicas.reduce((n, r) => n + r.invalidations, 0))`)
 	b.click(`[data-add="rope"]`)
 	b.until("the copies elsewhere are dropped", fmt.Sprintf(

@@ -22,7 +22,7 @@ const (
 	unknown                // perhaps done
 )
 
-// answer is what the books need of a response. A cookie is kept in the form of the Cookie header, "name=value".
+// answer is what the audit needs of a response. A cookie is kept in the form of the Cookie header, "name=value".
 type answer struct {
 	status  int    // 0 when there was no response
 	retry   bool   // the response invites to try again
@@ -119,10 +119,10 @@ func (c *client) send(ctx context.Context, method, path, cookie string, form url
 // browser is a cookie jar that several tabs share. As in a real browser, a request carries the cookie that is current
 // when it is sent, and the response that arrives last decides which cookie that is.
 type browser struct {
-	client *client
-	user   string
-	jar    http.CookieJar
-	ledger *ledger
+	client       *client
+	user         string
+	jar          http.CookieJar
+	acknowledged *acknowledged
 }
 
 func (b *browser) send(ctx context.Context, method, path string, form url.Values) answer {
@@ -131,8 +131,8 @@ func (b *browser) send(ctx context.Context, method, path string, form url.Values
 		current = append(current, k.Name+"="+k.Value)
 	}
 	a, cookies := b.client.send(ctx, method, path, strings.Join(current, "; "), form)
-	// The books come first: once the cookie is in the jar, another tab may use it and have it replaced.
-	b.ledger.issued(a)
+	// The audit comes first: once the cookie is in the jar, another tab may use it and have it replaced.
+	b.acknowledged.issued(a)
 	b.jar.SetCookies(b.client.base, cookies)
 	return a
 }

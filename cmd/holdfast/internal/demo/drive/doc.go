@@ -1,7 +1,7 @@
-// Package drive plays users with many open tabs against a site, keeps the books of every item they put into a cart, and
+// Package drive plays users with many open tabs against a site, audits every item that they put into a cart, and
 // compares them with what the carts hold in the end.
 //
-// # How the books are kept
+// # How the audit works
 //
 // Each answer names the session by its public ID and tells the number of items in the cart, so the account of a session
 // is exact:

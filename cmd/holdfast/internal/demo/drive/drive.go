@@ -45,21 +45,21 @@ func Run(ctx context.Context, out io.Writer, cfg site.Config, load Load) (*Repor
 		return nil, errors.Join(err, s.Close())
 	}
 	d := &driver{
-		site:   s,
-		load:   load,
-		client: c,
-		ledger: newLedger(),
-		tally:  newTally(),
-		out:    out,
-		meter:  newMeter(load.Users * load.Tabs * load.Actions),
+		site:         s,
+		load:         load,
+		client:       c,
+		acknowledged: newAcknowledged(),
+		counters:     newCounters(),
+		out:          out,
+		meter:        newMeter(load.Users * load.Tabs * load.Actions),
 	}
 	fmt.Fprintf(out, "%d users with %d tabs each on %d replicas at %s, sessions kept by %s in %s.\n\n",
 		load.Users, load.Tabs, cfg.Replicas, s.URL(), cfg.Variant(), s.Backend())
 	rolled := d.play(ctx, cfg.Replicas)
 	report := d.report(cfg)
-	// The books are closed even when the user has no patience any more.
-	d.ledger.settle(context.WithoutCancel(ctx), c)
-	report.Books = d.ledger.balance()
+	// The audit runs even when the user has canceled.
+	d.acknowledged.verify(context.WithoutCancel(ctx), c)
+	report.Audit = d.acknowledged.balance()
 	report.Stats = s.Stats()
 	c.close()
 	return report, errors.Join(rolled, s.Close())
@@ -67,17 +67,17 @@ func Run(ctx context.Context, out io.Writer, cfg site.Config, load Load) (*Repor
 
 // driver is one run.
 type driver struct {
-	site   *site.Site
-	load   Load
-	client *client
-	ledger *ledger
-	tally  *tally
-	out    io.Writer
-	meter  *meter
-	outMu  sync.Mutex // guards out
-	start  time.Time
-	took   time.Duration
-	trips  int
+	site         *site.Site
+	load         Load
+	client       *client
+	acknowledged *acknowledged
+	counters     *counters
+	out          io.Writer
+	meter        *meter
+	outMu        sync.Mutex // guards out
+	start        time.Time
+	took         time.Duration
+	trips        int
 }
 
 // play returns when all tabs have stopped and the replica that was stopped in between is settled.
@@ -98,14 +98,14 @@ func (d *driver) play(ctx context.Context, replicas int) error {
 	beside.Go(func() { rolled = d.roll(playing, replicas) })
 	for u := range d.load.Users {
 		jar, _ := cookiejar.New(nil) // never fails, says its documentation
-		b := &browser{client: d.client, user: d.load.user(u), jar: jar, ledger: d.ledger}
+		b := &browser{client: d.client, user: d.load.user(u), jar: jar, acknowledged: d.acknowledged}
 		for n := range d.load.Tabs {
 			t := &tab{
-				browser: b,
-				ledger:  d.ledger,
-				tally:   d.tally,
-				first:   n == 0,
-				random:  rand.New(rand.NewPCG(d.load.Seed, uint64(u*d.load.Tabs+n))),
+				browser:      b,
+				acknowledged: d.acknowledged,
+				counters:     d.counters,
+				first:        n == 0,
+				random:       rand.New(rand.NewPCG(d.load.Seed, uint64(u*d.load.Tabs+n))),
 			}
 			tabs.Go(func() {
 				for i := 0; i < d.load.Actions && ctx.Err() == nil; i++ {
@@ -169,9 +169,9 @@ func (d *driver) progress(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			n := d.tally.soFar()
+			n := d.counters.soFar()
 			d.say("%s requests, %s in the last second, %s updates lost so far",
-				thousands(n), thousands(n-last), thousands(d.ledger.lostSoFar()))
+				thousands(n), thousands(n-last), thousands(d.acknowledged.lostSoFar()))
 			last = n
 		}
 	}

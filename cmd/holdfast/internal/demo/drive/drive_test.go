@@ -32,7 +32,7 @@ func TestUnlockedLosesUpdates(t *testing.T) {
 	t.Parallel()
 	cfg := site.Config{Replicas: 3, Unlocked: true, Think: 5 * time.Millisecond}
 	report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 35, Seed: 1})
-	b := report.Books
+	b := report.Audit
 	if report.OK() || b.Lost == 0 || b.Twice == 0 {
 		t.Errorf("no lost update was found:\n%s", out)
 	}
@@ -49,10 +49,10 @@ func TestHoldfastLosesNothing(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		cfg := site.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
 		report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 50, Seed: 1})
-		if !report.OK() || report.Books.Added == 0 || report.Books.Logins == 0 || report.Books.Logouts == 0 {
-			t.Errorf("the books are not in order:\n%s", out)
+		if !report.OK() || report.Audit.Added == 0 || report.Audit.Logins == 0 || report.Audit.Logouts == 0 {
+			t.Errorf("the audit failed:\n%s", out)
 		}
-		if report.Statuses[0] > 0 || report.GivenUp > 0 || report.Books.Unverified > 0 {
+		if report.Statuses[0] > 0 || report.GivenUp > 0 || report.Audit.Unverified > 0 {
 			t.Errorf("a replica that is drained left requests without an answer:\n%s", out)
 		}
 		for _, line := range []string{"replica 2 is gone", "replica 2 is back", "All totals match"} {
@@ -70,12 +70,12 @@ func TestHoldfastSurvivesKilledReplica(t *testing.T) {
 		cfg := site.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
 		report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 50, Seed: 2, Kill: true})
 		if !report.OK() {
-			t.Errorf("the books are not in order:\n%s", out)
+			t.Errorf("the audit failed:\n%s", out)
 		}
 	})
 }
 
-func TestEndsEarlyWithItsBooksInOrder(t *testing.T) {
+func TestEndsEarlyWithACompleteAudit(t *testing.T) {
 	t.Parallel()
 	const nothing = "No add was acknowledged" // on a machine that is too busy for so short a run
 	for limit, text := 80*time.Millisecond, nothing; strings.Contains(text, nothing); limit *= 4 {

@@ -27,18 +27,18 @@ type Report struct {
 	Times    map[kind]Spread
 	Waits    Spread
 	Trips    int // round trips to Redis, 0 when they were not counted
-	Books    Books
+	Audit    Audit
 	Stats    shop.Stats
 }
 
 // OK tells whether every acknowledged update was found and no ended session could be opened. A run that could not show
 // it, because requests failed or nothing was added, is not OK.
-func (r *Report) OK() bool { return r.Books.balanced() && r.Books.Added > 0 && r.Failures == 0 }
+func (r *Report) OK() bool { return r.Audit.balanced() && r.Audit.Added > 0 && r.Failures == 0 }
 
-// report is made when the tabs have stopped, before the books are closed: it counts what they did and not what
+// report is made when the tabs have stopped, before the audit: it counts what they did and not what
 // closing costs.
 func (d *driver) report(cfg site.Config) *Report {
-	t := d.tally
+	t := d.counters
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := &Report{
@@ -66,7 +66,7 @@ func (d *driver) report(cfg site.Config) *Report {
 
 // Print writes the report as a table.
 func (r *Report) Print(out io.Writer) {
-	b := r.Books
+	b := r.Audit
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(out, "  %-28s %s\n", name, fmt.Sprintf(format, args...))
 	}
@@ -128,7 +128,7 @@ func (r *Report) Print(out io.Writer) {
 }
 
 func (r *Report) verdict() string {
-	b := r.Books
+	b := r.Audit
 	switch {
 	case r.OK():
 		return "All totals match: nothing was lost and nothing came back."
@@ -137,7 +137,7 @@ func (r *Report) verdict() string {
 	case b.balanced():
 		return "No add was acknowledged, so there was nothing to compare."
 	case b.Unread > 0:
-		return fmt.Sprintf("The books could not be closed: %s carts and old cookies got no answer.", thousands(b.Unread))
+		return fmt.Sprintf("The audit is incomplete: %s carts and old cookies got no answer.", thousands(b.Unread))
 	}
 	return fmt.Sprintf("The totals are off: %s of %s acknowledged items are lost%s, %s ended sessions came back.",
 		thousands(b.Lost), thousands(b.Added), ifAny(b.Surplus, ", %s were never asked for"), thousands(b.Revived+b.OldToken))

@@ -34,11 +34,11 @@ const attempts = 60
 
 // tab is one tab of a browser: it makes one request after the other.
 type tab struct {
-	browser *browser
-	ledger  *ledger
-	tally   *tally
-	first   bool
-	random  *rand.Rand
+	browser      *browser
+	acknowledged *acknowledged
+	counters     *counters
+	first        bool
+	random       *rand.Rand
 }
 
 // act does what a user does next. The context is not that of the request: what was begun is ended.
@@ -64,19 +64,19 @@ func (t *tab) add(ctx context.Context) {
 	p := shop.Catalog[t.random.IntN(len(shop.Catalog))]
 	switch a := t.click(ctx, kindAdd, "/cart/"+p.SKU, nil); a.outcome() {
 	case done:
-		t.ledger.added(a)
+		t.acknowledged.added(a)
 	case unknown:
-		t.ledger.unknownAdd(a)
+		t.acknowledged.unknownAdd(a)
 	}
 }
 
 func (t *tab) login(ctx context.Context) {
 	switch a := t.click(ctx, kindLogin, "/login", url.Values{"user": {t.browser.user}}); a.outcome() {
 	case done:
-		t.replay(ctx, t.ledger.loggedIn(a))
+		t.replay(ctx, t.acknowledged.loggedIn(a))
 	case unknown:
 		// If it was done, the new cookie is lost and the old one opens nothing any more.
-		t.ledger.doubt(a)
+		t.acknowledged.unconfirmed(a)
 		t.browser.forget()
 	}
 }
@@ -84,9 +84,9 @@ func (t *tab) login(ctx context.Context) {
 func (t *tab) logout(ctx context.Context) {
 	switch a := t.click(ctx, kindLogin, "/logout", nil); a.outcome() {
 	case done:
-		t.replay(ctx, t.ledger.loggedOut(a))
+		t.replay(ctx, t.acknowledged.loggedOut(a))
 	case unknown:
-		t.ledger.doubt(a)
+		t.acknowledged.unconfirmed(a)
 		t.browser.forget()
 	}
 }
@@ -101,28 +101,28 @@ func (t *tab) click(ctx context.Context, k kind, path string, form url.Values) a
 			return a
 		}
 		if attempt == attempts || !sleep(ctx, pause) {
-			t.tally.givenUp()
+			t.counters.givenUp()
 			return a
 		}
-		t.tally.retried()
+		t.counters.retried()
 		pause = min(2*pause, 100*time.Millisecond)
 	}
 }
 
-// replay sends a cookie that is no longer valid, as a thief with a copy of it would, and tells the ledger what it
+// replay sends a cookie that is no longer valid, as a thief with a copy of it would, and tells the acknowledged what it
 // opened.
 func (t *tab) replay(ctx context.Context, old *retired) {
 	if old == nil {
 		return
 	}
 	a, _ := t.browser.client.send(context.WithoutCancel(ctx), http.MethodGet, "/cart", old.cookie, nil)
-	t.tally.record(kindReplay, a)
-	t.ledger.replayed(old, a)
+	t.counters.record(kindReplay, a)
+	t.acknowledged.replayed(old, a)
 }
 
 func (t *tab) send(ctx context.Context, k kind, method, path string, form url.Values) answer {
 	a := t.browser.send(context.WithoutCancel(ctx), method, path, form)
-	t.tally.record(k, a)
+	t.counters.record(k, a)
 	return a
 }
 

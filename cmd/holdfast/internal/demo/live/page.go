@@ -30,19 +30,19 @@ var pageTemplate = template.Must(template.ParseFS(assets, "assets/page.html"))
 // policy lets the page load what this server sends and nothing else.
 const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
 
-// Page serves the page and passes all other requests to the balancer, whose answers it writes into its books. It is safe
+// Page serves the page and passes all other requests to the balancer, whose answers it writes into its audit. It is safe
 // for concurrent use.
 type Page struct {
 	site     *site.Site
 	balancer http.Handler
-	books    *books
+	audit    *audit
 	think    time.Duration
 	handler  http.Handler
 }
 
 // New returns the page of a site. Its handlers take think to work; the page tells so.
 func New(s *site.Site, balancer http.Handler, think time.Duration) *Page {
-	p := &Page{site: s, balancer: balancer, books: newBooks(), think: think}
+	p := &Page{site: s, balancer: balancer, audit: newAudit(), think: think}
 	mux := http.NewServeMux()
 	static, _ := fs.Sub(assets, "assets") // the folder is there, or the program would not have been built
 	files := http.StripPrefix("/live/", http.FileServerFS(static))
@@ -87,7 +87,7 @@ func (p *Page) page(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "The page could not be drawn.", http.StatusInternalServerError)
 		return
 	}
-	_, _ = w.Write(page.Bytes()) // the client has left; nobody to tell
+	_, _ = w.Write(page.Bytes()) // the client has left
 }
 
 // How much room the page keeps for what changes, so that nothing moves when it does.
@@ -109,7 +109,7 @@ func inWords(d time.Duration) string {
 }
 
 func (p *Page) pass(w http.ResponseWriter, r *http.Request) {
-	p.books.follow(p.balancer, w, r)
+	p.audit.follow(p.balancer, w, r)
 }
 
 // replica pauses, resumes, kills or starts one.

@@ -21,7 +21,7 @@ type state struct {
 	Sticky   bool      `json:"sticky"`   // the balancer sends a session to one replica
 	Trips    int       `json:"trips"`    // to Redis, -1 if they cannot be counted
 	Session  *session  `json:"session"`  // null if Redis holds none
-	Book     book      `json:"book"`
+	Book     account   `json:"book"`
 	Events   []event   `json:"events"` // since the last state, oldest first
 	Newest   uint64    `json:"newest"` // number of the newest event
 }
@@ -43,7 +43,7 @@ type session struct {
 	User    string    `json:"user"`
 	Cart    shop.Cart `json:"cart"`
 	Count   int       `json:"count"`
-	Holder  string    `json:"holder"` // empty if nobody holds the lock
+	Holder  string    `json:"holder"` // empty if the lock is free
 	Kept    bool      `json:"kept"`   // the holder keeps it for the next request
 	Queue   []string  `json:"queue"`
 }
@@ -63,8 +63,8 @@ func (p *Page) look(ctx context.Context, id string, after uint64) state {
 	if !counted {
 		trips = -1
 	}
-	// The books come before the cart: what is acknowledged was written earlier.
-	s := state{Cut: p.site.Cut(), Unlocked: p.site.Unlocked(), Sticky: p.site.Sticky(), Trips: trips, Book: p.books.of(id), Replicas: []replica{}}
+	// The audit comes before the cart: what is acknowledged was written earlier.
+	s := state{Cut: p.site.Cut(), Unlocked: p.site.Unlocked(), Sticky: p.site.Sticky(), Trips: trips, Book: p.audit.of(id), Replicas: []replica{}}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	found, ok, _ := p.site.Session(ctx, id) // without an answer there is nothing to show

@@ -29,7 +29,7 @@ func NewHoldfast(client redis.UniversalClient, cfg *manager.Config) (*Holdfast, 
 // Exclusive lets requests of one session pass one at a time.
 func (h *Holdfast) Exclusive(next http.Handler) http.Handler { return h.m.Handler(next) }
 
-// Fresh asks Redis, and waits for nobody.
+// Fresh queries Redis and waits for no lock.
 func (h *Holdfast) Fresh(next http.Handler) http.Handler { return h.m.Optimistic(next) }
 
 // ReadOnly serves from the replica's memory where it can.

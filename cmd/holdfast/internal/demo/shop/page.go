@@ -46,5 +46,5 @@ func (s *Shop) render(w http.ResponseWriter, r *http.Request, v Visit, status in
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(page.Bytes()) // the client has left; nobody to tell
+	_, _ = w.Write(page.Bytes()) // the client has left
 }

@@ -12,7 +12,7 @@ import (
 const (
 	HeaderReplica = "X-Replica"           // which replica answered
 	HeaderSession = "X-Session"           // the session's ID; absent when the request has none
-	HeaderUser    = "X-User"              // who is logged in; absent when nobody is
+	HeaderUser    = "X-User"              // who is logged in; absent when no user is
 	HeaderCount   = "X-Cart-Count"        // items in the cart, after the request's own change
 	HeaderWait    = "X-Wait-Microseconds" // from the request's arrival until its handler ran
 )

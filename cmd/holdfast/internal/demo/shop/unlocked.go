@@ -51,7 +51,7 @@ func (u *Unlocked) Exclusive(next http.Handler) http.Handler {
 		answer := &heldAnswer{header: w.Header().Clone(), status: http.StatusOK}
 		next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), unlockedKey{}, v)))
 		if err := u.save(r.Context(), answer.header, v); err != nil {
-			// Whether it was written is open, so nobody is invited to repeat it.
+			// Whether it was written is open, so the client is not asked to repeat it.
 			http.Error(w, "The shop cannot save its session.", http.StatusServiceUnavailable)
 			return
 		}
@@ -210,5 +210,5 @@ func (a *heldAnswer) Write(p []byte) (int, error) { return a.body.Write(p) }
 func (a *heldAnswer) sendTo(w http.ResponseWriter) {
 	maps.Copy(w.Header(), a.header)
 	w.WriteHeader(a.status)
-	_, _ = w.Write(a.body.Bytes()) // the client has left; nobody to tell
+	_, _ = w.Write(a.body.Bytes()) // the client has left
 }

@@ -40,7 +40,7 @@ func (s *Site) StopReplica(ctx context.Context, i int, kill bool) error {
 		return nil
 	}
 	if kill {
-		s.journal.add(Event{Replica: i, Outcome: "killed: its connections are cut, its locks stay until they expire", Bad: true})
+		s.eventLog.add(Event{Replica: i, Outcome: "killed: its connections are cut, its locks stay until they expire", Bad: true})
 		err = r.kill()
 		s.remains.Go(r.bury)
 	} else {
@@ -87,7 +87,7 @@ func (s *Site) StartReplica(ctx context.Context, i int) error {
 	}
 	s.put(i, r)
 	s.balancer.Replace(i, r.addr)
-	s.journal.add(Event{Replica: i, Outcome: "started, with nothing in its memory"})
+	s.eventLog.add(Event{Replica: i, Outcome: "started, with nothing in its memory"})
 	return nil
 }
 
@@ -117,7 +117,7 @@ func (s *Site) pause(i int, on bool, words string, do func(*replica)) error {
 	}
 	r.paused = on
 	do(r)
-	s.journal.add(Event{Replica: i, Outcome: words, Bad: on})
+	s.eventLog.add(Event{Replica: i, Outcome: words, Bad: on})
 	return nil
 }
 

@@ -35,7 +35,7 @@ func (b *backend) line(count bool) (*line, error) {
 	return l, nil
 }
 
-// trips is the number of round trips so far, and false if nobody counts.
+// trips is the number of round trips so far, and false if they are not counted.
 func (l *line) trips() (int, bool) {
 	if l.tap == nil {
 		return 0, false

@@ -21,7 +21,7 @@ type Session struct {
 	Version string // how many commits it has seen; empty without the lock, where there are no versions
 	User    string
 	Cart    shop.Cart
-	Holder  *Place  // who holds the lock; nil if nobody does
+	Holder  *Place  // who holds the lock; nil if the lock is free
 	Kept    bool    // no request does: the holder retains it for the session's next one
 	Queue   []Place // who waits in Redis, the next one first: one request per replica
 	Copies  []Place // whose local copy Redis knows of
@@ -51,7 +51,7 @@ func (s *Site) Session(ctx context.Context, id string) (Session, bool, error) {
 		holder, queue = p.Get(ctx, k.Lock), p.LRange(ctx, k.Queue, 0, -1)
 		return nil
 	})
-	if err != nil && !errors.Is(err, redis.Nil) { // nobody holds the lock
+	if err != nil && !errors.Is(err, redis.Nil) { // the lock is free
 		return Session{}, false, fmt.Errorf("look at a session: %w", err)
 	}
 	field := func(i int) string {
@@ -182,6 +182,6 @@ func (s *Site) Replicas() []Replica {
 
 // Events returns what has happened since an event's number, to a session and to the replicas, and the newest number.
 func (s *Site) Events(after uint64, session string) ([]Event, uint64) {
-	found, newest := s.journal.after(after, session)
+	found, newest := s.eventLog.after(after, session)
 	return slices.Clip(found), newest
 }

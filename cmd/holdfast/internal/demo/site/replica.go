@@ -43,7 +43,7 @@ func (s *Site) startReplica(ctx context.Context, i int) (*replica, error) {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), r.closeSessions(ctx), r.line.close())
 	}
 	r.addr = listener.Addr().String()
-	r.server = newServer(s.journal.noted(i, handler))
+	r.server = newServer(s.eventLog.noted(i, handler))
 	go func() { r.served <- r.server.Serve(r.front.listener(listener)) }()
 	return r, nil
 }

@@ -46,7 +46,7 @@ type Config struct {
 	Think    time.Duration // how long an add works between reading and writing the cart
 	Count    bool          // count round trips to Redis, except for the feed's probes
 	Switch   bool          // SetUnlocked may be called
-	TLS      bool          // serve HTTPS, with a certificate that nobody vouches for
+	TLS      bool          // serve HTTPS, with a self-signed certificate
 	Log      *slog.Logger  // what the session managers say goes here; nil is slog's default
 
 	// Front, if set, wraps the balancer in what serves the page.
@@ -71,7 +71,7 @@ type Site struct {
 	balancer *balance.Balancer
 	front    *http.Server
 	observer *redis.Client // for looking at Redis past the replicas
-	journal  journal
+	eventLog eventLog
 	url      string
 	served   chan error
 	closing  chan struct{}  // closed when the site begins to close

@@ -151,17 +151,17 @@ document.addEventListener('visibilitychange', connect);
 // --- drawing ---
 
 function draw(s) {
-  books(s);
+  audit(s);
   facts(s);
   s.replicas.forEach((r, i) => replica($$('.replica')[i], r, s, i));
   redis(s);
-  journal(s);
+  eventlog(s);
   tell(s);
   if (last && last.unlocked !== s.unlocked) ask('GET', '/badge'); // under which name are we known now?
   last = s;
 }
 
-function books(s) {
+function audit(s) {
   const found = s.session?.count ?? 0;
   const lost = lostIn(s);
   put($('#expected'), s.book.acknowledged);
@@ -221,11 +221,11 @@ function redis(s) {
   $('#sticky').setAttribute('aria-checked', s.sticky);
 }
 
-function journal(s) {
+function eventlog(s) {
   const fresh = (s.events ?? []).filter((e) => e.seq > seen);
   seen = Math.max(seen, s.newest);
   if (!fresh.length) return;
-  const lines = $$('.journal li');
+  const lines = $$('.eventlog li');
   history.unshift(...fresh.reverse());
   history.length = Math.min(history.length, lines.length);
   history.forEach((e, i) => {

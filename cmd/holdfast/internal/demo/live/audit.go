@@ -11,11 +11,11 @@ import (
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
 )
 
-// maxBooks bounds how many sessions are kept account of.
-const maxBooks = 1000
+// maxAudited bounds how many sessions are kept account of.
+const maxAudited = 1000
 
-// book is what browsers were told of one session.
-type book struct {
+// account is what browsers were told of one session.
+type account struct {
 	Acknowledged int    `json:"acknowledged"` // adds that were answered as done
 	Refused      int    `json:"refused"`      // adds that certainly were not done
 	Unanswered   int    `json:"unanswered"`   // adds that may have been done
@@ -23,28 +23,28 @@ type book struct {
 	Cookies      int    `json:"cookies"`      // how many were issued
 }
 
-// books are kept where answers leave the site, so they hold what browsers know. It is safe for concurrent use.
-type books struct {
+// audit keeps accounts where answers leave the site, so they hold what browsers know. It is safe for concurrent use.
+type audit struct {
 	mu  sync.Mutex // guards what follows
-	all *simplelru.LRU[string, *book]
+	all *simplelru.LRU[string, *account]
 }
 
-func newBooks() *books {
-	all, _ := simplelru.NewLRU[string, *book](maxBooks, nil) // fails for sizes below 1 only
-	return &books{all: all}
+func newAudit() *audit {
+	all, _ := simplelru.NewLRU[string, *account](maxAudited, nil) // fails for sizes below 1 only
+	return &audit{all: all}
 }
 
-// of returns a copy of a session's book.
-func (b *books) of(session string) book {
+// of returns a copy of a session's account.
+func (b *audit) of(session string) account {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if k, ok := b.all.Get(session); ok {
 		return *k
 	}
-	return book{}
+	return account{}
 }
 
-func (b *books) change(session string, do func(*book)) {
+func (b *audit) change(session string, do func(*account)) {
 	if session == "" {
 		return
 	}
@@ -52,22 +52,22 @@ func (b *books) change(session string, do func(*book)) {
 	defer b.mu.Unlock()
 	k, ok := b.all.Get(session)
 	if !ok {
-		k = &book{}
+		k = &account{}
 		b.all.Add(session, k)
 	}
 	do(k)
 }
 
-// follow passes a request on and books its answer. The request tells in a header which session it means, for the case
+// follow passes a request on and records its answer. The request tells in a header which session it means, for the case
 // that no answer comes.
-func (b *books) follow(next http.Handler, w http.ResponseWriter, r *http.Request) {
+func (b *audit) follow(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	add := r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/cart/")
-	e := &entry{ResponseWriter: w, books: b, add: add, session: r.Header.Get(shop.HeaderSession)}
+	e := &entry{ResponseWriter: w, audit: b, add: add, session: r.Header.Get(shop.HeaderSession)}
 	defer func() {
 		if !add || e.outcome == acknowledged && r.Context().Err() == nil {
 			return
 		}
-		b.change(e.session, func(k *book) {
+		b.change(e.session, func(k *account) {
 			switch e.outcome {
 			case refused:
 				k.Refused++
@@ -90,10 +90,10 @@ const (
 	refused
 )
 
-// entry books an answer while it passes.
+// entry records an answer while it passes.
 type entry struct {
 	http.ResponseWriter
-	books   *books
+	audit   *audit
 	add     bool
 	session string
 	outcome outcome
@@ -106,7 +106,7 @@ func (e *entry) WriteHeader(status int) {
 	e.ResponseWriter.WriteHeader(status)
 }
 
-// book writes an acknowledged add down before it is sent, so that the books are never behind what a browser knows.
+// book records an acknowledged add before it is sent, so that the audit is never behind what a browser knows.
 func (e *entry) book(status int, h http.Header) {
 	e.session = cmp.Or(h.Get(shop.HeaderSession), e.session)
 	switch {
@@ -115,7 +115,7 @@ func (e *entry) book(status int, h http.Header) {
 	case status < 500, status == http.StatusServiceUnavailable && h.Get("Retry-After") != "":
 		e.outcome = refused
 	}
-	e.books.change(e.session, func(k *book) {
+	e.audit.change(e.session, func(k *account) {
 		if e.add && e.outcome == acknowledged {
 			k.Acknowledged++
 		}

@@ -25,28 +25,28 @@ type Event struct {
 	Bad     bool   // it was refused
 }
 
-// journal keeps the last events. It is safe for concurrent use.
-type journal struct {
+// eventLog keeps the last events. It is safe for concurrent use.
+type eventLog struct {
 	mu   sync.Mutex // guards what follows
 	seq  uint64
 	last []Event // oldest first
 }
 
-const journalLength = 200
+const eventLogLength = 200
 
-func (j *journal) add(e Event) {
+func (j *eventLog) add(e Event) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.seq++
 	e.Seq = j.seq
-	if len(j.last) == journalLength {
+	if len(j.last) == eventLogLength {
 		j.last = append(j.last[:0], j.last[1:]...)
 	}
 	j.last = append(j.last, e)
 }
 
 // after returns the events since seq that concern a session, its own and those of the replicas.
-func (j *journal) after(seq uint64, session string) (found []Event, newest uint64) {
+func (j *eventLog) after(seq uint64, session string) (found []Event, newest uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	for _, e := range j.last {
@@ -92,8 +92,8 @@ func hooks() manager.Hooks {
 	}
 }
 
-// noted writes each request that next serves into the journal.
-func (j *journal) noted(replica int, next http.Handler) http.Handler {
+// noted writes each request that next serves into the event log.
+func (j *eventLog) noted(replica int, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := &note{id: r.Header.Get(shop.HeaderSession)}
 		rec := &statusWriter{ResponseWriter: w, status: http.StatusOK}

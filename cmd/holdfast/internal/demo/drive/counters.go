@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// tally counts and times requests. It is safe for concurrent use.
-type tally struct {
+// counters counts and times requests. It is safe for concurrent use.
+type counters struct {
 	mu       sync.Mutex // guards what follows
 	statuses map[int]int
 	took     map[kind][]time.Duration
@@ -21,11 +21,11 @@ type tally struct {
 	given    int
 }
 
-func newTally() *tally {
-	return &tally{statuses: make(map[int]int), took: make(map[kind][]time.Duration)}
+func newCounters() *counters {
+	return &counters{statuses: make(map[int]int), took: make(map[kind][]time.Duration)}
 }
 
-func (t *tally) record(k kind, a answer) {
+func (t *counters) record(k kind, a answer) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.requests++
@@ -43,19 +43,19 @@ func (t *tally) record(k kind, a answer) {
 	}
 }
 
-func (t *tally) retried() {
+func (t *counters) retried() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.retries++
 }
 
-func (t *tally) givenUp() {
+func (t *counters) givenUp() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.given++
 }
 
-func (t *tally) soFar() int {
+func (t *counters) soFar() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.requests

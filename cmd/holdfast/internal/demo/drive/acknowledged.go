@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// ledger holds what the site has acknowledged. It is safe for concurrent use.
-type ledger struct {
+// acknowledged holds what the site has acknowledged. It is safe for concurrent use.
+type acknowledged struct {
 	mu       sync.Mutex // guards what follows
 	accounts map[string]*account
 	owner    map[string]string // the session that a cookie was issued for
@@ -34,11 +34,11 @@ type retired struct {
 	opened bool // it did
 }
 
-func newLedger() *ledger {
-	return &ledger{accounts: make(map[string]*account), owner: make(map[string]string)}
+func newAcknowledged() *acknowledged {
+	return &acknowledged{accounts: make(map[string]*account), owner: make(map[string]string)}
 }
 
-func (l *ledger) account(id string) *account {
+func (l *acknowledged) account(id string) *account {
 	a := l.accounts[id]
 	if a == nil {
 		a = &account{counts: make(map[int]int)}
@@ -48,7 +48,7 @@ func (l *ledger) account(id string) *account {
 }
 
 // issued notes the cookie that came with an answer.
-func (l *ledger) issued(a answer) {
+func (l *acknowledged) issued(a answer) {
 	if a.set == "" || a.session == "" || a.outcome() != done {
 		return
 	}
@@ -58,7 +58,7 @@ func (l *ledger) issued(a answer) {
 	l.owner[a.set] = a.session
 }
 
-func (l *ledger) added(a answer) {
+func (l *acknowledged) added(a answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	acc := l.account(a.session)
@@ -69,9 +69,9 @@ func (l *ledger) added(a answer) {
 	}
 }
 
-// unknownAdd notes an add without an answer. One that was sent without a cookie, or with one nobody owns, may have
-// filled a cart that nobody can open: there is nothing to compare.
-func (l *ledger) unknownAdd(a answer) {
+// unknownAdd notes an add without an answer. One that was sent without a cookie, or with one that has no owner, may have
+// filled a cart that cannot be opened: there is nothing to compare.
+func (l *acknowledged) unknownAdd(a answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if id, ok := l.owner[a.sent]; ok {
@@ -79,8 +79,8 @@ func (l *ledger) unknownAdd(a answer) {
 	}
 }
 
-// doubt notes a login or logout without an answer: whether the session's last known cookie still opens it is open.
-func (l *ledger) doubt(a answer) {
+// unconfirmed notes a login or logout without an answer: whether the session's last known cookie still opens it is open.
+func (l *acknowledged) unconfirmed(a answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if id, ok := l.owner[a.sent]; ok {
@@ -89,15 +89,15 @@ func (l *ledger) doubt(a answer) {
 }
 
 // loggedIn returns the cookie that the login has replaced, nil if none.
-func (l *ledger) loggedIn(a answer) *retired {
+func (l *acknowledged) loggedIn(a answer) *retired {
 	return l.retire(a.sent, false)
 }
 
 // loggedOut closes the session's account with the count that the cart had when it was removed, and returns the cookie
 // that ended with it. Adds that are acknowledged later but came before, by the session's lock, are in that count.
-func (l *ledger) loggedOut(a answer) *retired {
+func (l *acknowledged) loggedOut(a answer) *retired {
 	if a.session == "" {
-		return nil // nobody was there to log out
+		return nil // there was no session to log out
 	}
 	l.mu.Lock()
 	acc := l.account(a.session)
@@ -106,7 +106,7 @@ func (l *ledger) loggedOut(a answer) *retired {
 	return l.retire(a.sent, true)
 }
 
-func (l *ledger) retire(cookie string, logout bool) *retired {
+func (l *acknowledged) retire(cookie string, logout bool) *retired {
 	if cookie == "" {
 		return nil
 	}
@@ -117,21 +117,21 @@ func (l *ledger) retire(cookie string, logout bool) *retired {
 	return r
 }
 
-func (l *ledger) replayed(r *retired, a answer) {
+func (l *acknowledged) replayed(r *retired, a answer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r.opened = r.opened || a.opened()
 }
 
 // lostSoFar counts the adds that were acknowledged with a number that another one had been given already.
-func (l *ledger) lostSoFar() int {
+func (l *acknowledged) lostSoFar() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.twice
 }
 
-// settle sends every old cookie once more and reads the carts that are left. It runs when all tabs have stopped.
-func (l *ledger) settle(ctx context.Context, c *client) {
+// verify sends every old cookie once more and reads the carts that are left. It runs when all tabs have stopped.
+func (l *acknowledged) verify(ctx context.Context, c *client) {
 	read := func(path, cookie string) answer {
 		a, _ := c.send(ctx, http.MethodGet, path, cookie, nil)
 		if a.outcome() != done {
@@ -154,8 +154,8 @@ func (l *ledger) settle(ctx context.Context, c *client) {
 	}
 }
 
-// Books is the ledger's balance.
-type Books struct {
+// Audit is the result of comparing what was acknowledged with what was found.
+type Audit struct {
 	Sessions   int
 	Logouts    int // acknowledged, of a session that was there
 	Logins     int // acknowledged, that replaced a cookie
@@ -171,14 +171,14 @@ type Books struct {
 	Unverified int // carts that no known cookie opens, after a login or logout without an answer
 }
 
-func (b Books) balanced() bool {
+func (b Audit) balanced() bool {
 	return b.Lost == 0 && b.Surplus == 0 && b.Twice == 0 && b.Revived == 0 && b.OldToken == 0 && b.Unread == 0
 }
 
-func (l *ledger) balance() Books {
+func (l *acknowledged) balance() Audit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	b := Books{Twice: l.twice, Unread: l.unread, Sessions: len(l.accounts)}
+	b := Audit{Twice: l.twice, Unread: l.unread, Sessions: len(l.accounts)}
 	for _, acc := range l.accounts {
 		if acc.doubtful {
 			b.Unverified++
