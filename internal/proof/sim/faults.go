@@ -139,7 +139,7 @@ var Faults = []*Fault{
 		c.stale = c.cfg.MaxCopyAge
 	}, run: func(f *trouble) {
 		for i := range size {
-			f.node(i).line.set(weather{delay: 2 * time.Millisecond, dropMessage: 0.999, kind: "i"})
+			f.node(i).line.set(linkFaults{delay: 2 * time.Millisecond, dropMessage: 0.999, kind: "i"})
 		}
 		t := f.browsers[0].tab(len(f.nodes), f.seed)
 		t.name = "another node"
