@@ -11,9 +11,9 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/cluster"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/drive"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/live"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/guard"
 )
 
@@ -43,11 +43,11 @@ if requests failed, or the demo could not run; 2 for wrong flags.
 `
 
 type demoFlags struct {
-	site  site.Config
-	load  drive.Load
-	drive bool
-	open  bool            // other machines may reach it
-	set   map[string]bool // flags that were given
+	cluster cluster.Config
+	load    drive.Load
+	drive   bool
+	open    bool            // other machines may reach it
+	set     map[string]bool // flags that were given
 }
 
 // driveOnly are the flags that mean nothing without -drive.
@@ -56,13 +56,13 @@ var driveOnly = []string{"tabs", "users", "actions", "duration", "kill", "seed"}
 func demo(ctx context.Context, args []string, p process) int {
 	f := demoFlags{set: make(map[string]bool)}
 	flags := flag.NewFlagSet("demo", flag.ContinueOnError)
-	flags.IntVar(&f.site.Replicas, "replicas", 3, "")
-	flags.StringVar(&f.site.Listen, "listen", "localhost:8080", "")
+	flags.IntVar(&f.cluster.Replicas, "replicas", 3, "")
+	flags.StringVar(&f.cluster.Listen, "listen", "localhost:8080", "")
 	flags.BoolVar(&f.open, "public", false, "")
-	flags.StringVar(&f.site.Redis, "redis", "", "")
-	flags.BoolVar(&f.site.TLS, "tls", false, "")
-	flags.BoolVar(&f.site.Unlocked, "unlocked", false, "")
-	flags.DurationVar(&f.site.Think, "think", 0, "")
+	flags.StringVar(&f.cluster.Redis, "redis", "", "")
+	flags.BoolVar(&f.cluster.TLS, "tls", false, "")
+	flags.BoolVar(&f.cluster.Unlocked, "unlocked", false, "")
+	flags.DurationVar(&f.cluster.Think, "think", 0, "")
 	flags.BoolVar(&f.drive, "drive", false, "")
 	flags.IntVar(&f.load.Tabs, "tabs", 8, "")
 	flags.IntVar(&f.load.Users, "users", 4, "")
@@ -84,7 +84,7 @@ func demo(ctx context.Context, args []string, p process) int {
 		// What was refused is counted, and stands in the report.
 		play, level = f.drives, slog.LevelError
 	}
-	f.site.Log = slog.New(slog.NewTextHandler(p.errs, &slog.HandlerOptions{Level: level}))
+	f.cluster.Log = slog.New(slog.NewTextHandler(p.errs, &slog.HandlerOptions{Level: level}))
 	status, err := play(ctx, p.out)
 	if err != nil {
 		fmt.Fprintf(p.errs, "holdfast demo: %v\n", err)
@@ -99,7 +99,7 @@ func (f *demoFlags) validate() error {
 		value int
 		most  int
 	}{
-		{"replicas", f.site.Replicas, 100},
+		{"replicas", f.cluster.Replicas, 100},
 		{"tabs", f.load.Tabs, 1000},
 		{"users", f.load.Users, 1000},
 		{"actions", f.load.Actions, 1_000_000},
@@ -108,19 +108,19 @@ func (f *demoFlags) validate() error {
 			return fmt.Errorf("-%s must be between 1 and %d, not %d", n.name, n.most, n.value)
 		}
 	}
-	if err := guard.Listen(f.site.Listen, f.open); err != nil {
+	if err := guard.Listen(f.cluster.Listen, f.open); err != nil {
 		return err
 	}
-	if f.site.Think < 0 {
-		return fmt.Errorf("-think must not be negative, but is %v", f.site.Think)
+	if f.cluster.Think < 0 {
+		return fmt.Errorf("-think must not be negative, but is %v", f.cluster.Think)
 	}
 	if f.load.Limit <= 0 {
 		return fmt.Errorf("-duration must be positive, not %v", f.load.Limit)
 	}
-	if f.set["redis"] && f.site.Redis == "" {
+	if f.set["redis"] && f.cluster.Redis == "" {
 		return errors.New("-redis needs an address such as localhost:6379")
 	}
-	if f.drive && f.site.TLS {
+	if f.drive && f.cluster.TLS {
 		return errors.New("-tls is for clicking, not for -drive")
 	}
 	if !f.drive {
@@ -136,21 +136,21 @@ func (f *demoFlags) validate() error {
 // visibleThink is how long an add works on the page: long enough for a queue to form at the lock.
 const visibleThink = 100 * time.Millisecond
 
-// serve runs the site until the context ends.
+// serve runs the cluster until the context ends.
 func (f *demoFlags) serve(ctx context.Context, out io.Writer) (int, error) {
 	if !f.set["think"] {
-		f.site.Think = visibleThink
+		f.cluster.Think = visibleThink
 	}
-	f.site.Count, f.site.Switch = true, true
-	f.site.Front = func(s *site.Site, balancer http.Handler) http.Handler {
-		return guard.NewHosts(f.site.Listen).Handler(live.New(s, balancer, f.site.Think))
+	f.cluster.Count, f.cluster.Switch = true, true
+	f.cluster.Front = func(s *cluster.Cluster, balancer http.Handler) http.Handler {
+		return guard.NewHosts(f.cluster.Listen).Handler(live.New(s, balancer, f.cluster.Think))
 	}
-	s, err := site.Start(ctx, f.site)
+	s, err := cluster.Start(ctx, f.cluster)
 	if err != nil {
 		return failed, err
 	}
-	if guard.Public(f.site.Listen) {
-		f.site.Log.Warn("other machines can reach the page: their users can press its buttons")
+	if guard.Public(f.cluster.Listen) {
+		f.cluster.Log.Warn("other machines can reach the page: their users can press its buttons")
 	}
 	fmt.Fprintf(out, `The shop is open at %s (Ctrl-C closes it).
 
@@ -159,7 +159,7 @@ func (f *demoFlags) serve(ctx context.Context, out io.Writer) (int, error) {
   backend    %s, keys %s:*
 
 Open it in several tabs, click in all of them, and break something.
-`, s.URL(), f.site.Replicas, f.site.Variant(), s.Backend(), s.Prefix())
+`, s.URL(), f.cluster.Replicas, f.cluster.Variant(), s.Backend(), s.Prefix())
 	<-ctx.Done()
 	fmt.Fprintln(out, "\nClosing the shop.")
 	return succeeded, s.Close()
@@ -168,10 +168,10 @@ Open it in several tabs, click in all of them, and break something.
 // drives plays the load and prints the report.
 func (f *demoFlags) drives(ctx context.Context, out io.Writer) (int, error) {
 	if !f.set["listen"] {
-		f.site.Listen = "127.0.0.1:0"
+		f.cluster.Listen = "127.0.0.1:0"
 	}
-	f.site.Count = true
-	report, err := drive.Run(ctx, out, f.site, f.load)
+	f.cluster.Count = true
+	report, err := drive.Run(ctx, out, f.cluster, f.load)
 	if report != nil {
 		report.Print(out)
 	}

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// acknowledged holds what the site has acknowledged. It is safe for concurrent use.
+// acknowledged holds what the cluster has acknowledged. It is safe for concurrent use.
 type acknowledged struct {
 	mu       sync.Mutex // guards what follows
 	accounts map[string]*account

@@ -51,7 +51,7 @@ func (a answer) outcome() outcome {
 // opened tells whether the request found a session.
 func (a answer) opened() bool { return a.session != "" || a.user != "" || a.count > 0 }
 
-// client sends single requests to the site. It follows no redirects and keeps no cookies.
+// client sends single requests to the cluster. It follows no redirects and keeps no cookies.
 type client struct {
 	http *http.Client
 	base *url.URL
@@ -60,7 +60,7 @@ type client struct {
 func newClient(base string, connections int) (*client, error) {
 	u, err := url.Parse(base)
 	if err != nil {
-		return nil, fmt.Errorf("read the site's URL: %w", err)
+		return nil, fmt.Errorf("read the cluster's URL: %w", err)
 	}
 	return &client{
 		base: u,

@@ -1,4 +1,4 @@
-// Package drive plays users with many open tabs against a site, audits every item that they put into a cart, and
+// Package drive plays users with many open tabs against a cluster, audits every item that they put into a cart, and
 // compares them with what the carts hold in the end.
 //
 // # How the audit works

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/cluster"
 )
 
 // Load says how much is played.
@@ -32,11 +32,11 @@ func (Load) user(i int) string {
 	return fmt.Sprintf("%s %d", names[i%len(names)], i/len(names)+1)
 }
 
-// Run starts a site, plays the load against it, stops it and returns what was found. Progress goes to out. When the
-// context ends, the tabs stop clicking and the report is of what was done until then. An error means that the site
+// Run starts a cluster, plays the load against it, stops it and returns what was found. Progress goes to out. When the
+// context ends, the tabs stop clicking and the report is of what was done until then. An error means that the cluster
 // could not run; a loss is in the report.
-func Run(ctx context.Context, out io.Writer, cfg site.Config, load Load) (*Report, error) {
-	s, err := site.Start(ctx, cfg)
+func Run(ctx context.Context, out io.Writer, cfg cluster.Config, load Load) (*Report, error) {
+	s, err := cluster.Start(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func Run(ctx context.Context, out io.Writer, cfg site.Config, load Load) (*Repor
 		return nil, errors.Join(err, s.Close())
 	}
 	d := &driver{
-		site:         s,
+		cluster:      s,
 		load:         load,
 		client:       c,
 		acknowledged: newAcknowledged(),
@@ -67,7 +67,7 @@ func Run(ctx context.Context, out io.Writer, cfg site.Config, load Load) (*Repor
 
 // driver is one run.
 type driver struct {
-	site         *site.Site
+	cluster      *cluster.Cluster
 	load         Load
 	client       *client
 	acknowledged *acknowledged
@@ -89,7 +89,7 @@ func (d *driver) play(ctx context.Context, replicas int) error {
 	}
 	playing, over := context.WithCancel(ctx)
 	defer over()
-	before, _ := d.site.Trips()
+	before, _ := d.cluster.Trips()
 	d.start = time.Now()
 
 	var rolled error
@@ -117,7 +117,7 @@ func (d *driver) play(ctx context.Context, replicas int) error {
 	}
 	tabs.Wait()
 	d.took = time.Since(d.start)
-	after, _ := d.site.Trips()
+	after, _ := d.cluster.Trips()
 	d.trips = after - before
 	over()
 	beside.Wait()
@@ -143,7 +143,7 @@ func (d *driver) roll(ctx context.Context, replicas int) error {
 		how = "killed"
 	}
 	d.say("replica %d is being %s", which+1, how)
-	if err := d.site.StopReplica(bare, which, d.load.Kill); err != nil {
+	if err := d.cluster.StopReplica(bare, which, d.load.Kill); err != nil {
 		return err
 	}
 	d.say("replica %d is gone", which+1)
@@ -152,7 +152,7 @@ func (d *driver) roll(ctx context.Context, replicas int) error {
 	case <-ctx.Done():
 		return nil
 	}
-	if err := d.site.StartReplica(bare, which); err != nil {
+	if err := d.cluster.StartReplica(bare, which); err != nil {
 		return err
 	}
 	d.say("replica %d is back", which+1)

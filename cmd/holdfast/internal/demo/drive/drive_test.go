@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/cluster"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/drive"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 )
 
-func run(t *testing.T, cfg site.Config, load drive.Load) (*drive.Report, string) {
+func run(t *testing.T, cfg cluster.Config, load drive.Load) (*drive.Report, string) {
 	t.Helper()
 	cfg.Listen = "127.0.0.1:0"
 	cfg.Count = true
@@ -30,7 +30,7 @@ func run(t *testing.T, cfg site.Config, load drive.Load) (*drive.Report, string)
 // TestUnlockedLosesUpdates shows that the driver finds what it is there to find.
 func TestUnlockedLosesUpdates(t *testing.T) {
 	t.Parallel()
-	cfg := site.Config{Replicas: 3, Unlocked: true, Think: 5 * time.Millisecond}
+	cfg := cluster.Config{Replicas: 3, Unlocked: true, Think: 5 * time.Millisecond}
 	report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 35, Seed: 1})
 	b := report.Audit
 	if report.OK() || b.Lost == 0 || b.Twice == 0 {
@@ -47,7 +47,7 @@ func TestUnlockedLosesUpdates(t *testing.T) {
 func TestHoldfastLosesNothing(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		cfg := site.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
+		cfg := cluster.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
 		report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 50, Seed: 1})
 		if !report.OK() || report.Audit.Added == 0 || report.Audit.Logins == 0 || report.Audit.Logouts == 0 {
 			t.Errorf("the audit failed:\n%s", out)
@@ -67,7 +67,7 @@ func TestHoldfastSurvivesKilledReplica(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		cfg := site.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
+		cfg := cluster.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
 		report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 50, Seed: 2, Kill: true})
 		if !report.OK() {
 			t.Errorf("the audit failed:\n%s", out)
@@ -82,7 +82,7 @@ func TestEndsEarlyWithACompleteAudit(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
 		var out bytes.Buffer
-		cfg := site.Config{Listen: "127.0.0.1:0", Replicas: 1, Log: slog.New(slog.DiscardHandler)}
+		cfg := cluster.Config{Listen: "127.0.0.1:0", Replicas: 1, Log: slog.New(slog.DiscardHandler)}
 		report, err := drive.Run(ctx, &out, cfg, drive.Load{Users: 1, Tabs: 3, Actions: 1_000_000, Seed: 1})
 		if err != nil {
 			t.Fatal(err)

@@ -9,13 +9,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/cluster"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
 )
 
 // Report is the result of a run.
 type Report struct {
-	Config   site.Config
+	Config   cluster.Config
 	Actions  int // clicks that were made
 	Planned  int // clicks that were asked for
 	Took     time.Duration
@@ -37,7 +37,7 @@ func (r *Report) OK() bool { return r.Audit.balanced() && r.Audit.Added > 0 && r
 
 // report is made when the tabs have stopped, before the audit: it counts what they did and not what
 // closing costs.
-func (d *driver) report(cfg site.Config) *Report {
+func (d *driver) report(cfg cluster.Config) *Report {
 	t := d.counters
 	t.mu.Lock()
 	defer t.mu.Unlock()

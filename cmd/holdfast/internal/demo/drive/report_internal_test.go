@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/cluster"
 )
 
 func TestVerdict(t *testing.T) {
@@ -37,11 +37,11 @@ func TestFailures(t *testing.T) {
 	}
 	d.counters.record(kindAdd, answer{status: 503, retry: true})
 	d.load.Kill = true
-	if r := d.report(site.Config{}); r.Failures != 2 {
+	if r := d.report(cluster.Config{}); r.Failures != 2 {
 		t.Errorf("%d failures with a killed replica, want 2: the 500, and the 503 that tells of an unknown outcome", r.Failures)
 	}
 	d.load.Kill = false
-	if r := d.report(site.Config{}); r.Failures != 4 {
+	if r := d.report(cluster.Config{}); r.Failures != 4 {
 		t.Errorf("%d failures with a drained replica, want 4", r.Failures)
 	}
 }

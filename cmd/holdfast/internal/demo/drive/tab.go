@@ -91,7 +91,7 @@ func (t *tab) logout(ctx context.Context) {
 	}
 }
 
-// click posts, and posts again with the cookie that is current then as long as the site answers that nothing was
+// click posts, and posts again with the cookie that is current then as long as the cluster answers that nothing was
 // done.
 func (t *tab) click(ctx context.Context, k kind, path string, form url.Values) answer {
 	pause := 2 * time.Millisecond

@@ -23,7 +23,7 @@ type account struct {
 	Cookies      int    `json:"cookies"`      // how many were issued
 }
 
-// audit keeps accounts where answers leave the site, so they hold what browsers know. It is safe for concurrent use.
+// audit keeps accounts where answers leave the cluster, so they hold what browsers know. It is safe for concurrent use.
 type audit struct {
 	mu  sync.Mutex // guards what follows
 	all *simplelru.LRU[string, *account]

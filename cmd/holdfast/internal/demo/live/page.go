@@ -18,8 +18,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/cluster"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
 )
 
 //go:embed assets
@@ -33,16 +33,16 @@ const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-a
 // Page serves the page and passes all other requests to the balancer, whose answers it writes into its audit. It is safe
 // for concurrent use.
 type Page struct {
-	site     *site.Site
+	cluster  *cluster.Cluster
 	balancer http.Handler
 	audit    *audit
 	think    time.Duration
 	handler  http.Handler
 }
 
-// New returns the page of a site. Its handlers take think to work; the page tells so.
-func New(s *site.Site, balancer http.Handler, think time.Duration) *Page {
-	p := &Page{site: s, balancer: balancer, audit: newAudit(), think: think}
+// New returns the page of a cluster. Its handlers take think to work; the page tells so.
+func New(s *cluster.Cluster, balancer http.Handler, think time.Duration) *Page {
+	p := &Page{cluster: s, balancer: balancer, audit: newAudit(), think: think}
 	mux := http.NewServeMux()
 	static, _ := fs.Sub(assets, "assets") // the folder is there, or the program would not have been built
 	files := http.StripPrefix("/live/", http.FileServerFS(static))
@@ -75,10 +75,10 @@ func (p *Page) page(w http.ResponseWriter, _ *http.Request) {
 	var page bytes.Buffer // whole, so that the browser never draws a part of it
 	err := pageTemplate.Execute(&page, map[string]any{
 		"Products": shop.Catalog,
-		"Replicas": p.site.Replicas(),
-		"Backend":  p.site.Backend(),
+		"Replicas": p.cluster.Replicas(),
+		"Backend":  p.cluster.Backend(),
 		"Think":    inWords(p.think),
-		"LockTTL":  inWords(site.LockTTL),
+		"LockTTL":  inWords(cluster.LockTTL),
 		"Slots":    make([]struct{}, slots),
 		"Dots":     make([]struct{}, dots),
 		"Rows":     make([]struct{}, rows),
@@ -124,13 +124,13 @@ func (p *Page) replica(w http.ResponseWriter, r *http.Request) {
 	var err error
 	switch r.PathValue("action") {
 	case "pause":
-		err = p.site.PauseReplica(i)
+		err = p.cluster.PauseReplica(i)
 	case "resume":
-		err = p.site.ResumeReplica(i)
+		err = p.cluster.ResumeReplica(i)
 	case "kill":
-		err = p.site.StopReplica(ctx, i, true)
+		err = p.cluster.StopReplica(ctx, i, true)
 	case "start":
-		err = p.site.StartReplica(ctx, i)
+		err = p.cluster.StartReplica(ctx, i)
 	default:
 		http.NotFound(w, r)
 		return
@@ -141,15 +141,15 @@ func (p *Page) replica(w http.ResponseWriter, r *http.Request) {
 // number reads which replica a request means; they count from 1 on the page.
 func (p *Page) number(r *http.Request) (int, bool) {
 	n, err := strconv.Atoi(r.PathValue("number"))
-	return n - 1, err == nil && n >= 1 && n <= len(p.site.Replicas())
+	return n - 1, err == nil && n >= 1 && n <= len(p.cluster.Replicas())
 }
 
 func (p *Page) redis(w http.ResponseWriter, r *http.Request) {
 	switch r.PathValue("action") {
 	case "cut":
-		p.site.CutRedis()
+		p.cluster.CutRedis()
 	case "heal":
-		p.site.HealRedis()
+		p.cluster.HealRedis()
 	default:
 		http.NotFound(w, r)
 		return
@@ -160,9 +160,9 @@ func (p *Page) redis(w http.ResponseWriter, r *http.Request) {
 func (p *Page) lock(w http.ResponseWriter, r *http.Request) {
 	switch r.PathValue("action") {
 	case "on":
-		p.site.SetUnlocked(false)
+		p.cluster.SetUnlocked(false)
 	case "off":
-		p.site.SetUnlocked(true)
+		p.cluster.SetUnlocked(true)
 	default:
 		http.NotFound(w, r)
 		return
@@ -173,9 +173,9 @@ func (p *Page) lock(w http.ResponseWriter, r *http.Request) {
 func (p *Page) sticky(w http.ResponseWriter, r *http.Request) {
 	switch r.PathValue("action") {
 	case "on":
-		p.site.SetSticky(true)
+		p.cluster.SetSticky(true)
 	case "off":
-		p.site.SetSticky(false)
+		p.cluster.SetSticky(false)
 	default:
 		http.NotFound(w, r)
 		return
@@ -187,7 +187,7 @@ func done(w http.ResponseWriter, err error) {
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusNoContent)
-	case errors.Is(err, site.ErrNoSuchReplica):
+	case errors.Is(err, cluster.ErrNoSuchReplica):
 		http.Error(w, "The replica is in that state already.", http.StatusConflict)
 	default:
 		http.Error(w, "That did not work.", http.StatusInternalServerError)

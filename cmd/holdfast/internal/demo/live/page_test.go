@@ -12,29 +12,29 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/cluster"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/live"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
 )
 
-// demo is a site with its page, and a browser on it.
+// demo is a cluster with its page, and a browser on it.
 type demo struct {
 	t               *testing.T
-	site            *site.Site
+	cluster         *cluster.Cluster
 	close           func()
 	cookie, session string
 }
 
 func start(t *testing.T, think time.Duration) *demo {
 	t.Helper()
-	s, err := site.Start(t.Context(), site.Config{
+	s, err := cluster.Start(t.Context(), cluster.Config{
 		Listen: "127.0.0.1:0", Replicas: 2, Think: think, Count: true, Switch: true, Log: slog.New(slog.DiscardHandler),
-		Front: func(s *site.Site, balancer http.Handler) http.Handler { return live.New(s, balancer, think) },
+		Front: func(s *cluster.Cluster, balancer http.Handler) http.Handler { return live.New(s, balancer, think) },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &demo{t: t, site: s, close: sync.OnceFunc(func() {
+	d := &demo{t: t, cluster: s, close: sync.OnceFunc(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
 		}
@@ -46,7 +46,7 @@ func start(t *testing.T, think time.Duration) *demo {
 // do makes a request. Its response is nil if the context has ended before.
 func (d *demo) do(ctx context.Context, method, path string, header ...string) (*http.Response, string) {
 	d.t.Helper()
-	req, err := http.NewRequestWithContext(ctx, method, d.site.URL()+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, d.cluster.URL()+path, nil)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -254,7 +254,7 @@ func TestStreamEndsWithTheSite(t *testing.T) {
 	t.Parallel()
 	d := start(t, 0)
 	d.post("/cart/rope", http.StatusNoContent)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.site.URL()+"/live/events?session="+d.session, nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, d.cluster.URL()+"/live/events?session="+d.session, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

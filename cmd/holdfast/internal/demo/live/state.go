@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/cluster"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
 )
 
 // state is what the page shows at one moment.
@@ -27,14 +27,14 @@ type state struct {
 }
 
 type replica struct {
-	State         site.State `json:"state"`
-	Requests      int64      `json:"requests"`
-	Trips         int        `json:"trips"`
-	Waiting       int        `json:"waiting"`
-	Copy          bool       `json:"copy"` // it holds one of this session
-	LocalHits     int64      `json:"localHits"`
-	Invalidations int64      `json:"invalidations"`
-	Fresh         float64    `json:"fresh"` // seconds since it had provably heard everything, -1 without proof
+	State         cluster.State `json:"state"`
+	Requests      int64         `json:"requests"`
+	Trips         int           `json:"trips"`
+	Waiting       int           `json:"waiting"`
+	Copy          bool          `json:"copy"` // it holds one of this session
+	LocalHits     int64         `json:"localHits"`
+	Invalidations int64         `json:"invalidations"`
+	Fresh         float64       `json:"fresh"` // seconds since it had provably heard everything, -1 without proof
 }
 
 type session struct {
@@ -59,15 +59,15 @@ type event struct {
 
 // look gathers the state for a page that shows that session and has seen the events up to a number.
 func (p *Page) look(ctx context.Context, id string, after uint64) state {
-	trips, counted := p.site.Trips()
+	trips, counted := p.cluster.Trips()
 	if !counted {
 		trips = -1
 	}
 	// The audit comes before the cart: what is acknowledged was written earlier.
-	s := state{Cut: p.site.Cut(), Unlocked: p.site.Unlocked(), Sticky: p.site.Sticky(), Trips: trips, Book: p.audit.of(id), Replicas: []replica{}}
+	s := state{Cut: p.cluster.Cut(), Unlocked: p.cluster.Unlocked(), Sticky: p.cluster.Sticky(), Trips: trips, Book: p.audit.of(id), Replicas: []replica{}}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	found, ok, _ := p.site.Session(ctx, id) // without an answer there is nothing to show
+	found, ok, _ := p.cluster.Session(ctx, id) // without an answer there is nothing to show
 	holds := make(map[int]bool)
 	if ok {
 		s.Session = &session{ID: id, Version: found.Version, User: found.User, Cart: found.Cart, Count: found.Cart.Count()}
@@ -81,7 +81,7 @@ func (p *Page) look(ctx context.Context, id string, after uint64) state {
 			holds[c.Replica] = !c.Gone
 		}
 	}
-	for i, r := range p.site.Replicas() {
+	for i, r := range p.cluster.Replicas() {
 		s.Replicas = append(s.Replicas, replica{
 			State: r.State, Requests: r.Requests, Trips: r.Trips, Waiting: r.Waiting,
 			// Redis knows who has taken a copy, and the replica whether it has forgotten all of them since.
@@ -89,18 +89,18 @@ func (p *Page) look(ctx context.Context, id string, after uint64) state {
 			LocalHits: r.LocalHits, Invalidations: r.Invalidations, Fresh: tenths(r.Fresh),
 		})
 	}
-	events, newest := p.site.Events(after, id)
+	events, newest := p.cluster.Events(after, id)
 	s.Newest = newest
 	for _, e := range events {
 		s.Events = append(s.Events, event{
-			Seq: e.Seq, Replica: name(site.Place{Replica: e.Replica}), What: e.What,
+			Seq: e.Seq, Replica: name(cluster.Place{Replica: e.Replica}), What: e.What,
 			Waited: e.Waited.Seconds(), Outcome: e.Outcome, Bad: e.Bad,
 		})
 	}
 	return s
 }
 
-func name(p site.Place) string {
+func name(p cluster.Place) string {
 	switch {
 	case p.Replica < 0:
 		return "another process"
@@ -155,7 +155,7 @@ func (p *Page) events(w http.ResponseWriter, r *http.Request) {
 		case <-tick.C:
 		case <-r.Context().Done():
 			return
-		case <-p.site.Closing():
+		case <-p.cluster.Closing():
 			return
 		}
 	}

@@ -1,4 +1,4 @@
-package site_test
+package cluster_test
 
 import (
 	"net"
@@ -10,15 +10,15 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/cluster"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 )
 
-func start(t *testing.T, cfg site.Config) *site.Site {
+func start(t *testing.T, cfg cluster.Config) *cluster.Cluster {
 	t.Helper()
 	cfg.Listen, cfg.Unlocked = "127.0.0.1:0", true
-	s, err := site.Start(t.Context(), cfg)
+	s, err := cluster.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func start(t *testing.T, cfg site.Config) *site.Site {
 }
 
 // ask returns which replica answered.
-func ask(t *testing.T, s *site.Site, method, path string) string {
+func ask(t *testing.T, s *cluster.Cluster, method, path string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, s.URL()+path, nil)
 	if err != nil {
@@ -49,7 +49,7 @@ func TestReplicaIsStoppedAndStarted(t *testing.T) {
 	for name, kill := range map[string]bool{"drained": false, "killed": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := start(t, site.Config{Replicas: 2})
+			s := start(t, cluster.Config{Replicas: 2})
 			ask(t, s, "GET", "/badge") // leaves an idle connection to replica 1
 			if err := s.StopReplica(t.Context(), 0, kill); err != nil {
 				t.Fatal(err)
@@ -79,7 +79,7 @@ func TestReplicaIsStoppedAndStarted(t *testing.T) {
 func TestKeysAreRemovedFromForeignRedis(t *testing.T) {
 	t.Parallel()
 	addr := redistest.Shared(t).Addr(t)
-	s := start(t, site.Config{Replicas: 1, Redis: addr, Count: true})
+	s := start(t, cluster.Config{Replicas: 1, Redis: addr, Count: true})
 	ask(t, s, "POST", "/cart/rope")
 	ask(t, s, "POST", "/cart/rope")
 	if trips, ok := s.Trips(); !ok || trips == 0 {
@@ -108,7 +108,7 @@ func TestKeysAreRemovedFromForeignRedis(t *testing.T) {
 func TestURLIsTheOneAskedFor(t *testing.T) {
 	t.Parallel()
 	for listen, want := range map[string]string{":0": "http://localhost:", "127.0.0.1:0": "http://127.0.0.1:"} {
-		s, err := site.Start(t.Context(), site.Config{Listen: listen, Replicas: 1, Unlocked: true})
+		s, err := cluster.Start(t.Context(), cluster.Config{Listen: listen, Replicas: 1, Unlocked: true})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func TestURLIsTheOneAskedFor(t *testing.T) {
 
 func TestCloseDoesNotWaitForReservedConnections(t *testing.T) {
 	t.Parallel()
-	s := start(t, site.Config{Replicas: 1})
+	s := start(t, cluster.Config{Replicas: 1})
 	u, err := url.Parse(s.URL())
 	if err != nil {
 		t.Fatal(err)
@@ -150,13 +150,13 @@ func TestStartFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	for want, cfg := range map[string]site.Config{
+	for want, cfg := range map[string]cluster.Config{
 		"reach Redis at 127.0.0.1:1": {Redis: "127.0.0.1:1", Listen: "127.0.0.1:0"},
 		"read the Redis URL":         {Redis: "http://x", Listen: "127.0.0.1:0"},
 		"listen on":                  {Listen: taken.Addr().String()},
 	} {
 		cfg.Replicas = 1
-		if _, err := site.Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := cluster.Start(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error is %v, want one with %q", err, want)
 		}
 	}

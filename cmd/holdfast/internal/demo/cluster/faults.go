@@ -1,4 +1,4 @@
-package site
+package cluster
 
 import (
 	"context"
@@ -7,15 +7,15 @@ import (
 )
 
 var (
-	// ErrNoSuchReplica means that the number is none of the site's replicas, or that this one cannot be stopped or
+	// ErrNoSuchReplica means that the number is none of the cluster's replicas, or that this one cannot be stopped or
 	// started because it is already.
 	ErrNoSuchReplica = errors.New("no such replica")
 
-	errClosing = errors.New("the site is closing")
+	errClosing = errors.New("the cluster is closing")
 )
 
 // change waits until nobody else stops or starts replicas. The caller ends it.
-func (s *Site) change(ctx context.Context) (end func(), err error) {
+func (s *Cluster) change(ctx context.Context) (end func(), err error) {
 	select {
 	case <-s.changing:
 		return func() { s.changing <- struct{}{} }, nil
@@ -29,7 +29,7 @@ func (s *Site) change(ctx context.Context) (end func(), err error) {
 // StopReplica takes replica i, counted from 0, out of the balancer and stops it, as a deployment does. With kill the
 // balancer is not told and all its connections are cut, as a crash does: requests that are being served get no answer,
 // and locks that it holds stay until they expire. It does nothing if the replica is stopped already.
-func (s *Site) StopReplica(ctx context.Context, i int, kill bool) error {
+func (s *Cluster) StopReplica(ctx context.Context, i int, kill bool) error {
 	end, err := s.change(ctx)
 	if err != nil {
 		return err
@@ -60,7 +60,7 @@ func (s *Site) StopReplica(ctx context.Context, i int, kill bool) error {
 }
 
 // take removes a replica from those that run; nil if it does not.
-func (s *Site) take(i int) *replica {
+func (s *Cluster) take(i int) *replica {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.replicas[i]
@@ -69,7 +69,7 @@ func (s *Site) take(i int) *replica {
 }
 
 // StartReplica restarts replica i after StopReplica.
-func (s *Site) StartReplica(ctx context.Context, i int) error {
+func (s *Cluster) StartReplica(ctx context.Context, i int) error {
 	end, err := s.change(ctx)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (s *Site) StartReplica(ctx context.Context, i int) error {
 
 // PauseReplica lets no byte into or out of replica i, as if its process were stopped, until ResumeReplica. The balancer
 // sends nothing more to it.
-func (s *Site) PauseReplica(i int) error {
+func (s *Cluster) PauseReplica(i int) error {
 	return s.pause(i, true, "paused: nothing gets in or out", func(r *replica) {
 		s.balancer.Suspend(i)
 		r.hold()
@@ -101,14 +101,14 @@ func (s *Site) PauseReplica(i int) error {
 }
 
 // ResumeReplica ends PauseReplica. What was held back goes on its way.
-func (s *Site) ResumeReplica(i int) error {
+func (s *Cluster) ResumeReplica(i int) error {
 	return s.pause(i, false, "resumed", func(r *replica) {
 		r.release()
 		s.balancer.Resume(i)
 	})
 }
 
-func (s *Site) pause(i int, on bool, words string, do func(*replica)) error {
+func (s *Cluster) pause(i int, on bool, words string, do func(*replica)) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r := s.replicas[i]
@@ -122,15 +122,15 @@ func (s *Site) pause(i int, on bool, words string, do func(*replica)) error {
 }
 
 // CutRedis cuts every replica's connections to Redis, and refuses new ones until HealRedis.
-func (s *Site) CutRedis() { s.eachGate(true, (*gate).sever) }
+func (s *Cluster) CutRedis() { s.eachGate(true, (*gate).sever) }
 
 // HealRedis ends CutRedis.
-func (s *Site) HealRedis() { s.eachGate(false, (*gate).mend) }
+func (s *Cluster) HealRedis() { s.eachGate(false, (*gate).mend) }
 
 // Cut tells whether the replicas are cut off from Redis.
-func (s *Site) Cut() bool { return s.cut.Load() }
+func (s *Cluster) Cut() bool { return s.cut.Load() }
 
-func (s *Site) eachGate(cut bool, do func(*gate)) {
+func (s *Cluster) eachGate(cut bool, do func(*gate)) {
 	s.mu.Lock()
 	s.cut.Store(cut)
 	var gates []*gate
@@ -147,17 +147,17 @@ func (s *Site) eachGate(cut bool, do func(*gate)) {
 
 // SetUnlocked chooses how the requests from now on keep their sessions. The two ways know nothing of each other's
 // sessions. It needs Config.Switch.
-func (s *Site) SetUnlocked(on bool) {
+func (s *Cluster) SetUnlocked(on bool) {
 	if s.cfg.Switch {
 		s.unlocked.Store(on)
 	}
 }
 
 // SetSticky has the balancer send the requests of one session to one replica, or to all of them in turn.
-func (s *Site) SetSticky(on bool) { s.balancer.SetSticky(on) }
+func (s *Cluster) SetSticky(on bool) { s.balancer.SetSticky(on) }
 
 // Sticky reports which it is.
-func (s *Site) Sticky() bool { return s.balancer.Sticky() }
+func (s *Cluster) Sticky() bool { return s.balancer.Sticky() }
 
 // Unlocked tells how sessions are kept now.
-func (s *Site) Unlocked() bool { return s.unlocked.Load() }
+func (s *Cluster) Unlocked() bool { return s.unlocked.Load() }

@@ -1,4 +1,4 @@
-package site_test
+package cluster_test
 
 import (
 	"testing"

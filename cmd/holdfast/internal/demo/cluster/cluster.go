@@ -1,4 +1,4 @@
-package site
+package cluster
 
 import (
 	"cmp"
@@ -37,7 +37,7 @@ const (
 	lockWait = 20 * time.Second
 )
 
-// Config says what a site consists of.
+// Config says what a cluster consists of.
 type Config struct {
 	Listen   string        // the balancer's host:port; port 0 takes a free one
 	Replicas int           // at least 1
@@ -50,7 +50,7 @@ type Config struct {
 	Log      *slog.Logger  // what the session managers say goes here; nil is slog's default
 
 	// Front, if set, wraps the balancer in what serves the page.
-	Front func(s *Site, balancer http.Handler) http.Handler
+	Front func(s *Cluster, balancer http.Handler) http.Handler
 }
 
 // Variant names what keeps the sessions.
@@ -63,8 +63,8 @@ func variant(unlocked bool) string {
 	return "Holdfast"
 }
 
-// Site is a running site. It is safe for concurrent use.
-type Site struct {
+// Cluster is a running cluster. It is safe for concurrent use.
+type Cluster struct {
 	cfg      Config
 	prefix   string
 	backend  *backend
@@ -74,7 +74,7 @@ type Site struct {
 	eventLog eventLog
 	url      string
 	served   chan error
-	closing  chan struct{}  // closed when the site begins to close
+	closing  chan struct{}  // closed when the cluster begins to close
 	changing chan struct{}  // holds one token, for the goroutine that stops or starts replicas
 	remains  sync.WaitGroup // what killed replicas still run in this process
 
@@ -90,9 +90,9 @@ type Site struct {
 	tokens *simplelru.LRU[string, string] // of unlocked sessions, by ID
 }
 
-// Start starts Redis, replicas and balancer. The caller closes the site.
-func Start(ctx context.Context, cfg Config) (*Site, error) {
-	s := &Site{
+// Start starts Redis, replicas and balancer. The caller closes the cluster.
+func Start(ctx context.Context, cfg Config) (*Cluster, error) {
+	s := &Cluster{
 		cfg:      cfg,
 		prefix:   "holdfast-demo-" + strings.ToLower(rand.Text()[:8]),
 		served:   make(chan error, 1),
@@ -110,7 +110,7 @@ func Start(ctx context.Context, cfg Config) (*Site, error) {
 	return s, nil
 }
 
-func (s *Site) start(ctx context.Context) error {
+func (s *Cluster) start(ctx context.Context) error {
 	var err error
 	if s.backend, err = openBackend(ctx, s.cfg.Redis); err != nil {
 		return err
@@ -139,7 +139,7 @@ func (s *Site) start(ctx context.Context) error {
 }
 
 // serve puts the balancer, and what wraps it, on the network.
-func (s *Site) serve(listener net.Listener) error {
+func (s *Cluster) serve(listener net.Listener) error {
 	front := http.Handler(s.balancer)
 	if s.cfg.Front != nil {
 		front = s.cfg.Front(s, s.balancer)
@@ -162,8 +162,8 @@ func (s *Site) serve(listener net.Listener) error {
 	return nil
 }
 
-// put makes a replica that has started one of the site's.
-func (s *Site) put(i int, r *replica) {
+// put makes a replica that has started one of the cluster's.
+func (s *Cluster) put(i int, r *replica) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.replicas[i] = r
@@ -189,17 +189,17 @@ func address(asked string, listening net.Addr, secure bool) string {
 func replicaName(i int) string { return fmt.Sprintf("replica %d", i+1) }
 
 // URL is where the balancer listens.
-func (s *Site) URL() string { return s.url }
+func (s *Cluster) URL() string { return s.url }
 
 // Backend names the Redis, for people.
-func (s *Site) Backend() string { return s.backend.name }
+func (s *Cluster) Backend() string { return s.backend.name }
 
-// Prefix is what all keys of this site begin with.
-func (s *Site) Prefix() string { return s.prefix }
+// Prefix is what all keys of this cluster begin with.
+func (s *Cluster) Prefix() string { return s.prefix }
 
 // Trips is the number of round trips to Redis so far, those of stopped replicas included, and false when they are not
 // counted.
-func (s *Site) Trips() (int, bool) {
+func (s *Cluster) Trips() (int, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sum, counted := s.pastTrips, false
@@ -215,7 +215,7 @@ func (s *Site) Trips() (int, bool) {
 }
 
 // Stats adds up the figures of all replicas, stopped ones included.
-func (s *Site) Stats() shop.Stats {
+func (s *Cluster) Stats() shop.Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sum := s.past
@@ -228,8 +228,8 @@ func (s *Site) Stats() shop.Stats {
 }
 
 // Close stops everything, in the direction in which requests travel, so that none meets a closed door behind it, and
-// removes the site's keys from a Redis that lives on. It must be called once.
-func (s *Site) Close() error {
+// removes the cluster's keys from a Redis that lives on. It must be called once.
+func (s *Cluster) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*stopTimeout)
 	defer cancel()
 	close(s.closing)
@@ -261,8 +261,8 @@ func (s *Site) Close() error {
 	return errors.Join(errs...)
 }
 
-// Closing is closed when the site begins to close: streams must end then.
-func (s *Site) Closing() <-chan struct{} { return s.closing }
+// Closing is closed when the cluster begins to close: streams must end then.
+func (s *Cluster) Closing() <-chan struct{} { return s.closing }
 
 // hangUp lets the requests under way end, but does not wait for connections that browsers keep in reserve: a shutdown
 // gives each of those five seconds to say something.

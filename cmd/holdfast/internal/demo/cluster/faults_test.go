@@ -1,4 +1,4 @@
-package site_test
+package cluster_test
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/cluster"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/shop"
-	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo/site"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 )
@@ -18,16 +18,16 @@ import (
 // visitor is a browser that follows no redirects.
 type visitor struct {
 	t       *testing.T
-	site    *site.Site
+	cluster *cluster.Cluster
 	cookie  string
 	session string
 }
 
-// locked starts a site that keeps sessions with the library.
-func locked(t *testing.T, cfg site.Config) *visitor {
+// locked starts a cluster that keeps sessions with the library.
+func locked(t *testing.T, cfg cluster.Config) *visitor {
 	t.Helper()
 	cfg.Listen, cfg.Log = "127.0.0.1:0", slog.New(slog.DiscardHandler)
-	s, err := site.Start(t.Context(), cfg)
+	s, err := cluster.Start(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func locked(t *testing.T, cfg site.Config) *visitor {
 			t.Error(err)
 		}
 	})
-	return &visitor{t: t, site: s}
+	return &visitor{t: t, cluster: s}
 }
 
 func (v *visitor) post(ctx context.Context, path string) (status int, header http.Header) {
@@ -47,7 +47,7 @@ func (v *visitor) post(ctx context.Context, path string) (status int, header htt
 // ask makes a request and keeps the cookie. It has status 0 if the context ends first.
 func (v *visitor) ask(ctx context.Context, method, path string) (status int, header http.Header) {
 	v.t.Helper()
-	req, err := http.NewRequestWithContext(ctx, method, v.site.URL()+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, v.cluster.URL()+path, nil)
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -80,9 +80,9 @@ func (v *visitor) add() {
 	v.session = header.Get(shop.HeaderSession)
 }
 
-func (v *visitor) look() site.Session {
+func (v *visitor) look() cluster.Session {
 	v.t.Helper()
-	s, _, err := v.site.Session(v.t.Context(), v.session)
+	s, _, err := v.cluster.Session(v.t.Context(), v.session)
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func (v *visitor) look() site.Session {
 func TestSessionIsWhatRedisHolds(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr(t), Count: true})
+		v := locked(t, cluster.Config{Replicas: 2, Redis: b.Addr(t), Count: true})
 		v.add()
 		v.add()
 		s := v.look()
@@ -103,13 +103,13 @@ func TestSessionIsWhatRedisHolds(t *testing.T) {
 			t.Errorf("copies are at %+v, and nobody reads", s.Copies)
 		}
 		trips := 0
-		for _, r := range v.site.Replicas() {
+		for _, r := range v.cluster.Replicas() {
 			trips += r.Trips
 		}
 		if trips < 3 || trips > 6 { // the first add only creates; releases may add some
 			t.Errorf("%d round trips for two adds", trips)
 		}
-		if events, _ := v.site.Events(0, v.session); len(events) != 2 || events[1].Outcome != "written" || events[1].Replica != 1 {
+		if events, _ := v.cluster.Events(0, v.session); len(events) != 2 || events[1].Outcome != "written" || events[1].Replica != 1 {
 			t.Errorf("events are %+v, want two adds", events)
 		}
 		_, header := v.ask(t.Context(), http.MethodGet, "/badge")
@@ -123,7 +123,7 @@ func TestSessionIsWhatRedisHolds(t *testing.T) {
 func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr(t), Think: 800 * time.Millisecond})
+		v := locked(t, cluster.Config{Replicas: 2, Redis: b.Addr(t), Think: 800 * time.Millisecond})
 		v.add()
 		v.add()
 		slow := make(chan int)
@@ -141,17 +141,17 @@ func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 			return h != nil
 		})
 		time.Sleep(200 * time.Millisecond) // Redis knows before the replica does
-		if err := v.site.PauseReplica(holder); err != nil {
+		if err := v.cluster.PauseReplica(holder); err != nil {
 			t.Fatal(err)
 		}
-		if s := v.site.Replicas()[holder].State; s != site.Paused {
+		if s := v.cluster.Replicas()[holder].State; s != cluster.Paused {
 			t.Errorf("state is %s", s)
 		}
 		v.add() // waits until the lock has expired
 		if n := v.look().Cart.Count(); n != 3 {
 			t.Errorf("%d in the cart, want 3", n)
 		}
-		if err := v.site.ResumeReplica(holder); err != nil {
+		if err := v.cluster.ResumeReplica(holder); err != nil {
 			t.Fatal(err)
 		}
 		if status := <-slow; status != http.StatusConflict {
@@ -160,7 +160,7 @@ func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 		if n := v.look().Cart.Count(); n != 3 {
 			t.Errorf("%d in the cart after the late write, want 3", n)
 		}
-		if v.site.PauseReplica(holder) != nil || v.site.PauseReplica(holder) == nil {
+		if v.cluster.PauseReplica(holder) != nil || v.cluster.PauseReplica(holder) == nil {
 			t.Error("a replica is paused once, not twice")
 		}
 	})
@@ -169,7 +169,7 @@ func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 func TestKilledReplicaLeavesItsLock(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		v := locked(t, site.Config{Replicas: 2, Redis: b.Addr(t), Think: 300 * time.Millisecond})
+		v := locked(t, cluster.Config{Replicas: 2, Redis: b.Addr(t), Think: 300 * time.Millisecond})
 		v.add()
 		cut := make(chan int)
 		other := *v
@@ -179,7 +179,7 @@ func TestKilledReplicaLeavesItsLock(t *testing.T) {
 		}()
 		wait.Until(t, "somebody holds the lock", func() bool { return v.look().Holder != nil })
 		holder := v.look().Holder.Replica
-		if err := v.site.StopReplica(t.Context(), holder, true); err != nil {
+		if err := v.cluster.StopReplica(t.Context(), holder, true); err != nil {
 			t.Fatal(err)
 		}
 		if status := <-cut; status != http.StatusBadGateway {
@@ -192,13 +192,13 @@ func TestKilledReplicaLeavesItsLock(t *testing.T) {
 		if n := v.look().Cart.Count(); n != 2 {
 			t.Errorf("%d in the cart, want 2", n)
 		}
-		if s := v.site.Replicas()[holder].State; s != site.Stopped {
+		if s := v.cluster.Replicas()[holder].State; s != cluster.Stopped {
 			t.Errorf("state is %s", s)
 		}
-		if err := v.site.StartReplica(t.Context(), holder); err != nil {
+		if err := v.cluster.StartReplica(t.Context(), holder); err != nil {
 			t.Error(err)
 		}
-		if v.site.StartReplica(t.Context(), holder) == nil {
+		if v.cluster.StartReplica(t.Context(), holder) == nil {
 			t.Error("a replica that runs was started")
 		}
 	})
@@ -206,21 +206,21 @@ func TestKilledReplicaLeavesItsLock(t *testing.T) {
 
 func TestRedisIsCutAndHealed(t *testing.T) {
 	t.Parallel()
-	v := locked(t, site.Config{Replicas: 2})
+	v := locked(t, cluster.Config{Replicas: 2})
 	v.add()
-	v.site.CutRedis()
+	v.cluster.CutRedis()
 	if status, _ := v.post(t.Context(), "/cart/rope"); status != http.StatusServiceUnavailable {
 		t.Errorf("add without Redis is answered %d, want 503", status)
 	}
 	wait.Until(t, "no replica claims to be fresh", func() bool {
-		for _, r := range v.site.Replicas() {
+		for _, r := range v.cluster.Replicas() {
 			if r.Fresh >= 0 || r.Copies > 0 {
 				return false
 			}
 		}
 		return true
 	})
-	v.site.HealRedis()
+	v.cluster.HealRedis()
 	wait.Until(t, "it works again", func() bool {
 		status, _ := v.post(t.Context(), "/cart/rope")
 		return status == http.StatusNoContent
@@ -232,10 +232,10 @@ func TestRedisIsCutAndHealed(t *testing.T) {
 
 func TestLockIsSwitchedOff(t *testing.T) {
 	t.Parallel()
-	v := locked(t, site.Config{Replicas: 1, Switch: true})
+	v := locked(t, cluster.Config{Replicas: 1, Switch: true})
 	v.add()
 	withLock := *v
-	v.site.SetUnlocked(true)
+	v.cluster.SetUnlocked(true)
 	v.cookie = ""
 	v.add()
 	if s := v.look(); s.Cart.Count() != 1 || s.Version != "" || s.ID == withLock.session {
@@ -244,7 +244,7 @@ func TestLockIsSwitchedOff(t *testing.T) {
 	if !strings.HasPrefix(v.cookie, "unlocked=") {
 		t.Errorf("the cookie is %.10s…", v.cookie)
 	}
-	v.site.SetUnlocked(false)
+	v.cluster.SetUnlocked(false)
 	withLock.add()
 	if n := withLock.look().Cart.Count(); n != 2 {
 		t.Errorf("%d in the first cart, want 2", n)

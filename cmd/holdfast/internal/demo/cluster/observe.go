@@ -1,4 +1,4 @@
-package site
+package cluster
 
 import (
 	"context"
@@ -29,13 +29,13 @@ type Session struct {
 
 // Place is a replica as Redis knows it.
 type Place struct {
-	Replica int  // counts from 0; -1 if it is none of this site
+	Replica int  // counts from 0; -1 if it is none of this cluster
 	Gone    bool // it was killed or stopped
 }
 
 // Session reads a session from Redis, past the replicas and past the count of round trips, and reports whether it is
 // there.
-func (s *Site) Session(ctx context.Context, id string) (Session, bool, error) {
+func (s *Cluster) Session(ctx context.Context, id string) (Session, bool, error) {
 	if id == "" {
 		return Session{}, false, nil
 	}
@@ -87,7 +87,7 @@ func (s *Site) Session(ctx context.Context, id string) (Session, bool, error) {
 const maxTokens = 10_000
 
 // remember notes under which token an unlocked session was written.
-func (s *Site) remember(id, token string) {
+func (s *Cluster) remember(id, token string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens.Add(id, token)
@@ -95,7 +95,7 @@ func (s *Site) remember(id, token string) {
 
 // findUnlocked reads the session by its ID, which without the library is no part of a key. The replicas have noted where
 // it is, so that Redis is not searched.
-func (s *Site) findUnlocked(ctx context.Context, id string) (Session, bool, error) {
+func (s *Cluster) findUnlocked(ctx context.Context, id string) (Session, bool, error) {
 	s.mu.Lock()
 	token, known := s.tokens.Get(id)
 	s.mu.Unlock()
@@ -107,7 +107,7 @@ func (s *Site) findUnlocked(ctx context.Context, id string) (Session, bool, erro
 }
 
 // place finds the replica of a node ID, or of a lock token, which begins with one.
-func (s *Site) place(token string) Place {
+func (s *Cluster) place(token string) Place {
 	node, _, _ := strings.Cut(token, ".")
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +120,7 @@ func (s *Site) place(token string) Place {
 }
 
 // retains reports whether a replica keeps the session's lock for its next request.
-func (s *Site) retains(p Place, id string) bool {
+func (s *Cluster) retains(p Place, id string) bool {
 	if p.Replica < 0 || p.Gone {
 		return false
 	}
@@ -154,7 +154,7 @@ type Replica struct {
 }
 
 // Replicas returns what the replicas tell about themselves.
-func (s *Site) Replicas() []Replica {
+func (s *Cluster) Replicas() []Replica {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	all := make([]Replica, len(s.replicas))
@@ -181,7 +181,7 @@ func (s *Site) Replicas() []Replica {
 }
 
 // Events returns what has happened since an event's number, to a session and to the replicas, and the newest number.
-func (s *Site) Events(after uint64, session string) ([]Event, uint64) {
+func (s *Cluster) Events(after uint64, session string) ([]Event, uint64) {
 	found, newest := s.eventLog.after(after, session)
 	return slices.Clip(found), newest
 }

@@ -1,4 +1,4 @@
-package site
+package cluster
 
 import (
 	"context"
@@ -17,17 +17,17 @@ import (
 type replica struct {
 	line     *line
 	front    *gate          // of the connections from the balancer
-	holdfast *shop.Holdfast // nil if the site never uses it
+	holdfast *shop.Holdfast // nil if the cluster never uses it
 	unlocked *shop.Unlocked
 	server   *http.Server
 	addr     string
 	requests atomic.Int64
 	served   chan error // what Serve returned
-	paused   bool       // guarded by the site's mutex
+	paused   bool       // guarded by the cluster's mutex
 }
 
-// startReplica starts replica i of the site.
-func (s *Site) startReplica(ctx context.Context, i int) (*replica, error) {
+// startReplica starts replica i of the cluster.
+func (s *Cluster) startReplica(ctx context.Context, i int) (*replica, error) {
 	name := replicaName(i)
 	r := &replica{front: newGate(), served: make(chan error, 1)}
 	var err error
@@ -48,8 +48,8 @@ func (s *Site) startReplica(ctx context.Context, i int) (*replica, error) {
 	return r, nil
 }
 
-// handler returns the replica's shop over each way of keeping sessions that the site may use.
-func (s *Site) handler(r *replica, name string) (http.Handler, error) {
+// handler returns the replica's shop over each way of keeping sessions that the cluster may use.
+func (s *Cluster) handler(r *replica, name string) (http.Handler, error) {
 	look := func(unlocked bool) shop.Config {
 		return shop.Config{Replica: name, Variant: variant(unlocked), Backend: s.backend.name, Think: s.cfg.Think}
 	}

@@ -1,8 +1,8 @@
-// Package site runs a whole small site in one process: a Redis, several replicas of the shop with a client and
+// Package cluster runs a small cluster in one process: a Redis, several replicas of the shop with a client and
 // sessions of their own each, and a balancer in front. The replicas share nothing but Redis, as if they ran on
 // different machines.
 //
 // Every connection of a replica passes a gate of its own. So a replica can be paused, killed and cut off from Redis, and
-// what it leaves behind is what a process leaves behind. A site also tells what goes on in it: what its replicas have
+// what it leaves behind is what a process leaves behind. A cluster also tells what goes on in it: what its replicas have
 // counted, what Redis holds of a session, and what became of each request.
-package site
+package cluster
