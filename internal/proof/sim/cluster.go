@@ -11,11 +11,13 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/internal/proof/earlier"
 	"github.com/holdfast-go/holdfast/internal/proof/history"
 	"github.com/holdfast-go/holdfast/manager"
 )
@@ -37,13 +39,16 @@ type cluster struct {
 	history *history.History
 	wg      sync.WaitGroup // requests, those on dead nodes included
 
-	stale   time.Duration // what views may be, if not MaxStaleness
-	quick   bool          // no handler takes long
-	expires bool          // sessions end by their idle timeout: see expiry
-	mixed   bool          // one node retains no locks, as before there were retained locks
-	leave   float64       // share of requests whose client goes away
-	removes float64       // share of requests that end the session, beyond the usual
-	sticky  float64       // share of requests that go to their browser's own node
+	stale    time.Duration // what views may be, if not MaxStaleness
+	quick    bool          // no handler takes long
+	expires  bool          // sessions end by their idle timeout: see expiry
+	mixed    bool          // one node retains no locks, as before there were retained locks
+	deployed atomic.Int64  // nodes, if some are of an earlier release
+
+	earlier bool    // every other deployment is of the release before this one: see package earlier
+	leave   float64 // share of requests whose client goes away
+	removes float64 // share of requests that end the session, beyond the usual
+	sticky  float64 // share of requests that go to their browser's own node
 
 	browsers []*browser
 
@@ -134,6 +139,13 @@ func (c *cluster) deploy(place int) error {
 		if err := n.client.Exists(context.Background(), prefix).Err(); err != nil {
 			return err
 		}
+	}
+	if c.earlier && c.deployed.Add(1)%2 == 1 {
+		scripts, err := earlier.New()
+		if err != nil {
+			return err
+		}
+		n.client.AddHook(scripts)
 	}
 	cfg := c.cfg
 	if c.mixed && place == 0 {

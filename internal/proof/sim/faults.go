@@ -168,6 +168,13 @@ var Faults = []*Fault{
 		f.node(1).line.set(linkFaults{delay: time.Millisecond, dropMessage: 1, kind: "r"})
 		f.rest(time.Hour)
 	}},
+	// A rollout and its way back, again and again: what one release writes, the other reads and goes on with.
+	{Name: "an earlier release side by side", configure: func(c *cluster) { c.earlier = true; c.removes = 0.1 }, run: func(f *trouble) {
+		for i := range size {
+			f.node(i).line.set(linkFaults{delay: 2 * time.Millisecond, loseReply: 0.02})
+		}
+		f.again(time.Second, func() { f.redeploys(f.somebody()) })
+	}},
 	{Name: "clocks an hour apart", configure: apart, run: func(f *trouble) {
 		f.everywhere(linkFaults{delay: 2 * time.Millisecond, loseReply: 0.02})
 	}},
