@@ -18,8 +18,8 @@ import (
 	"github.com/holdfast-go/holdfast/bench/trial"
 )
 
-// patience is how long a request may wait for a lock.
-const patience = 10 * time.Second
+// waitBudget is how long a request may wait for a lock.
+const waitBudget = 10 * time.Second
 
 // bench runs the plan and returns what it gave. An interrupt is no error.
 func bench(ctx context.Context, opts options) (_ *report.Run, err error) {
@@ -64,7 +64,7 @@ func bench(ctx context.Context, opts options) (_ *report.Run, err error) {
 	}
 	defer progress.clear()
 	runner := &trial.Runner{
-		Redis: redis, Link: link, Rounds: opts.rounds, Patience: patience,
+		Redis: redis, Link: link, Rounds: opts.rounds, WaitBudget: waitBudget,
 		Progress: progress.show, Warn: warn,
 	}
 	begun := time.Now()

@@ -91,9 +91,9 @@ func newDesk(t *testing.T, change ...func(*console.Config)) *desk {
 func (d *desk) serve(page http.Handler) {
 	mux := http.NewServeMux()
 	mux.Handle("/admin/sessions/", page)
-	site := httptest.NewServer(mux)
-	d.t.Cleanup(site.Close)
-	d.root = site.URL + "/admin/sessions/"
+	app := httptest.NewServer(mux)
+	d.t.Cleanup(app.Close)
+	d.root = app.URL + "/admin/sessions/"
 }
 
 // login creates a session and returns its ID and token.

@@ -19,7 +19,7 @@ import (
 
 // The life of a session, as an application of each framework sees it.
 func TestLife(t *testing.T) {
-	each(t, func(t *testing.T, s *site, _ string) {
+	each(t, func(t *testing.T, s *fixture, _ string) {
 		tab := s.browser()
 		tab.want("/", "0 true")
 		tab.want("/same", "") // n is set to 0, and that is something to store
@@ -55,7 +55,7 @@ func TestLife(t *testing.T) {
 // A request that has nothing to save stores nothing and sets no cookie, and a second Save in a new session's first
 // request belongs to the same session.
 func TestNothingIsStoredForNothing(t *testing.T) {
-	each(t, func(t *testing.T, s *site, _ string) {
+	each(t, func(t *testing.T, s *fixture, _ string) {
 		tab := s.browser()
 		tab.want("/", "0 true")
 		tab.want("/show", "[]")
@@ -77,7 +77,7 @@ func TestNothingIsStoredForNothing(t *testing.T) {
 
 // Many tabs add at once. What was acknowledged is there; with the lock of the middleware nobody is refused.
 func TestNoAcknowledgedUpdateIsLost(t *testing.T) {
-	each(t, func(t *testing.T, s *site, wrap string) {
+	each(t, func(t *testing.T, s *fixture, wrap string) {
 		const tabs, rounds = 8, 5
 		b := s.browser()
 		b.want("/add", "1")

@@ -44,7 +44,7 @@ func TestRoundTrips(t *testing.T) {
 			{"bare", bare, []int{2, 4, 1}},
 			{"wrapped", m.Handler(bare), []int{2, 2, 2}},
 		} {
-			s := &site{t: t, m: m}
+			s := &fixture{t: t, m: m}
 			s.serve(c.h)
 			tab := s.browser()
 			for _, path := range []string{"/", "/add", "/", "/add", "/twice"} { // the server learns the scripts

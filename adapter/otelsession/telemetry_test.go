@@ -33,8 +33,8 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 
 var visits = manager.Key[int]("visits")
 
-// site is an application whose telemetry a test reads.
-type site struct {
+// fixture is an application whose telemetry a test reads.
+type fixture struct {
 	m      *manager.Manager
 	redis  *embedded.Server
 	reader *sdkmetric.ManualReader
@@ -44,14 +44,14 @@ type site struct {
 	app    http.Handler
 }
 
-func newSite(tb testing.TB) *site {
+func newFixture(tb testing.TB) *fixture {
 	tb.Helper()
 	srv, err := embedded.Start()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = srv.Close() })
-	s := &site{redis: srv, reader: sdkmetric.NewManualReader(), spans: tracetest.NewSpanRecorder()}
+	s := &fixture{redis: srv, reader: sdkmetric.NewManualReader(), spans: tracetest.NewSpanRecorder()}
 	tracers := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(s.spans))
 	s.tracer = tracers.Tracer("test")
 	s.tel, err = otelsession.New(otelsession.Config{
@@ -97,7 +97,7 @@ func newSite(tb testing.TB) *site {
 }
 
 // visit sends a request inside of a span of the application's, and returns the cookie that the client has afterwards.
-func (s *site) visit(path string, cookie *http.Cookie) *http.Cookie {
+func (s *fixture) visit(path string, cookie *http.Cookie) *http.Cookie {
 	ctx, span := s.tracer.Start(context.Background(), "GET "+path)
 	defer span.End()
 	r := httptest.NewRequest(http.MethodGet, path, nil).WithContext(ctx)
@@ -113,7 +113,7 @@ func (s *site) visit(path string, cookie *http.Cookie) *http.Cookie {
 }
 
 // collect returns each time series as "name{attributes}" with its value, or its count if it is a histogram.
-func (s *site) collect(t *testing.T) (series map[string]float64, names map[string]string) {
+func (s *fixture) collect(t *testing.T) (series map[string]float64, names map[string]string) {
 	t.Helper()
 	var all metricdata.ResourceMetrics
 	if err := s.reader.Collect(context.Background(), &all); err != nil {
@@ -161,7 +161,7 @@ func (s *site) collect(t *testing.T) (series map[string]float64, names map[strin
 // What has happened is collected, and nothing that names a session or a user.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	token := s.visit("/write", nil)
 	s.visit("/ro", token)
 	s.visit("/ro", &http.Cookie{Name: "session", Value: "made up"})
@@ -201,7 +201,7 @@ func TestMetrics(t *testing.T) {
 // After Close the counts are not collected any more, and a second Observe replaces the first.
 func TestObserveAndClose(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	if err := s.tel.Observe(s.m); err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestObserveAndClose(t *testing.T) {
 // Steps are spans below the request's, with their own times, and tell failures by their reason.
 func TestSpans(t *testing.T) {
 	t.Parallel()
-	s := newSite(t)
+	s := newFixture(t)
 	token := s.visit("/write", nil)
 	if _, err := s.m.RevokeUser(context.Background(), "nobody"); err != nil { // in no trace
 		t.Error(err)
@@ -271,7 +271,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSite(t)
+	s := newFixture(t)
 	token := s.visit("/write", nil)
 	s.visit("/write", token)
 	for deadline := time.Now().Add(10 * time.Second); s.m.Stats().FreshFor < 0; time.Sleep(time.Millisecond) {

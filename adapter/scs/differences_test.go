@@ -153,7 +153,7 @@ func TestChosenToken(t *testing.T) {
 	t.Parallel()
 	_, b := both(t, settings{}, count)
 	for _, token := range []string{"chosen", strings.Repeat("A", 22) + "." + strings.Repeat("A", 43)} {
-		b.c.Jar.SetCookies(b.site, []*http.Cookie{{Name: "session", Value: token, Path: "/"}})
+		b.c.Jar.SetCookies(b.url, []*http.Cookie{{Name: "session", Value: token, Path: "/"}})
 		if r := b.post("/0", nil); r.body != "1" || b.token() == token || b.token() == "" {
 			t.Errorf("with the token %q: %v, and the token %q", token, r, b.token())
 		}
@@ -169,7 +169,7 @@ func TestParallelLogin(t *testing.T) {
 		old := b.token()
 		b.post("/1", nil)
 		in := b.token()
-		b.c.Jar.SetCookies(b.site, []*http.Cookie{{Name: "session", Value: old, Path: "/"}})
+		b.c.Jar.SetCookies(b.url, []*http.Cookie{{Name: "session", Value: old, Path: "/"}})
 		r := b.post("/0", nil)
 		if in == old || r.body != "1" || len(r.cookies) != map[string]int{"scs": 1, "here": 0}[name] {
 			t.Errorf("%s: the tab is answered %v %v", name, r, r.cookies)

@@ -99,18 +99,18 @@ func closing(t *testing.T, s *scs.SessionManager) {
 
 // browser keeps cookies. Several goroutines may use it, as tabs do.
 type browser struct {
-	t    *testing.T
-	c    *http.Client
-	site *url.URL
+	t   *testing.T
+	c   *http.Client
+	url *url.URL
 
 	mu   sync.Mutex
 	kept string // its cookie
 }
 
-// visit serves a site and returns a browser for it.
-func visit(t *testing.T, site http.Handler) *browser {
+// visit serves a handler and returns a browser for it.
+func visit(t *testing.T, h http.Handler) *browser {
 	t.Helper()
-	srv := httptest.NewServer(site)
+	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	u, err := url.Parse(srv.URL)
 	if err != nil {
@@ -123,7 +123,7 @@ func visit(t *testing.T, site http.Handler) *browser {
 	tr := &http.Transport{MaxIdleConnsPerHost: 16}
 	t.Cleanup(tr.CloseIdleConnections)
 	follow := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &browser{t: t, c: &http.Client{Jar: jar, Transport: tr, CheckRedirect: follow}, site: u}
+	return &browser{t: t, c: &http.Client{Jar: jar, Transport: tr, CheckRedirect: follow}, url: u}
 }
 
 // reply is what a browser sees of a response.
@@ -160,7 +160,7 @@ func (b *browser) post(path string, form url.Values) reply {
 
 func (b *browser) do(method, path string, form url.Values) reply {
 	b.t.Helper()
-	req, err := http.NewRequestWithContext(b.t.Context(), method, b.site.String()+path, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(b.t.Context(), method, b.url.String()+path, strings.NewReader(form.Encode()))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func (b *browser) do(method, path string, form url.Values) reply {
 
 // token is what the browser has.
 func (b *browser) token() string {
-	for _, c := range b.c.Jar.Cookies(b.site) {
+	for _, c := range b.c.Jar.Cookies(b.url) {
 		return c.Value
 	}
 	return ""

@@ -11,7 +11,7 @@ import (
 
 // Op is one operation of a workload, which a worker does over and over. It is
 // counted and timed as a whole.
-type Op func(ctx context.Context, site *Site, w *Worker) error
+type Op func(ctx context.Context, deployment *Deployment, w *Worker) error
 
 // Config is one workload in one size: every contender runs it in every round.
 type Config struct {

@@ -19,7 +19,7 @@ const removeAfter = time.Millisecond
 // whether it is there again. What becomes of the writers is not the question: a
 // subject may let them finish first, or refuse them.
 func removal(end func(ctx context.Context, n subject.Node, token string) error) Op {
-	return func(ctx context.Context, s *Site, w *Worker) error {
+	return func(ctx context.Context, s *Deployment, w *Worker) error {
 		w.turn++
 		at := func(i int) subject.Node { return s.Nodes[(w.Index+w.turn+i)%len(s.Nodes)] }
 		token, err := at(0).Create(ctx, filler(s.Config.Payload))

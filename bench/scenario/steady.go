@@ -13,20 +13,20 @@ const zipfExponent = 1.1
 const writesPerMille = 100
 
 // rmw increments the worker's own sessions in turn.
-func rmw(ctx context.Context, s *Site, w *Worker) error {
+func rmw(ctx context.Context, s *Deployment, w *Worker) error {
 	session, _ := w.own(s)
 	return s.increment(ctx, w.Index%len(s.Nodes), session, 0)
 }
 
 // readOwn reads the worker's own sessions in turn.
-func readOwn(ctx context.Context, s *Site, w *Worker) error {
+func readOwn(ctx context.Context, s *Deployment, w *Worker) error {
 	session, _ := w.own(s)
 	_, err := s.reads[session](ctx)
 	return err
 }
 
 // mixed reads or increments some session at some node.
-func mixed(ctx context.Context, s *Site, w *Worker) error {
+func mixed(ctx context.Context, s *Deployment, w *Worker) error {
 	node, session := w.rand.IntN(len(s.Nodes)), int(w.zipf.Uint64())
 	if w.rand.IntN(1000) < writesPerMille {
 		return s.increment(ctx, node, session, 0)
@@ -35,23 +35,25 @@ func mixed(ctx context.Context, s *Site, w *Worker) error {
 }
 
 // contended increments the one session there is, from the worker's own node.
-func contended(ctx context.Context, s *Site, w *Worker) error {
+func contended(ctx context.Context, s *Deployment, w *Worker) error {
 	return s.increment(ctx, w.Index/s.Config.Tabs, 0, s.Config.Hold)
 }
 
 // request is what a balancer sends somewhere.
-type request func(ctx context.Context, s *Site, node, session int) error
+type request func(ctx context.Context, s *Deployment, node, session int) error
 
-func update(ctx context.Context, s *Site, node, session int) error {
+func update(ctx context.Context, s *Deployment, node, session int) error {
 	return s.increment(ctx, node, session, 0)
 }
 
-func look(ctx context.Context, s *Site, node, session int) error { return s.read(ctx, node, session) }
+func look(ctx context.Context, s *Deployment, node, session int) error {
+	return s.read(ctx, node, session)
+}
 
 // roundRobin sends each request of a session to the node after the one before,
 // so that after a write no node's own copy is up to date.
 func roundRobin(do request) Op {
-	return func(ctx context.Context, s *Site, w *Worker) error {
+	return func(ctx context.Context, s *Deployment, w *Worker) error {
 		session, visits := w.own(s)
 		return do(ctx, s, (session+visits)%len(s.Nodes), session)
 	}
@@ -59,7 +61,7 @@ func roundRobin(do request) Op {
 
 // sticky sends all requests of a session to the same node.
 func sticky(do request) Op {
-	return func(ctx context.Context, s *Site, w *Worker) error {
+	return func(ctx context.Context, s *Deployment, w *Worker) error {
 		session, _ := w.own(s)
 		return do(ctx, s, session%len(s.Nodes), session)
 	}
@@ -70,7 +72,7 @@ const pageReads = 9
 
 // page sends the requests of a page at once to some node, as a browser does over
 // one connection. Until a session's next page its worker is busy with others.
-func page(ctx context.Context, s *Site, w *Worker) error {
+func page(ctx context.Context, s *Deployment, w *Worker) error {
 	session, _ := w.own(s)
 	node, writer := w.rand.IntN(len(s.Nodes)), w.rand.IntN(pageReads+1)
 	var errs [pageReads + 1]error

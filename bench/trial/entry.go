@@ -13,11 +13,11 @@ import (
 
 // entry is one contender in a configuration, and all that was measured of it.
 type entry struct {
-	contender subject.Contender
-	patience  time.Duration
-	site      *scenario.Site
-	workers   []*scenario.Worker
-	recorders []*measure.Latencies // one per worker, of the slice last worked
+	contender  subject.Contender
+	waitBudget time.Duration
+	deployment *scenario.Deployment
+	workers    []*scenario.Worker
+	recorders  []*measure.Latencies // one per worker, of the slice last worked
 
 	out     bool // failed; takes no further part
 	rounds  map[int]round
@@ -44,16 +44,16 @@ type round struct {
 type worked struct {
 	ops, errors int64
 	first       error
-	hung        bool // an operation waited until patience was over
+	hung        bool // an operation waited until the wait budget was used up
 }
 
 func (r *Runner) newEntry(cfg scenario.Config, c subject.Contender) *entry {
 	e := &entry{
-		patience:  r.Patience,
-		contender: c,
-		site:      scenario.NewSite(cfg, nil),
-		rounds:    make(map[int]round),
-		total:     measure.NewLatencies(),
+		waitBudget: r.WaitBudget,
+		contender:  c,
+		deployment: scenario.NewDeployment(cfg, nil),
+		rounds:     make(map[int]round),
+		total:      measure.NewLatencies(),
 	}
 	for i := range cfg.Workers {
 		e.workers = append(e.workers, scenario.NewWorker(i, cfg))
@@ -73,7 +73,7 @@ func (e *entry) name() string {
 // work lets the first of the workers do operations for a time. An operation
 // that has begun is finished.
 func (e *entry) work(ctx context.Context, length time.Duration, workers int) worked {
-	ctx, cancel := context.WithTimeout(ctx, length+e.patience)
+	ctx, cancel := context.WithTimeout(ctx, length+e.waitBudget)
 	defer cancel()
 	results := make([]worked, workers)
 	var group sync.WaitGroup
@@ -104,10 +104,10 @@ func (e *entry) work(ctx context.Context, length time.Duration, workers int) wor
 
 func (e *entry) loop(ctx context.Context, w *scenario.Worker, recorder *measure.Latencies, end time.Time) worked {
 	var done worked
-	op, now := e.site.Config.Op, time.Now()
+	op, now := e.deployment.Config.Op, time.Now()
 	for now.Before(end) {
 		begun := now
-		err := op(ctx, e.site, w)
+		err := op(ctx, e.deployment, w)
 		now = time.Now()
 		if err != nil {
 			done.errors++
@@ -128,7 +128,7 @@ func (e *entry) loop(ctx context.Context, w *scenario.Worker, recorder *measure.
 
 // errHung ends a subject's part in a configuration.
 func (e *entry) errHung() error {
-	return fmt.Errorf("a request waited in vain for %v; no further rounds: %w", e.patience, e.first)
+	return fmt.Errorf("a request waited in vain for %v; no further rounds: %w", e.waitBudget, e.first)
 }
 
 // recorded is the latencies of the slice last worked.
@@ -166,7 +166,7 @@ func (e *entry) keep(number int, w worked, cost measure.Cost, alone time.Duratio
 		allocs: float64(cost.Allocs) / float64(w.ops),
 	}
 	if alone > 0 && e.contender.Mode.Locks() {
-		inTurn := time.Duration(e.site.Config.Workers) * alone
+		inTurn := time.Duration(e.deployment.Config.Workers) * alone
 		this.fifo = float64(latencies.Percentile(99)) / float64(inTurn)
 	}
 	e.rounds[number] = this

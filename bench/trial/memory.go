@@ -47,7 +47,7 @@ func (r *Runner) weigh(ctx context.Context, e *entry) (report.Row, error) {
 		return report.Row{}, err
 	}
 	defer r.close(e)
-	node, tokens := e.site.Nodes[0], e.site.Tokens
+	node, tokens := e.deployment.Nodes[0], e.deployment.Tokens
 	read := func(tokens []string) error {
 		return each(len(tokens), func(i int) error {
 			_, err := node.Read(ctx, tokens[i])
@@ -82,7 +82,7 @@ func (r *Runner) weigh(ctx context.Context, e *entry) (report.Row, error) {
 		return report.Row{}, fmt.Errorf("%d reads of sessions read before took %d round trips: there are no copies", len(tokens), asked)
 	}
 
-	row := blank(e.site.Config, e)
+	row := blank(e.deployment.Config, e)
 	row.Workers = 1
 	row.Ops = int64(len(tokens))
 	row.OpsPerS = float64(len(tokens)) / took.Seconds()

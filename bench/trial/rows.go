@@ -39,7 +39,7 @@ func (e *entry) row(cfg scenario.Config, entries []*entry) report.Row {
 	row.P999Micro = report.Micro(e.total.Percentile(99.9))
 	row.MaxMicro = report.Micro(e.total.Max())
 	row.Acknowledged, row.Lost = e.acked, e.lost
-	row.Removed, row.Resurrected = e.site.Removed()
+	row.Removed, row.Resurrected = e.deployment.Removed()
 	row.RedisMicro = e.spread(func(r round) float64 { return report.Micro(r.redis) }).Median
 	row.ClientMicro = e.spread(func(r round) float64 { return report.Micro(r.client) }).Median
 	row.Allocs = e.spread(func(r round) float64 { return r.allocs }).Median

@@ -46,10 +46,10 @@ type Runner struct {
 	Link   subject.Link // without Dial
 	Rounds int
 
-	// Patience is how long a request may go on when its slice has ended: as long
+	// WaitBudget is how long a request may go on when its slice has ended: as long
 	// as Holdfast and redislock wait for a lock by themselves. A subject that
 	// misses a wake-up is seen by it.
-	Patience time.Duration
+	WaitBudget time.Duration
 
 	// Progress is told what is running now, Warn what went wrong on the way.
 	Progress func(string)
@@ -150,15 +150,15 @@ func (r *Runner) round(ctx context.Context, e *entry, round int, slice time.Dura
 	if err := r.open(ctx, e, r.Link); err != nil {
 		return err
 	}
-	if e.site.Config.Passing {
+	if e.deployment.Config.Passing {
 		defer r.close(e)
 	}
-	if warm := e.work(ctx, share(slice, warmShare), e.site.Config.Workers); warm.hung && ctx.Err() == nil {
+	if warm := e.work(ctx, share(slice, warmShare), e.deployment.Config.Workers); warm.hung && ctx.Err() == nil {
 		e.blame(warm)
 		return e.errHung()
 	}
 	var alone time.Duration
-	if e.site.Config.Alone {
+	if e.deployment.Config.Alone {
 		e.work(ctx, share(slice, aloneShare), 1)
 		alone = e.recorded().Percentile(50)
 	}
@@ -167,7 +167,7 @@ func (r *Runner) round(ctx context.Context, e *entry, round int, slice time.Dura
 	if err != nil {
 		return fmt.Errorf("read meters: %w", err)
 	}
-	worked := e.work(ctx, slice, e.site.Config.Workers)
+	worked := e.work(ctx, slice, e.deployment.Config.Workers)
 	after, err := measure.Read(ctx, r.Redis)
 	if err != nil {
 		return fmt.Errorf("read meters: %w", err)
@@ -193,21 +193,21 @@ func (r *Runner) count(ctx context.Context, e *entry, slice time.Duration) error
 		return err
 	}
 	defer r.close(e)
-	e.work(ctx, max(share(slice, warmShare), settleTime), e.site.Config.Workers)
+	e.work(ctx, max(share(slice, warmShare), settleTime), e.deployment.Config.Workers)
 	before := wire.Traffic()
-	worked := e.work(ctx, share(slice, countShare), e.site.Config.Workers)
+	worked := e.work(ctx, share(slice, countShare), e.deployment.Config.Workers)
 	e.traffic, e.counted = wire.Traffic().Since(before), worked.ops
 	return nil
 }
 
 func (r *Runner) close(e *entry) {
-	if err := closeNodes(e.site); err != nil {
+	if err := closeNodes(e.deployment); err != nil {
 		r.fail(e, err)
 	}
 }
 
 func (r *Runner) fail(e *entry, err error) {
-	r.Warn(fmt.Sprintf("%s: %s: %v", e.site.Config.Title(), e.name(), err))
+	r.Warn(fmt.Sprintf("%s: %s: %v", e.deployment.Config.Title(), e.name(), err))
 }
 
 func (r *Runner) tell(cfg scenario.Config, what string, e *entry) {
@@ -218,11 +218,11 @@ func share(slice time.Duration, part float64) time.Duration {
 	return time.Duration(float64(slice) * part)
 }
 
-func closeNodes(site *scenario.Site) error {
+func closeNodes(deployment *scenario.Deployment) error {
 	var errs []error
-	for _, n := range site.Nodes {
+	for _, n := range deployment.Nodes {
 		errs = append(errs, n.Close())
 	}
-	site.Nodes = nil
+	deployment.Nodes = nil
 	return errors.Join(errs...)
 }

@@ -149,7 +149,7 @@ func TestOneThatHangsIsLeftOutAfterwards(t *testing.T) {
 	hanging.hangs = true
 	warned := &warnings{}
 	runner := newRunner(t, warned.add)
-	runner.Patience = 50 * time.Millisecond
+	runner.WaitBudget = 50 * time.Millisecond
 	rows, err := runner.Run(t.Context(), plan(t, "rmw", hanging, newStore("sound"))[0], slice)
 	if err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func plan(t *testing.T, name string, stores ...*store) []scenario.Config {
 
 func newRunner(t *testing.T, warn func(string)) *trial.Runner {
 	t.Helper()
-	return &trial.Runner{Redis: noRedis{}, Rounds: 3, Patience: 10 * time.Second, Progress: func(string) {}, Warn: warn}
+	return &trial.Runner{Redis: noRedis{}, Rounds: 3, WaitBudget: 10 * time.Second, Progress: func(string) {}, Warn: warn}
 }
 
 func runAll(t *testing.T, name string, stores ...*store) []report.Row {

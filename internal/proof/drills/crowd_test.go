@@ -18,7 +18,7 @@ const (
 	users    = 40
 	work     = 20 * time.Millisecond // of a handler
 	think    = 50 * time.Millisecond // between two requests of a user, also after an error
-	patience = 30 * time.Second      // of a user with one request
+	budget   = 30 * time.Second      // of a user with one request
 	calm     = 2 * time.Second       // of load before the fault, and after the last user is served again
 	worst    = 90 * time.Second      // until then everybody must be served again
 )
@@ -57,7 +57,7 @@ func gather(t *testing.T, cfg replica.Config) *crowd {
 	cfg.Prefix, cfg.PlainClient, cfg.PlainSettings = redistest.Prefix(t), true, true
 	ctx, stop := context.WithCancel(context.Background())
 	c := &crowd{
-		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: users}, Timeout: patience},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: users}, Timeout: budget},
 		stop:   stop, errors: make(map[string]int),
 	}
 	for range replicas {

@@ -32,7 +32,7 @@ func TestFailoverWithWaitReplicas(t *testing.T) {
 	}
 }
 
-func failover(t *testing.T, fault string, wait int) (*site, *history.Report) {
+func failover(t *testing.T, fault string, wait int) (*fixture, *history.Report) {
 	t.Helper()
 	set := redistest.StartSentinel(t)
 	s := open(t, fault, []string{""}, func(c *replica.Config) {
@@ -75,7 +75,7 @@ func failover(t *testing.T, fault string, wait int) (*site, *history.Report) {
 }
 
 // openCluster starts replicas on a cluster.
-func openCluster(t *testing.T, fault string) (*site, *redistest.Cluster) {
+func openCluster(t *testing.T, fault string) (*fixture, *redistest.Cluster) {
 	t.Helper()
 	c := redistest.StartCluster(t)
 	return open(t, fault, []string{""}, func(cfg *replica.Config) {

@@ -14,7 +14,7 @@ import (
 )
 
 // reader is a session of which a replica has a copy that it uses.
-func (s *site) reader(at int, name string) *user {
+func (s *fixture) reader(at int, name string) *user {
 	s.t.Helper()
 	u := s.newUser(s.replicas[at], name)
 	s.eventually("a copy that is used", func() bool { return u.ask(s.t.Context(), s.replicas[at], view).Local })
@@ -22,7 +22,7 @@ func (s *site) reader(at int, name string) *user {
 }
 
 // losses returns how often the replicas have lost their subscriptions so far.
-func (s *site) losses() (n uint64) {
+func (s *fixture) losses() (n uint64) {
 	s.t.Helper()
 	for _, r := range s.replicas {
 		h, err := r.Health()
@@ -35,7 +35,7 @@ func (s *site) losses() (n uint64) {
 }
 
 // proven waits until every replica may use its copies again.
-func (s *site) proven() {
+func (s *fixture) proven() {
 	s.t.Helper()
 	for _, r := range s.replicas {
 		s.eventually("the feed is proven", func() bool {

@@ -205,7 +205,7 @@ var view = replica.Request{Mode: "readonly", Kind: history.View}
 
 // stale lets one replica change a session of which another one, whose subscription is broken, has a copy, and reads at
 // the latter until it no longer trusts its copy. The history judges what it was shown.
-func (s *site) stale(u *user, broken, other int) {
+func (s *fixture) stale(u *user, broken, other int) {
 	s.t.Helper()
 	u.ask(s.t.Context(), s.replicas[other], add)
 	start := time.Now()

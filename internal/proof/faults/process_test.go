@@ -27,7 +27,7 @@ func at(q replica.Request, gate string) replica.Request {
 const slack = time.Second
 
 // queued waits until so many processes wait for a session in Redis.
-func (s *site) queued(rdb redis.UniversalClient, u *user, n int64) {
+func (s *fixture) queued(rdb redis.UniversalClient, u *user, n int64) {
 	s.t.Helper()
 	queue := keys.In(s.prefix).Of(u.id()).Queue
 	s.eventually("waiters in the queue", func() bool { return rdb.LLen(context.Background(), queue).Val() == n })
@@ -104,9 +104,9 @@ func TestReplicaKilledHoldingLocks(t *testing.T) {
 func TestReplicaKilledWithTheDefaults(t *testing.T) {
 	t.Parallel()
 	srv := redistest.Start(t)
-	s := &site{
+	s := &fixture{
 		t: t, fault: "replica killed, all settings at their defaults", prefix: redistest.Prefix(t),
-		client: &http.Client{Transport: &http.Transport{}, Timeout: patience}, history: history.New(history.Config{}),
+		client: &http.Client{Transport: &http.Transport{}, Timeout: budget}, history: history.New(history.Config{}),
 	}
 	t.Cleanup(s.client.CloseIdleConnections)
 	var nodes [2]*replica.Process

@@ -69,7 +69,7 @@ func TestSoak(t *testing.T) {
 	}
 }
 
-// soak is the site of the run.
+// soak is the fixture of the run.
 type soak struct {
 	t        *testing.T
 	server   *redistest.Server

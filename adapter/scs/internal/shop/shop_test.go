@@ -82,13 +82,13 @@ func TestShop(t *testing.T) {
 type browser struct {
 	t    *testing.T
 	c    *http.Client
-	site string
+	url  string
 	kept string // its cookie
 }
 
-func visit(t *testing.T, site http.Handler) *browser {
+func visit(t *testing.T, h http.Handler) *browser {
 	t.Helper()
-	srv := httptest.NewServer(site)
+	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -96,7 +96,7 @@ func visit(t *testing.T, site http.Handler) *browser {
 	}
 	c := *srv.Client()
 	c.Jar, c.CheckRedirect = jar, func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &browser{t: t, c: &c, site: srv.URL}
+	return &browser{t: t, c: &c, url: srv.URL}
 }
 
 // see visits a page and tells all that the user sees, and what the browser keeps.
@@ -105,9 +105,9 @@ func (b *browser) see(path string, form url.Values) string {
 	var resp *http.Response
 	var err error
 	if form == nil {
-		resp, err = b.c.Get(b.site + path)
+		resp, err = b.c.Get(b.url + path)
 	} else {
-		resp, err = b.c.PostForm(b.site+path, form)
+		resp, err = b.c.PostForm(b.url+path, form)
 	}
 	if err != nil {
 		b.t.Fatal(err)

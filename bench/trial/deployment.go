@@ -11,13 +11,13 @@ import (
 	"github.com/holdfast-go/holdfast/bench/subject"
 )
 
-// hands is how many goroutines prepare and check sessions.
-const hands = 32
+// parallel is how many goroutines prepare and check sessions.
+const parallel = 32
 
 // prepare creates a contender's sessions, through one node that has no part in
 // what follows.
 func (r *Runner) prepare(ctx context.Context, e *entry) error {
-	cfg := e.site.Config
+	cfg := e.deployment.Config
 	if cfg.Sessions == 0 {
 		return nil
 	}
@@ -34,47 +34,47 @@ func (r *Runner) prepare(ctx context.Context, e *entry) error {
 	if err != nil {
 		return fmt.Errorf("create sessions: %w", err)
 	}
-	e.site = scenario.NewSite(cfg, tokens)
+	e.deployment = scenario.NewDeployment(cfg, tokens)
 	return nil
 }
 
 // open starts the nodes if they are not running. Each serves one read, so that
 // no connection is made and no script loaded while something is measured.
 func (r *Runner) open(ctx context.Context, e *entry, link subject.Link) error {
-	if e.site.Nodes != nil {
+	if e.deployment.Nodes != nil {
 		return nil
 	}
-	if e.site.Config.PoolSize > 0 {
-		link.PoolSize = e.site.Config.PoolSize
+	if e.deployment.Config.PoolSize > 0 {
+		link.PoolSize = e.deployment.Config.PoolSize
 	}
-	nodes := make([]subject.Node, e.site.Config.Nodes)
+	nodes := make([]subject.Node, e.deployment.Config.Nodes)
 	err := each(len(nodes), func(i int) (err error) {
 		nodes[i], err = r.node(ctx, e, link, e.contender.Mode)
-		if err != nil || len(e.site.Tokens) == 0 {
+		if err != nil || len(e.deployment.Tokens) == 0 {
 			return err
 		}
-		_, err = nodes[i].Read(ctx, e.site.Tokens[i%len(e.site.Tokens)])
+		_, err = nodes[i].Read(ctx, e.deployment.Tokens[i%len(e.deployment.Tokens)])
 		return err
 	})
 	for _, n := range nodes {
 		if n != nil {
-			e.site.Nodes = append(e.site.Nodes, n)
+			e.deployment.Nodes = append(e.deployment.Nodes, n)
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("open nodes: %w", errors.Join(err, closeNodes(e.site)))
+		return fmt.Errorf("open nodes: %w", errors.Join(err, closeNodes(e.deployment)))
 	}
-	e.site.Ready()
+	e.deployment.Ready()
 	return nil
 }
 
 // node starts one node.
 func (r *Runner) node(ctx context.Context, e *entry, link subject.Link, mode subject.Mode) (subject.Node, error) {
 	n, err := e.contender.Subject.Open(ctx, link, mode)
-	if err != nil || !e.site.Config.Web {
+	if err != nil || !e.deployment.Config.Web {
 		return n, err
 	}
-	web, err := subject.Serve(ctx, n, e.site.Config.Workers)
+	web, err := subject.Serve(ctx, n, e.deployment.Config.Workers)
 	if err != nil {
 		return nil, errors.Join(err, n.Close())
 	}
@@ -85,7 +85,7 @@ func (r *Runner) node(ctx context.Context, e *entry, link subject.Link, mode sub
 // counts the acknowledged increments that are not in it. A counter may be ahead:
 // an increment whose answer was lost is not acknowledged and may have happened.
 func (r *Runner) check(ctx context.Context, e *entry) error {
-	if len(e.site.Tokens) == 0 {
+	if len(e.deployment.Tokens) == 0 {
 		return nil
 	}
 	reader, err := r.node(ctx, e, r.Link, e.contender.Subject.Modes[0])
@@ -94,13 +94,13 @@ func (r *Runner) check(ctx context.Context, e *entry) error {
 	}
 	defer func() { _ = reader.Close() }() // only read through
 	var sum, lost atomic.Int64
-	err = each(len(e.site.Tokens), func(i int) error {
-		acked := e.site.Acknowledged(i)
+	err = each(len(e.deployment.Tokens), func(i int) error {
+		acked := e.deployment.Acknowledged(i)
 		if acked == 0 {
 			return nil
 		}
 		sum.Add(acked)
-		count, err := reader.Read(ctx, e.site.Tokens[i])
+		count, err := reader.Read(ctx, e.deployment.Tokens[i])
 		if errors.Is(err, subject.ErrAbsent) {
 			count, err = 0, nil // the whole session is lost
 		}
@@ -115,7 +115,7 @@ func (r *Runner) check(ctx context.Context, e *entry) error {
 // call fails.
 func each(n int, f func(i int) error) error {
 	var next atomic.Int64
-	errs := make([]error, min(n, hands))
+	errs := make([]error, min(n, parallel))
 	var group sync.WaitGroup
 	for h := range errs {
 		group.Go(func() {

@@ -9,9 +9,9 @@ import (
 	"github.com/holdfast-go/holdfast/bench/subject"
 )
 
-// Site is one contender's deployment: its nodes, the sessions in its Redis, and
+// Deployment is what one contender runs on: its nodes, the sessions in its Redis, and
 // the account of what was acknowledged. Workers share it.
-type Site struct {
+type Deployment struct {
 	Nodes  []subject.Node
 	Config Config
 
@@ -24,13 +24,13 @@ type Site struct {
 	resurrected atomic.Int64
 }
 
-// NewSite returns a site without nodes for the given sessions.
-func NewSite(cfg Config, tokens []string) *Site {
-	return &Site{Config: cfg, Tokens: tokens, acked: make([]atomic.Int64, len(tokens))}
+// NewDeployment returns a deployment without nodes for the given sessions.
+func NewDeployment(cfg Config, tokens []string) *Deployment {
+	return &Deployment{Config: cfg, Tokens: tokens, acked: make([]atomic.Int64, len(tokens))}
 }
 
 // Ready is called when the nodes run, and makes what requests are made beforehand.
-func (s *Site) Ready() {
+func (s *Deployment) Ready() {
 	s.reads = nil
 	if !s.Config.Prepared {
 		return
@@ -42,15 +42,15 @@ func (s *Site) Ready() {
 
 // Acknowledged is how many increments of a session were acknowledged, and thus
 // what its counter must be.
-func (s *Site) Acknowledged(session int) int64 { return s.acked[session].Load() }
+func (s *Deployment) Acknowledged(session int) int64 { return s.acked[session].Load() }
 
 // Removed is how many sessions were ended, and resurrected how many of these
 // were there again afterwards.
-func (s *Site) Removed() (removed, resurrected int64) {
+func (s *Deployment) Removed() (removed, resurrected int64) {
 	return s.removed.Load(), s.resurrected.Load()
 }
 
-func (s *Site) increment(ctx context.Context, node, session int, hold time.Duration) error {
+func (s *Deployment) increment(ctx context.Context, node, session int, hold time.Duration) error {
 	_, err := s.Nodes[node].Increment(ctx, s.Tokens[session], hold)
 	if err == nil {
 		s.acked[session].Add(1)
@@ -58,7 +58,7 @@ func (s *Site) increment(ctx context.Context, node, session int, hold time.Durat
 	return err
 }
 
-func (s *Site) read(ctx context.Context, node, session int) error {
+func (s *Deployment) read(ctx context.Context, node, session int) error {
 	_, err := s.Nodes[node].Read(ctx, s.Tokens[session])
 	return err
 }
@@ -83,7 +83,7 @@ func NewWorker(index int, cfg Config) *Worker {
 
 // own returns the next of the sessions that belong to this worker alone, and
 // how often it has been through all of them.
-func (w *Worker) own(s *Site) (session, visits int) {
+func (w *Worker) own(s *Deployment) (session, visits int) {
 	each := max(1, len(s.Tokens)/s.Config.Workers)
 	session, visits = w.Index+(w.turn%each)*s.Config.Workers, w.turn/each
 	w.turn++

@@ -167,8 +167,8 @@ type ofGin struct{ ginsessions.Session }
 func (g ofGin) MaxAge(seconds int) { g.Options(ginsessions.Options{Path: "/", MaxAge: seconds}) }
 func (g ofGin) IsNew() bool        { return g.ID() == "" }
 
-// site is an application that is served.
-type site struct {
+// fixture is an application that is served.
+type fixture struct {
 	t   *testing.T
 	url *url.URL
 	m   *manager.Manager
@@ -182,7 +182,7 @@ var wraps = map[string]func(m *manager.Manager, h http.Handler) http.Handler{
 }
 
 // each runs a test on each server, with each framework, with and without the middleware.
-func each(t *testing.T, run func(t *testing.T, s *site, wrap string)) {
+func each(t *testing.T, run func(t *testing.T, s *fixture, wrap string)) {
 	t.Helper()
 	gin.SetMode(gin.ReleaseMode)
 	t.Parallel()
@@ -194,7 +194,7 @@ func each(t *testing.T, run func(t *testing.T, s *site, wrap string)) {
 					b := b // of this test alone
 					b.Prefix += framework + wrap
 					m := open(t, b)
-					s := &site{t: t, m: m}
+					s := &fixture{t: t, m: m}
 					s.serve(around(m, build(m)))
 					run(t, s, wrap)
 				})
@@ -203,7 +203,7 @@ func each(t *testing.T, run func(t *testing.T, s *site, wrap string)) {
 	})
 }
 
-func (s *site) serve(h http.Handler) {
+func (s *fixture) serve(h http.Handler) {
 	s.t.Helper()
 	srv := httptest.NewServer(h)
 	s.t.Cleanup(srv.Close)
@@ -216,11 +216,11 @@ func (s *site) serve(h http.Handler) {
 
 // browser keeps cookies; its tabs may visit pages at once.
 type browser struct {
-	site *site
-	c    *http.Client
+	app *fixture
+	c   *http.Client
 }
 
-func (s *site) browser() *browser {
+func (s *fixture) browser() *browser {
 	s.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -233,9 +233,9 @@ func (s *site) browser() *browser {
 
 // get returns the status and the text of a page. No response may set a cookie twice.
 func (b *browser) get(path string) (int, string) {
-	t := b.site.t
+	t := b.app.t
 	t.Helper()
-	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, b.site.url.String()+path, nil)
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, b.app.url.String()+path, nil)
 	if err != nil {
 		t.Error(err)
 		return 0, ""
@@ -258,14 +258,14 @@ func (b *browser) get(path string) (int, string) {
 
 // want visits a page that has to succeed with that text.
 func (b *browser) want(path, text string) {
-	b.site.t.Helper()
+	b.app.t.Helper()
 	if code, got := b.get(path); code != http.StatusOK || got != text {
-		b.site.t.Errorf("%s: %d %q, want %q", path, code, got, text)
+		b.app.t.Errorf("%s: %d %q, want %q", path, code, got, text)
 	}
 }
 
 func (b *browser) token() string {
-	for _, c := range b.c.Jar.Cookies(b.site.url) {
+	for _, c := range b.c.Jar.Cookies(b.app.url) {
 		if c.Name == "session" {
 			return c.Value
 		}
@@ -274,7 +274,7 @@ func (b *browser) token() string {
 }
 
 // stored lists the sessions that there are.
-func (s *site) stored() (ids []string) {
+func (s *fixture) stored() (ids []string) {
 	s.t.Helper()
 	for info, err := range s.m.All(context.Background()) {
 		if err != nil {

@@ -27,12 +27,12 @@ const (
 	tabs     = 3
 	requests = 20 // of each tab, to one session
 
-	patience = 20 * time.Second // of a client; far more than the replicas'
-	stalled  = 60 * time.Second // without progress a test is broken
+	budget  = 20 * time.Second // of a client; far more than the replicas'
+	stalled = 60 * time.Second // without progress a test is broken
 )
 
-// site is replicas under load, and the history of it.
-type site struct {
+// fixture is replicas under load, and the history of it.
+type fixture struct {
 	t        *testing.T
 	fault    string
 	history  *history.History
@@ -44,16 +44,16 @@ type site struct {
 
 // open starts replicas, and the crowd that uses them. addrs are the addresses at which each replica finds Redis; one
 // for all, or one for each. tune may change what a replica is told.
-func open(t *testing.T, fault string, addrs []string, tune ...func(*replica.Config)) *site {
+func open(t *testing.T, fault string, addrs []string, tune ...func(*replica.Config)) *fixture {
 	t.Helper()
 	return openFor(t, fault, history.Config{MaxStaleness: maxStaleness, MaxCopyAge: maxCopyAge}, addrs, tune...)
 }
 
 // openFor is open with other bounds on what is to be checked.
-func openFor(t *testing.T, fault string, check history.Config, addrs []string, tune ...func(*replica.Config)) *site {
+func openFor(t *testing.T, fault string, check history.Config, addrs []string, tune ...func(*replica.Config)) *fixture {
 	t.Helper()
-	s := &site{
-		t: t, fault: fault, prefix: redistest.Prefix(t), client: &http.Client{Transport: &http.Transport{}, Timeout: patience},
+	s := &fixture{
+		t: t, fault: fault, prefix: redistest.Prefix(t), client: &http.Client{Transport: &http.Transport{}, Timeout: budget},
 		history: history.New(check),
 	}
 	for i := range replicas {
@@ -67,7 +67,7 @@ func openFor(t *testing.T, fault string, check history.Config, addrs []string, t
 		s.replicas = append(s.replicas, replica.Start(t, cfg))
 	}
 	s.load = load.Start(load.Config{
-		History: s.history, Replicas: s.replicas, People: people, Tabs: tabs, Requests: requests, Patience: patience,
+		History: s.history, Replicas: s.replicas, People: people, Tabs: tabs, Requests: requests, Patience: budget,
 	})
 	t.Cleanup(func() {
 		s.load.Stop()
@@ -78,18 +78,18 @@ func openFor(t *testing.T, fault string, check history.Config, addrs []string, t
 }
 
 // awaitServed waits until so many more operations were acknowledged, and returns how long that took.
-func (s *site) awaitServed(n int64) time.Duration {
+func (s *fixture) awaitServed(n int64) time.Duration {
 	s.t.Helper()
 	return s.await("operations served", n, func() int64 { _, ok := s.load.Ended(); return ok })
 }
 
 // awaitEnded waits until so many more operations have ended, in whatever way.
-func (s *site) awaitEnded(n int64) {
+func (s *fixture) awaitEnded(n int64) {
 	s.t.Helper()
 	s.await("operations ended", n, func() int64 { all, _ := s.load.Ended(); return all })
 }
 
-func (s *site) await(what string, n int64, count func() int64) time.Duration {
+func (s *fixture) await(what string, n int64, count func() int64) time.Duration {
 	s.t.Helper()
 	start := time.Now()
 	for goal := count() + n; count() < goal; time.Sleep(2 * time.Millisecond) {
@@ -102,7 +102,7 @@ func (s *site) await(what string, n int64, count func() int64) time.Duration {
 
 // during injects a fault again and again until enough was recorded, and at least that many times. inject returns when
 // the fault is over.
-func (s *site) during(rounds int, inject func(round int)) {
+func (s *fixture) during(rounds int, inject func(round int)) {
 	s.t.Helper()
 	for round := 0; round < rounds || s.history.Len() < *ops; round++ {
 		inject(round)
@@ -114,7 +114,7 @@ func (s *site) during(rounds int, inject func(round int)) {
 }
 
 // finish ends the load, checks what was recorded and returns the report.
-func (s *site) finish() *history.Report {
+func (s *fixture) finish() *history.Report {
 	s.t.Helper()
 	s.awaitServed(people * tabs)
 	s.load.Stop()
@@ -141,7 +141,7 @@ func (s *site) finish() *history.Report {
 }
 
 // within fails the test if something took longer than it may.
-func (s *site) within(what string, took, limit time.Duration) {
+func (s *fixture) within(what string, took, limit time.Duration) {
 	s.t.Helper()
 	s.t.Logf("%s: %s took %v at most", s.fault, what, took.Round(time.Millisecond))
 	if took > limit {
@@ -151,12 +151,12 @@ func (s *site) within(what string, took, limit time.Duration) {
 
 // user is a session of the test's own, beside those of the crowd.
 type user struct {
-	s           *site
+	s           *fixture
 	name, token string
 }
 
 // newUser begins a session at a replica.
-func (s *site) newUser(at *replica.Process, name string) *user {
+func (s *fixture) newUser(at *replica.Process, name string) *user {
 	s.t.Helper()
 	u := &user{s: s, name: name}
 	if out := u.do(at, replica.Request{Mode: "exclusive", Kind: history.Create}); out != history.OK {
@@ -218,18 +218,18 @@ func (u *user) start(ctx context.Context, at *replica.Process, q replica.Request
 }
 
 // awaitGate waits until a handler of the replica stands at a gate.
-func (s *site) awaitGate(at *replica.Process, gate string) {
+func (s *fixture) awaitGate(at *replica.Process, gate string) {
 	s.t.Helper()
 	s.gate(http.MethodGet, at, gate)
 }
 
 // openGate lets it go on.
-func (s *site) openGate(at *replica.Process, gate string) {
+func (s *fixture) openGate(at *replica.Process, gate string) {
 	s.t.Helper()
 	s.gate(http.MethodPost, at, gate)
 }
 
-func (s *site) gate(method string, at *replica.Process, gate string) {
+func (s *fixture) gate(method string, at *replica.Process, gate string) {
 	s.t.Helper()
 	req, err := http.NewRequestWithContext(s.t.Context(), method, at.URL()+"/gate/"+gate, nil)
 	if err != nil {
@@ -243,7 +243,7 @@ func (s *site) gate(method string, at *replica.Process, gate string) {
 }
 
 // eventually waits for something in another process that gives no signal.
-func (s *site) eventually(what string, ok func() bool) {
+func (s *fixture) eventually(what string, ok func() bool) {
 	s.t.Helper()
 	for deadline := time.Now().Add(stalled); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
