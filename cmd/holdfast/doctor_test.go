@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -175,5 +176,26 @@ func TestDoctorWithNoRights(t *testing.T) {
 	status, _, errs = env(password).holdfast(t.Context(), "watch", "-for", "1s", "-redis", "redis://poor@"+srv.Addr(), "-prefix", "shop")
 	if status != failed || !strings.Contains(errs, "+psubscribe &shop:*") {
 		t.Errorf("watch: status %d, errors %q", status, errs)
+	}
+}
+
+// Sessions were deleted, and the setting that did it is gone: the count is what is left to see.
+func TestDoctorAfterAnEviction(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t, "--maxmemory", "3mb", "--maxmemory-policy", "allkeys-lru")
+	rdb := srv.Client(t)
+	for i := range 60 {
+		if err := rdb.Set(t.Context(), strconv.Itoa(i), strings.Repeat("x", 100_000), 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, value := range map[string]string{"maxmemory-policy": "noeviction", "maxmemory": "512mb", "appendonly": "yes"} {
+		if err := rdb.ConfigSet(t.Context(), name, value).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, out, errs := holdfast(t.Context(), "doctor", "-redis", srv.Addr())
+	if status != succeeded || errs != "" || findings(out)["eviction"] != "warn" || !strings.Contains(out, "evicted_keys is ") {
+		t.Errorf("status %d, errors %q\n%s", status, errs, out)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/operate"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
+	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/report"
 	"github.com/holdfast-go/holdfast/store"
 )
@@ -47,7 +48,8 @@ func explain(err error, id string, t *target.Target) error {
 	case errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("no session %s under the prefix %s: it has ended, or -prefix or -redis is wrong", id, report.Text(t.Prefix))
 	case errors.Is(err, store.ErrCorrupt):
-		return fmt.Errorf("the key of session %s was not written by Holdfast: inspect it with redis-cli", id)
+		return fmt.Errorf("the key of session %s was not written by Holdfast: inspect it with redis-cli TYPE and HGETALL %s",
+			id, report.Text(keys.In(t.Prefix).Of(id).Record))
 	case errors.Is(err, store.ErrNewerFormat):
 		return fmt.Errorf("session %s was written by a newer release of Holdfast, in a format that this one cannot read: use the tool of that release", id)
 	}

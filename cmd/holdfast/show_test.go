@@ -170,8 +170,11 @@ func TestShowWhatIsNotThere(t *testing.T) {
 	if err := a.rdb.HSet(t.Context(), foreign, "v", "x").Err(); err != nil {
 		t.Fatal(err)
 	}
+	if out := a.must(t, "ls"); strings.Contains(out, "0001") {
+		t.Errorf("ls dates what it cannot read:\n%s", out)
+	}
 	status, out, errs = a.run(t, "show", id)
-	if status != failed || out != "" || !strings.Contains(errs, "not written by Holdfast") || strings.Count(errs, "\n") != 1 {
+	if status != failed || out != "" || !strings.Contains(errs, "not written by Holdfast") || !strings.Contains(errs, "HGETALL "+foreign) || strings.Count(errs, "\n") != 1 {
 		t.Errorf("status %d, output %q, errors %q", status, out, errs)
 	}
 }

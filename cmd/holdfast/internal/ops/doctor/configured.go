@@ -74,9 +74,18 @@ func eviction(_ *target.Target, nodes []node) Check {
 	return worst("eviction", nodes, func(n *node) Check {
 		policy, limit := n.info["maxmemory_policy"], n.number("maxmemory")
 		found := "maxmemory-policy " + policy
+		evicted := n.number("evicted_keys")
+		if evicted > 0 {
+			found += fmt.Sprintf("; evicted_keys is %d: keys were deleted when memory was short", evicted)
+		}
 		switch {
 		case policy == "":
 			return Check{Status: Warn, Found: mayNotAsk, Advice: fmt.Sprintf(allow, "INFO", "info")}
+		case policy == "noeviction" && evicted > 0:
+			return Check{
+				Status: Warn, Found: found,
+				Advice: "see whether it grows: otherwise it was before the policy changed, and CONFIG RESETSTAT clears it",
+			}
 		case policy == "noeviction":
 			return Check{Status: OK, Found: found}
 		case limit == 0:

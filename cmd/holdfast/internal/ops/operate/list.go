@@ -42,7 +42,11 @@ func List(ctx context.Context, t *target.Target, f Filter, w *report.Writer) err
 		if !f.matches(&r) {
 			return true
 		}
-		w.Line(listFormat, report.Text(r.ID), r.Created.Format(time.DateTime), report.Ago(r.Now, r.Created),
+		created := "-" // the record cannot be read: show says why
+		if !r.Created.IsZero() {
+			created = r.Created.Format(time.DateTime)
+		}
+		w.Line(listFormat, report.Text(r.ID), created, report.Ago(r.Now, r.Created),
 			report.Ago(r.Now, r.Seen()), report.Bytes(r.Memory), count(len(r.Keys)), report.OrDash(r.User))
 		w.Object(r)
 		n++
