@@ -41,6 +41,8 @@ func failOver(ctx context.Context, args []string, p process) int {
 	case err != nil:
 	case cfg.Pause < time.Second || cfg.Pause > time.Minute:
 		err = fmt.Errorf("-pause must be between 1s and 1m, not %v", cfg.Pause)
+	case cfg.Master != "" && !target.IsAddress(cfg.Master):
+		err = errors.New("-master needs HOST:PORT")
 	case cfg.Master != "" && o.cfg.Sentinel != "":
 		err = errors.New("-master is for a cluster: Sentinels know the primary")
 	case !*yes && !*dry && !isTerminal(p.in):

@@ -307,6 +307,7 @@ func TestFailoverFlags(t *testing.T) {
 	t.Parallel()
 	for args, want := range map[string]string{
 		"-sentinel x": "add -yes", "-yes -pause 10ms": "-pause must be between", "-yes -sentinel x -master localhost:1": "-master is for a cluster",
+		"-yes -cluster -master nonsense": "-master needs HOST:PORT",
 	} {
 		status, _, errs := holdfast(t.Context(), append([]string{"failover"}, strings.Fields(args)...)...)
 		if status != misused || !strings.Contains(errs, want) {

@@ -36,6 +36,8 @@ func replication(ctx context.Context, c *redis.Client) (state, error) {
 func (r *run) survey(ctx context.Context) error {
 	s, err := replication(ctx, r.primary)
 	switch {
+	case err != nil && r.cfg.Master != "":
+		return fmt.Errorf("cannot examine the server that -master names: %w", r.t.ExplainAt(r.addr, err))
 	case err != nil:
 		return fmt.Errorf("cannot examine the primary: %w", r.t.ExplainAt(r.addr, err))
 	case s["role"] != "master":

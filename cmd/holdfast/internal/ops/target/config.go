@@ -62,6 +62,9 @@ func (c *Config) Register(flags *flag.FlagSet) {
 // hostPort is what an address may look like. Nothing else is repeated in a message: it may hold a password.
 var hostPort = regexp.MustCompile(`^(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}$`)
 
+// IsAddress reports whether a text is host:port.
+func IsAddress(text string) bool { return hostPort.MatchString(text) }
+
 var errAddress = errors.New("-redis needs host:port or redis://user:password@host:port/db, comma-separated if several; " +
 	"special characters in a password are percent-encoded")
 
@@ -161,7 +164,7 @@ func (c *Config) add(text string, first bool) error {
 			return err
 		}
 	}
-	if !hostPort.MatchString(addr) {
+	if !IsAddress(addr) {
 		return errAddress
 	}
 	switch host, _, _ := net.SplitHostPort(addr); {
