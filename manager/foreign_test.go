@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 	"github.com/holdfast-go/holdfast/store"
 )
@@ -134,18 +135,27 @@ func testForeign(t *testing.T, b redistest.Backend, where string, put func(conte
 	}
 
 	// The neighbour is served, listed and ended.
+	serve := func(m *manager.Manager, do func(*manager.Session)) {
+		wait.Until(t, "the neighbour is served", func() bool {
+			r, _ := visit(m, m.Handler, neighbour, do)
+			if r.StatusCode == http.StatusOK {
+				return true
+			}
+			if err := <-refused; !errors.Is(err, manager.ErrLockTimeout) { // LockWait is short, and the machine may be busy
+				t.Fatalf("the neighbour: %d, %v", r.StatusCode, err)
+			}
+			return false
+		})
+	}
 	spoil()
 	for _, m := range []*manager.Manager{m, replica} {
-		r, _ := visit(m, m.Handler, neighbour, func(s *manager.Session) { count.Set(s, count.Get(s)+1) })
-		if r.StatusCode != http.StatusOK {
-			t.Errorf("the neighbour: %d", r.StatusCode)
-		}
+		serve(m, add)
 	}
 	spoil()
 	if ids := sessionsOf(t, m); !strings.Contains(strings.Join(ids, " "), idOf(neighbour)) {
 		t.Errorf("All lists %q without the neighbour", ids)
 	}
-	do(m, neighbour, func(s *manager.Session) {
+	serve(m, func(s *manager.Session) {
 		if got := count.Get(s); got != 9 {
 			t.Errorf("the neighbour has %d", got)
 		}
