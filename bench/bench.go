@@ -46,7 +46,7 @@ func bench(ctx context.Context, opts options) (_ *report.Run, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("start delaying proxy: %w", err)
 		}
-		defer func() { _ = proxy.Close() }() // cuts what nobody uses any more
+		defer func() { _ = proxy.Close() }() // cuts connections that are no longer used
 		link.Addr = proxy.Addr()
 	}
 	stop, err := profile(opts.profile)

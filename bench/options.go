@@ -137,7 +137,7 @@ func (o options) publish(results *report.Run) error {
 func markdown(name string) func(io.Writer, *report.Run) error {
 	document, err := os.ReadFile(name) //nolint:gosec // named on the command line
 	if err != nil {
-		return report.Markdown // whatever is wrong will be told when it is written
+		return report.Markdown // an error will be reported when it is written
 	}
 	return func(w io.Writer, results *report.Run) error {
 		var text bytes.Buffer

@@ -18,7 +18,7 @@ type authority struct {
 	announced atomic.Uint64
 }
 
-// Once an invalidation has returned, nobody may read an older version, however
+// Once an invalidation has returned, no reader may get an older version, however
 // many fills, commits and evictions run at the same time.
 func TestNoStaleReadAfterInvalidation(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ var (
 	both      = []string{"left", "right"}
 )
 
-// Nobody sees a script half done, however they look: by a script, by one command, or by a transaction; and a
+// No client sees a script half done, however it looks: by a script, by one command, or by a transaction; and a
 // transaction with a script in it is whole as well.
 func TestScriptsAreAtomic(t *testing.T) {
 	t.Parallel()

@@ -144,7 +144,7 @@ func (a *author) command() string {
 	return fmt.Sprintf("redis.%s(%s)", a.pick("call", "pcall", "pcall"), strings.Join(words, ", "))
 }
 
-// Scripts that nobody would write. Each seed is one sequence of them on one keyspace.
+// Generated scripts. Each seed is one sequence of them on one keyspace.
 func TestGeneratedScriptsAreThoseOfMiniredis(t *testing.T) {
 	t.Parallel()
 	inPairs(t, func(p *pair) {

@@ -144,7 +144,7 @@ func TestLayoutOfAnotherMiniredis(t *testing.T) {
 	}
 }
 
-// Without a layout a server is miniredis as it is, and the process says so once.
+// Without a layout a server is miniredis as it is, and the process logs one warning.
 func TestServerWithoutEngine(t *testing.T) { // not parallel: it reads the process' log
 	var log bytes.Buffer
 	before := slog.Default()

@@ -20,7 +20,7 @@ const poolSize = 1024
 // errClosed is what a client reports that dials after Close.
 var errClosed = errors.New("embedded: server is closed")
 
-// Server is a Redis inside this process. It is safe for concurrent use. Whoever started it closes it.
+// Server is a Redis inside this process. It is safe for concurrent use. The caller of Start or InMemory closes it.
 type Server struct {
 	mini   *miniredis.Miniredis
 	addr   string // empty without a listener

@@ -16,7 +16,7 @@ type network struct {
 	server *miniredis.Miniredis
 
 	down      atomic.Bool // no new connections
-	mute      atomic.Bool // nothing gets through, and nobody is told
+	mute      atomic.Bool // nothing gets through, and no error is reported
 	muteSub   atomic.Bool // as mute, for subscriptions only
 	dropProbe atomic.Bool // a PUBLISH of a probe is answered, but never made
 
@@ -79,7 +79,7 @@ func (l *link) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	if l.network.dropProbe.Load() && bytes.Contains(p, []byte("\r\npublish\r\n")) {
-		// To nobody's channel instead; the reply is the same kind of number.
+		// To a channel without subscribers instead; the reply is the same kind of number.
 		q := bytes.Replace(p, []byte(node), []byte(nowhere), 1)
 		if _, err := l.Conn.Write(q); err != nil {
 			return 0, err

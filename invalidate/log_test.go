@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// An outage is told once, however many tries it takes, and so is its end.
+// An outage is logged once, however many tries it takes, and so is its end.
 func TestOutageIsLoggedOnce(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, s *stand) {

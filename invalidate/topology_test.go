@@ -50,7 +50,7 @@ func TestEveryMasterIsHeard(t *testing.T) {
 	}
 }
 
-// A master that was none before has proved nothing of what was published through it: the feed begins anew, although
+// A master that was none before has proved nothing of what was published through it: the feed begins again, although
 // its connection is well, wherever that leads.
 func TestPlannedFailoverOfACluster(t *testing.T) {
 	t.Parallel()

@@ -36,7 +36,7 @@ func BenchmarkUncontended(b *testing.B) {
 }
 
 // BenchmarkFairness lets many want one lock at all times, each in a process of its own, and hold it for 2 ms. In a
-// perfect queue everybody waits for as long as all of them together take alone; p99/fair and max/fair say how much
+// perfect queue each waits for as long as all of them together take alone; p99/fair and max/fair say how much
 // longer the unlucky waited.
 func BenchmarkFairness(b *testing.B) {
 	const contenders, hold = 16, 2 * time.Millisecond

@@ -46,7 +46,7 @@ func Example() {
 
 	fmt.Println("here: written")
 	if err := lease.Release(ctx); err != nil {
-		log.Fatal(err) // it was lost: somebody else may have been in there as well
+		log.Fatal(err) // it was lost: another process may have held it as well
 	}
 	<-done
 	// Output:

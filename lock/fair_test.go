@@ -16,7 +16,7 @@ import (
 	"github.com/holdfast-go/holdfast/lock"
 )
 
-// Nobody is ever inside together with somebody else, and no increment of a counter that is read and then written gets
+// Two holders are never inside together, and no increment of a counter that is read and then written gets
 // lost.
 func TestExclusion(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
@@ -62,7 +62,7 @@ func TestExclusion(t *testing.T) {
 	})
 }
 
-// serve lets everybody who waits have the lock in turn, and returns their names in that order.
+// serve lets all waiters have the lock in turn, and returns their names in that order.
 func serve(t *testing.T, first *lock.Lease, out <-chan acquired, n int) []string {
 	t.Helper()
 	mustRelease(t, first)

@@ -38,7 +38,7 @@ func TestLostAnswerIsAskedForAgain(t *testing.T) {
 	})
 }
 
-// The answer to Acquire is lost for good: the lock that it left behind goes to whoever is next, long before its TTL.
+// The answer to Acquire is lost for good: the lock that it left behind goes to the next waiter, long before its TTL.
 func TestLostAnswerLeavesNoLock(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		l, p := tapped(t, f, b, lock.Config{TTL: time.Minute, Timeout: 3 * time.Second}, once)
@@ -53,7 +53,7 @@ func TestLostAnswerLeavesNoLock(t *testing.T) {
 	})
 }
 
-// The answer to a release is lost: the release says so, and neither "not ours" nor success. The next one goes on.
+// The answer to a release is lost: the release reports an unknown outcome, and neither "not ours" nor success. The next one goes on.
 func TestLostAnswerToARelease(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		l, p := tapped(t, f, b, lock.Config{})
@@ -112,7 +112,7 @@ func TestRenewalLoadsItsScript(t *testing.T) {
 	})
 }
 
-// Redis cannot be reached, in either way. Requests and releases end in time with an error that says so, and when it is
+// Redis cannot be reached, in either way. Requests and releases end in time with ErrUnavailable, and when it is
 // back all is well.
 func TestRedisIsAway(t *testing.T) {
 	faults := map[string]func(p *wiretap.Proxy){
@@ -145,7 +145,7 @@ func TestRedisIsAway(t *testing.T) {
 				if took := time.Since(start); took > timeout+time.Second {
 					t.Errorf("releasing failed after %v", took)
 				}
-				// Whoever comes next learns it as fast, although the clean-up goes on.
+				// The next request learns it as fast, although the clean-up goes on.
 				_, err = l.Acquire(t.Context(), "held")
 				mustBeAway(t, err)
 
@@ -167,7 +167,7 @@ func TestRedisIsAway(t *testing.T) {
 }
 
 // A waiter gives up while Redis is away for longer than the TTL. Its place in the queue is given up all the same, as soon
-// as Redis is back: those behind it do not wait for a grant that nobody answers.
+// as Redis is back: those behind it do not wait for a grant that is never answered.
 func TestGivingUpInALongOutage(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		const ttl = 100 * time.Millisecond

@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/lock"
 )
 
-// A key of another type under the lock's or the queue's name: Acquire says so at once, the clean-up does not ask for
+// A key of another type under the lock's or the queue's name: Acquire reports it at once, the clean-up does not ask for
 // what no asking mends, Close ends, and other keys are not affected.
 func TestForeignTypes(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
@@ -53,7 +53,7 @@ func TestForeignTypes(t *testing.T) {
 	})
 }
 
-// Tokens in the queue that nobody of ours has put there cost those who wait what dead waiters do, the TTL of the lock and
+// Tokens in the queue that no Locker has put there cost those who wait what dead waiters do, the TTL of the lock and
 // the time of a grant for each, and nothing else.
 func TestForeignQueueEntries(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {

@@ -74,7 +74,7 @@ func TestDeadWaiterIsOutlived(t *testing.T) {
 		if got := f.admin.Get(t.Context(), f.keys.Lock).Val(); got != "dead.1" {
 			t.Fatalf("the lock went to %q", got)
 		}
-		// Whoever comes next is told of the grant, asks at its end, and passes the lock to the first in the queue.
+		// The next request is notified of the grant, queries Redis when it ends, and passes the lock to the first in the queue.
 		background(t.Context(), f.locker(srv.NewClient(), lock.Config{Wait: -1}), "2", out)
 		for _, name := range []string{"1", "2"} {
 			got := mustGet(t, out)
@@ -87,7 +87,7 @@ func TestDeadWaiterIsOutlived(t *testing.T) {
 	})
 }
 
-// A grant that nobody hears of costs time and nothing else.
+// A lost grant costs time and nothing else.
 func TestLostGrant(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		holder := mustAcquire(t, f.locker(srv.NewClient(), lock.Config{}))
@@ -102,7 +102,7 @@ func TestLostGrant(t *testing.T) {
 	})
 }
 
-// What Granted and Recheck promise to whoever listens itself.
+// What Granted and Recheck promise to a program that listens itself.
 func TestSignalsOfAnotherListener(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		waiting := f.locker(srv.NewClient(), lock.Config{Node: "node", Wait: -1})
@@ -119,7 +119,7 @@ func TestSignalsOfAnotherListener(t *testing.T) {
 				t.Errorf("the token %q does not name its node", token)
 			}
 			waiting.Granted("node.somebody else")
-			waiting.Granted(token) // too early: it asks in vain
+			waiting.Granted(token) // too early: the retry finds the lock taken
 			mustRelease(t, holder)
 			start := time.Now()
 			tell(token)
@@ -156,7 +156,7 @@ func TestMaxHold(t *testing.T) {
 	})
 }
 
-// Somebody else holds the lock: the next renewal finds out.
+// Another process holds the lock: the next renewal finds out.
 func TestLockIsTakenAway(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		l := f.locker(srv.NewClient(), lock.Config{})

@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/lock"
 )
 
-// A lock that is lost is told once; the everyday is not told at all.
+// A lost lock is logged once; normal operation is not logged.
 func TestLostLockIsLogged(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		var log logtest.Recorder
@@ -34,7 +34,7 @@ func TestLostLockIsLogged(t *testing.T) {
 	})
 }
 
-// Whoever ends what the lock is for removes the lock as well. The holder that releases it later has nothing to report.
+// Removing the session removes its lock as well. The holder that releases it later has nothing to report.
 func TestReleaseOfARemovedLockLogsNothing(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		var log logtest.Recorder

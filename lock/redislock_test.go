@@ -46,12 +46,12 @@ func TestExcludesRedislock(t *testing.T) {
 		if err := foreign.Release(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		l.Recheck() // redislock tells nobody of its release; else the waiter asks when the lock would have expired
+		l.Recheck() // redislock does not notify waiters; without Recheck the waiter retries when the lock would have expired
 		mustRelease(t, mustGet(t, out).lease)
 	})
 }
 
-// Renewal counts too: whoever renews keeps the other out for longer than the first TTL, and the other gets the lock once
+// Renewal counts too: the side that renews keeps the other out for longer than the first TTL, and the other gets the lock once
 // it has expired.
 func TestRenewalExcludesRedislock(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, _ *embedded.Server) {

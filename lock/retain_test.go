@@ -14,7 +14,7 @@ import (
 
 const retain = 2 * time.Second
 
-// atOnce is how long a request may wait in virtual time for a lock that nobody uses, if all messages arrive.
+// atOnce is how long a request may wait in virtual time for an idle lock, if all messages arrive.
 const atOnce = 10 * time.Millisecond
 
 // mustTakeAtOnce acquires the lock, which must take less than atOnce, and releases it.
@@ -104,7 +104,7 @@ func TestRecallOvertakesTheLock(t *testing.T) {
 	})
 }
 
-// A lease is not trusted to its end, but Redis keeps the lock until then, and whoever wants it meanwhile gets it.
+// A lease is not trusted to its end, but Redis keeps the lock until then, and a request that wants it meanwhile gets it.
 func TestRetainedLockIsGivenBackUntilItExpires(t *testing.T) {
 	for name, at := range map[string]time.Duration{
 		"trusted":         retain / 2,

@@ -132,7 +132,7 @@ func (g *guesser) Answer(reply any, err error) (queue.Status, error) {
 	return g.reader.Answer(reply, err)
 }
 
-// With a good guess the short script does; with a bad one, or while somebody has the lock, it is not.
+// With a good guess the short script does; with a bad one, or while another request has the lock, the long one does.
 func TestShortcut(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		f.stored()
@@ -297,7 +297,7 @@ func TestDoneKeepsForNobody(t *testing.T) {
 	})
 }
 
-// A state that comes too late is not believed: somebody else may have had the lock since.
+// A state that comes too late is not believed: another request may have had the lock since.
 func TestStaleStateIsAskedForAgain(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		f.stored()

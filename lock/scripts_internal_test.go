@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 )
 
-// The scripts as such; what the functions of queue.lua do is tested beside them.
+// The scripts as such; the functions of queue.lua are tested in internal/queue.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

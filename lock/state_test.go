@@ -36,7 +36,7 @@ func totalRuns(readers []*reader) (n int) {
 	return n
 }
 
-// Requests that were waiting when Redis was asked share the answer, as long as nobody changes anything.
+// Requests that were waiting when Redis was asked share the answer, as long as none of them changes anything.
 func TestStateGoesFromReaderToReader(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		holder, readers, out := crowded(t, f, f.locker(srv.NewClient(), lock.Config{}))

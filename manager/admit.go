@@ -28,7 +28,7 @@ func (m *Manager) admit(ctx context.Context, t token, a *admission) error {
 // to the first of them.
 type admissions struct {
 	mu sync.Mutex
-	of map[string]*admission // by ID and hash of the secret, while somebody is in it; guarded by mu
+	of map[string]*admission // by ID and hash of the secret, while a request is in it; guarded by mu
 }
 
 // admission is one token on its way to the lock. Another secret is another token. A nil one is of a request without a

@@ -46,7 +46,7 @@ func (s *Session) Destroy() {
 	switch {
 	case s.branch != "":
 		s.clear()
-	case !s.on.superseded: // the session that the token once opened is somebody's by now
+	case !s.on.superseded: // the session that the token once opened belongs to another request by now
 		s.destroy()
 	}
 }
@@ -131,7 +131,7 @@ func (s *request) revoked(ended []string) {
 	}
 }
 
-// spared rotates this session if it is the one that a call from within its request has left a user. Whoever else holds
+// spared rotates this session if it is the one that a call from within its request has left a user. Any other client that holds
 // its token is one of the others.
 func (s *Session) rotateKept(user string, except []string) {
 	if s.as == ReadOnly || s.token.id == "" || !slices.Contains(except, s.token.id) {

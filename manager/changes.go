@@ -15,7 +15,7 @@ type changes struct {
 	rules *policy
 
 	ending    ending
-	createID  string // of the session that the commit creates, once somebody has asked for it
+	createID  string // of the session that the commit creates, once a caller has asked for it
 	values    map[string]change
 	meta      metaChange
 	reads     map[string]string // optimistic: stamp of each key that was read or written, empty if absent

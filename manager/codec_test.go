@@ -92,7 +92,7 @@ func TestV5Codecs(t *testing.T) {
 					if v, ok, err := flash.Lookup(s); v != "" || !ok || err != nil {
 						t.Errorf("%s: an empty text: %q, %v, %v", what, v, ok, err)
 					}
-					got := raw.Get(s) // a copy: the snapshot is everybody's
+					got := raw.Get(s) // a copy: the snapshot is shared
 					clear(got)
 					if again := raw.Get(s); string(again) != "bytes" {
 						t.Errorf("%s: changing a value that was read changed the session's: %q", what, again)
@@ -103,7 +103,7 @@ func TestV5Codecs(t *testing.T) {
 	})
 }
 
-// After a change of the codec, values of the old one are errors that say so until they are set: no 500, and never a value
+// After a change of the codec, values of the old one are ErrDecode until they are set: no 500, and never a value
 // that only looks like one. A replica that still has the old codec goes on reading what was not set.
 func TestV5ChangeOfCodec(t *testing.T) {
 	t.Parallel()

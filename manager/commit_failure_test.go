@@ -108,7 +108,7 @@ func TestT9FailedCommit(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		// Nobody may notice before the commit that the lock has gone with the session, however slow the machine is.
+		// No request may notice before the commit that the lock has gone with the session, however slow the machine is.
 		rarelyRenewed := func(c *manager.Config) { c.Retain, c.LockTTL = -1, time.Minute }
 		n := serveBehind(t, on(t, b, rarelyRenewed), func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -12,7 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// Config.Insecure holds for every cookie that a Manager sets, whoever chose the propagator. What browsers would not take
+// Config.Insecure holds for every cookie that a Manager sets, even if the propagator was set explicitly. What browsers would not take
 // is refused by New.
 func TestInsecureAppliesToEveryCookie(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {

@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// Whoever may publish to a node's channel can make it ask Redis more often, and nothing else: no message opens, changes or
+// A client that may publish to a node's channel can make it query Redis more often, and nothing else: no message opens, changes or
 // ends a session, gives anybody a lock, or keeps a node from hearing the next one.
 func TestHostileMessages(t *testing.T) {
 	t.Parallel()

@@ -99,7 +99,7 @@ func additionalData(where, name string) *[]byte {
 	return data
 }
 
-// bytesOf and stringOf spare copies: the bytes are only read, and nobody else has them to change the string.
+// bytesOf and stringOf spare copies: the bytes are only read, and no other code can change the string.
 func bytesOf(s string) []byte  { return unsafe.Slice(unsafe.StringData(s), len(s)) } //nolint:gosec // see above
 func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) } //nolint:gosec // see above
 

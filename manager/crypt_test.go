@@ -75,7 +75,7 @@ func data(field string) string {
 	return parts[len(parts)-1]
 }
 
-// Somebody who can write to Redis can neither move a value to another session or key, nor change it, nor put one there
+// An attacker who can write to Redis can neither move a value to another session or key, nor change it, nor put one there
 // in plain text.
 func TestV9MovedOrChanged(t *testing.T) {
 	t.Parallel()

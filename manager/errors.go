@@ -117,7 +117,7 @@ func (e *valueError) Unwrap() []error { return []error{e.kind, e.cause} }
 // errUpdates is returned by a Key.Update that would never finish.
 var errUpdates = fmt.Errorf("update session value: gave up after %d tries: its function changes the key itself; return the new value instead", keyUpdateTries)
 
-// errMissed is reported of a lazy session that nobody had used when it was committed. Opening it then would make a response
+// errMissed is reported of a lazy session that had not been used when it was committed. Opening it then would make a response
 // depend on the session that has gone out without a word to caches.
 var errMissed = fmt.Errorf("open session: %w: a lazy session was first used after that, so it was not opened and is empty; use it, or call Manager.Open, before the first byte of the response",
 	ErrCommitted)
@@ -135,7 +135,7 @@ type answer struct {
 // answerTo maps an error to a response. Its text is the same for every session and names none.
 func answerTo(err error) answer {
 	switch {
-	// What may have happened comes first: the client must not be told to simply repeat it.
+	// What may have happened comes first: the client must not be asked to simply repeat it.
 	case errors.Is(err, ErrOutcomeUnknown):
 		return answer{http.StatusServiceUnavailable, false, "It is not known whether your change was saved. Please check before you try again."}
 	case errors.Is(err, ErrTooManySessions):

@@ -13,7 +13,7 @@ import (
 )
 
 // A login rotates the token and says whose session it is. What the visitor had before, such as a cart, is kept; a token
-// that somebody planted in the browser before the login opens nothing after it.
+// that an attacker planted in the browser before the login opens nothing after it.
 func ExampleSession_Rotate() {
 	srv, err := embedded.Start()
 	if err != nil {
@@ -65,7 +65,7 @@ func ExampleSession_Rotate() {
 	// user "", cart []
 }
 
-// A logout destroys the session: the browser is told to forget the cookie, and whoever kept a copy of it has nothing.
+// A logout destroys the session: the browser drops the cookie, and a copy of it opens nothing.
 func ExampleSession_Destroy() {
 	srv, err := embedded.Start()
 	if err != nil {

@@ -178,7 +178,7 @@ func ExampleManager_RevokeUser() {
 	laptop := visit("POST", "/login").Cookies()[0]
 	phone := visit("POST", "/login").Cookies()[0]
 	visit("POST", "/login")
-	kept := visit("POST", "/logout-elsewhere", laptop).Cookies()[0] // a new token, in case somebody has the old one
+	kept := visit("POST", "/logout-elsewhere", laptop).Cookies()[0] // a new token, in case the old one was stolen
 	visit("GET", "/", kept)
 	visit("GET", "/", laptop)
 	visit("GET", "/", phone)
@@ -189,7 +189,7 @@ func ExampleManager_RevokeUser() {
 	// user ""
 }
 
-// Read-only requests take no lock, so they wait for nobody, and while this replica provably hears of every change they
+// Read-only requests take no lock, so they never wait, and while this replica has evidence of hearing every change they
 // are served from its own copy without asking Redis. They cannot change the session.
 func ExampleManager_ReadOnly() {
 	srv, err := embedded.Start()

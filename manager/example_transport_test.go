@@ -121,7 +121,7 @@ func ExampleManager_Load() {
 	// score 7
 }
 
-// What is small, not worth a session, and nobody else's business lives in a cookie of its own.
+// A small value that is not worth a session, and private, is kept in a separate cookie.
 func ExampleSealed() {
 	type Filter struct {
 		Language string

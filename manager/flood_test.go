@@ -203,7 +203,7 @@ func TestCrowdAtOneSession(t *testing.T) {
 }
 
 // A client that keeps all of its own session's places in line taken, on every replica, and holds the lock for as long as
-// it may, keeps nobody else waiting.
+// it may, keeps no other session waiting.
 func TestOneClientCannotBlockOthers(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
@@ -249,7 +249,7 @@ func TestOneClientCannotBlockOthers(t *testing.T) {
 }
 
 // Values far beyond a token's length are refused by their length: they cost no round trip, and no memory to speak of
-// beside what net/http has read already.
+// in addition to what net/http has read already.
 func TestOversizedTokens(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
@@ -293,7 +293,7 @@ func TestOversizedTokens(t *testing.T) {
 	})
 }
 
-// CacheBytes bounds what is kept of sessions that are read, also of those whose use Redis is still to be told of.
+// CacheBytes bounds what is kept of sessions that are read, also of those whose use has yet to be reported to Redis.
 func TestCacheBytesBoundsReadSessions(t *testing.T) {
 	b := redistest.Shared(t)
 	m := on(t, b, func(c *manager.Config) {

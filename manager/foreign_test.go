@@ -49,8 +49,8 @@ func typed(err error) bool {
 	return false
 }
 
-// Something of another type lies under a key of one session. Whoever uses that session gets a new one or an error that
-// the documentation names, in every mode and from every function; nobody panics, and nobody else notices.
+// Something of another type lies under a key of one session. A request of that session gets a new one or an error that
+// the documentation names, in every mode and from every function; nothing panics, and no other session is affected.
 func TestForeignTypesInRedis(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

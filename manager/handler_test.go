@@ -231,7 +231,7 @@ func TestVaryBySession(t *testing.T) {
 	})
 }
 
-// opaque is a Propagator of which nobody knows where it looks.
+// opaque is a Propagator without Vary, so that the headers it reads are unknown.
 type opaque struct{}
 
 func (opaque) Extract(*http.Request) (string, bool)          { return "", false }

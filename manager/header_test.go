@@ -217,7 +217,7 @@ func TestT2BodyTransport(t *testing.T) {
 	})
 }
 
-// Load without Commit leaves nothing and keeps nobody waiting.
+// Load without Commit leaves nothing and keeps no request waiting.
 func TestT2Discard(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

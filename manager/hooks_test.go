@@ -16,7 +16,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// events keeps what hooks are told.
+// events keeps the events that hooks get.
 type events struct {
 	mu      sync.Mutex // guards all below
 	opens   []manager.OpenEvent
@@ -45,7 +45,7 @@ func (e *events) opened() []manager.OpenEvent {
 	return slices.Clone(e.opens)
 }
 
-// Ends of sessions that no request asked for are told too: by ID, by user, and because there were too many.
+// Ends of sessions that no request asked for are reported too: by ID, by user, and because there were too many.
 func TestR14RevokedHookAndCounts(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
@@ -94,7 +94,7 @@ func TestR14RevokedHookAndCounts(t *testing.T) {
 	})
 }
 
-// The time that a request has waited for the lock is told apart from what Redis takes.
+// The time that a request has waited for the lock is reported apart from what Redis takes.
 func TestR14WaitedIsTold(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
@@ -213,8 +213,8 @@ func TestAllocationsOfHooks(t *testing.T) {
 	}
 }
 
-// BenchmarkHooksUnset is what a request without a round trip costs when nobody watches; BenchmarkHooksSet when somebody
-// does.
+// BenchmarkHooksUnset is what a request without a round trip costs without hooks, BenchmarkHooksSet with
+// them.
 func BenchmarkHooksUnset(b *testing.B) { benchHooks(b, manager.Hooks{}) }
 
 func BenchmarkHooksSet(b *testing.B) {

@@ -94,7 +94,7 @@ func TestLoadRequest(t *testing.T) {
 	})
 }
 
-// Two requests without a lock change the same key: one of them is told, and nothing of it is written.
+// Two requests without a lock change the same key: one of them gets a conflict, and nothing of it is written.
 func TestLoadRequestConflict(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

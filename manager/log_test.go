@@ -94,7 +94,7 @@ func TestLogOfAnOutage(t *testing.T) {
 				if res, _ := visit(m, modes[i%len(modes)], token, add); res.StatusCode != http.StatusServiceUnavailable {
 					t.Errorf("status %d", res.StatusCode)
 				}
-				// What applications do beside requests fails too, and is theirs to log.
+				// What applications do outside requests fails too, and is theirs to log.
 				_ = m.Update(t.Context(), idOf(token), func(s *manager.Session) error { add(s); return nil })
 				_, _ = m.RevokeUser(t.Context(), "bob")
 			})
@@ -134,7 +134,7 @@ func TestLogOfAnOutage(t *testing.T) {
 	})
 }
 
-// A request that waited in vain names the replica that holds the lock.
+// A request that timed out waiting names the replica that holds the lock.
 func TestLogNamesTheHolder(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		var log logtest.Recorder

@@ -171,7 +171,7 @@ func TestLoginPageForOtherRequests(t *testing.T) {
 	})
 }
 
-// Nobody can be led off the site by a link to its login page.
+// No link can lead a user off the site to its login page.
 func TestReturnToStaysOnTheSite(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

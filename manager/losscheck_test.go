@@ -344,7 +344,7 @@ func TestV2NothingIsRefusedInVain(t *testing.T) {
 	})
 }
 
-// An UnmarshalJSON that keeps the bytes it is given keeps a copy: changing them changes nobody's session.
+// An UnmarshalJSON that keeps the bytes it is given keeps a copy: changing them changes no session.
 func TestV2UnmarshalersGetACopy(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

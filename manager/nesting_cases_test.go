@@ -145,7 +145,7 @@ func TestWriterInsideAResponseThatHasBegun(t *testing.T) {
 	})
 }
 
-// Nothing of a request is stored in which a handler has panicked, whoever recovers.
+// Nothing of a request is stored in which a handler has panicked, wherever it is recovered.
 func TestNestedPanic(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager()

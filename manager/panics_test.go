@@ -86,7 +86,7 @@ func (s bombStore) Commit(ctx context.Context, c *store.Commit) (*store.Committe
 	return s.Sessions.Commit(ctx, c)
 }
 
-// Whatever function of the application's panics, and whoever calls it: the panic reaches the server, the lock is free at
+// Whatever function of the application's panics, and wherever it is called: the panic reaches the server, the lock is free at
 // once, the next request is served, and Close returns, which the bubble checks.
 func TestPanicsInTheApplicationsFunctions(t *testing.T) {
 	change := func(m *manager.Manager, r *http.Request) { add(m.Session(r.Context())) }

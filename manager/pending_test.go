@@ -35,7 +35,7 @@ func (h *mute) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// No node is told of its own commits. As long as one is not answered, read-only requests of the same node must not take
+// No node gets messages about its own commits. As long as one is not answered, read-only requests of the same node must not take
 // the copy from before it for longer than MaxStaleness.
 func TestOwnCommitInDoubt(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {

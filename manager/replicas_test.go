@@ -106,7 +106,7 @@ func TestR5NoResurrection(t *testing.T) {
 				nodes[0].handle = shop
 				browser.get(nodes[0], "/add")
 				browser.get(nodes[0], "/login")
-				browser.get(nodes[1], "/ro/look") // a copy on the other node, whose use is to be told
+				browser.get(nodes[1], "/ro/look") // a copy on the other node, whose use has to be reported
 				token := browser.token(nodes[0])
 				id := idOf(token)
 				nodes[0].handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
@@ -305,7 +305,7 @@ func TestR8WaitingIsBounded(t *testing.T) {
 	})
 }
 
-// Whoever knows an ID and not its secret cannot make its owner wait, or fill the line.
+// A client that knows an ID without its secret cannot make the owner wait, or fill the queue.
 func TestR8ForgedTokensDoNotStandInLine(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

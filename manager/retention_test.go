@@ -241,7 +241,7 @@ func TestRetainedLockIsRenewed(t *testing.T) {
 	})
 }
 
-// A retained lock is nobody's to take who does not know the session's secret.
+// A client without the session's secret cannot take a retained lock.
 func TestRetainedLockNeedsTheSecret(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager(retaining(4 * time.Second))

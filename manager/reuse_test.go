@@ -118,7 +118,7 @@ func reuse(t *testing.T, v *virtual, look func(*manager.Manager, string) int, en
 	}
 }
 
-// What Rotate replaces at a login may be known to whoever planted it. It ends nobody's session.
+// What Rotate replaces at a login may be known to the attacker who planted it. It ends no session.
 func TestReuseOfATokenFromBeforeTheLogin(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager(func(c *manager.Config) { c.RotateEvery, c.EndOnReuse = time.Hour, true })

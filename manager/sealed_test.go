@@ -228,7 +228,7 @@ func TestSealedNextToTheSessionsCookie(t *testing.T) {
 	})
 }
 
-// Beside a session there is one line of each header, and a failed commit takes the sealed cookie with it.
+// With a session there is still one line of each header, and a failed commit takes the sealed cookie with it.
 func TestT11aBesideASession(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

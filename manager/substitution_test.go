@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// What somebody can do who writes to Redis: docs/security.md says it, and this shows it. Without keys, everything. With
-// EncryptionKeys values cannot be read, changed, moved or made up; with TokenKeys nobody else's session can be opened.
+// What an attacker who writes to Redis can do: docs/security.md says it, and this shows it. Without keys, everything. With
+// EncryptionKeys values cannot be read, changed, moved or made up; with TokenKeys no other session can be opened.
 // Neither keeps him from changing whose session it is, from deleting it, or from putting back what it had before.
 func TestSubstitutedRecords(t *testing.T) {
 	t.Parallel()

@@ -12,7 +12,7 @@ import (
 )
 
 // How long a comparison takes must not tell how much of a guess was right. Stores, and Redis among them, compare SHA-256
-// of secrets: whoever learnt such a hash to its last byte would still not have the secret. This package compares hashes
+// of secrets: an attacker who learned such a hash to its last byte would still not have the secret. This package compares hashes
 // and signatures with crypto/subtle and crypto/hmac alone. The first is seen on the wire, the second in the source.
 func TestSecretsAreComparedAsHashes(t *testing.T) {
 	t.Parallel()

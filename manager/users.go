@@ -177,7 +177,7 @@ type indexed struct {
 }
 
 // index enters a session into its user's index before a commit that binds it or lengthens its life. One that takes it
-// from a user enters it there as well: after the commit that entry can be told from those of commits to come.
+// from a user enters it there as well: after the commit that entry can be distinguished from those of commits to come.
 func (m *Manager) index(ctx context.Context, c *store.Commit) (in indexed, err error) {
 	user, before := userOf(c), ""
 	if c.User != nil && c.Base != nil && c.Base.User != user {

@@ -85,7 +85,7 @@ func (st *stepper) run(rng *rand.Rand, actors ...func(ctx context.Context)) {
 		}
 		st.mu.Unlock()
 		if left > 0 {
-			time.Sleep(time.Millisecond) // somebody waits for a pause between two tries
+			time.Sleep(time.Millisecond) // a waiter waits for a pause between two tries
 		}
 	}
 	wg.Wait()
@@ -173,7 +173,7 @@ func (w *world) revoke(ctx context.Context, user string) {
 	}
 }
 
-// settled checks the world when nothing is under way: the index lacks no session, nobody has too many, and RevokeUser
+// settled checks the world when nothing is under way: the index lacks no session, no user has too many, and RevokeUser
 // ends them all.
 func (w *world) settled(limit int) {
 	ctx := context.Background()
@@ -209,7 +209,7 @@ func (w *world) settled(limit int) {
 }
 
 // TestInterleavingsOfLogins explores orders of the calls to Redis that logins, logouts, changes of user, lists and
-// revocations make. Each session has a stale entry in the index of each user, which everybody who comes by takes out.
+// revocations make. Each session has a stale entry in the index of each user, which every call that meets it removes.
 func TestInterleavingsOfLogins(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.VirtualTime)

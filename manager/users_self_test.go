@@ -118,7 +118,7 @@ func TestRevokingOneselfAfterCommit(t *testing.T) {
 	})
 }
 
-// Logging all others out replaces the token of the session that stays: whoever has stolen it is one of the others.
+// Logging all others out replaces the token of the session that stays: a thief who has the old one is one of the others.
 func TestLoggingOthersOutRotates(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

@@ -94,7 +94,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // CloseNotify is there for frameworks that demand it of every writer, as gin's Stream does. Without one below, the
-// channel never fires; everybody else asks the request's context.
+// channel never fires; other code uses the request's context.
 func (w *writer) CloseNotify() <-chan bool {
 	for below := w.below; ; {
 		switch b := below.(type) {

@@ -182,7 +182,7 @@ func TestT6InformationalResponsesDoNotCommit(t *testing.T) {
 	})
 }
 
-// A stream keeps nobody waiting: the lock goes with its first byte. The handler's context lives on, and so does what it
+// A stream keeps no request waiting: the lock goes with its first byte. The handler's context lives on, and so does what it
 // has read.
 func TestT7StreamingReleasesTheLock(t *testing.T) {
 	t.Parallel()

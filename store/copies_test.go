@@ -9,7 +9,7 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// Every node that has a copy is told of a commit once, and nobody else is.
+// Every node that has a copy is notified of a commit once, and no other node is.
 func TestCopiesAreTold(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
@@ -56,7 +56,7 @@ func TestCopiesAreTold(t *testing.T) {
 	})
 }
 
-// A node whose copy is current is told so in few words, and is in the directory all the same.
+// A node whose copy is current gets a short answer, and is in the directory all the same.
 func TestNotModified(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
@@ -101,7 +101,7 @@ func TestRemovalIsTold(t *testing.T) {
 	})
 }
 
-// Beyond 64 nodes the directory says "everybody", and a commit sends one message to the channel of all.
+// Beyond 64 nodes the directory is "*", and a commit sends one message to the channel of all.
 func TestManyCopies(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {

@@ -13,8 +13,8 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// A record that somebody else has written into is reported as such by whoever reads it, is not written to by whoever
-// compares what is damaged, and can be removed.
+// A record that another program has written into is reported as such by reads, and is not written
+// to by a commit that compares what is damaged. It can be removed.
 func TestCorruptRecord(t *testing.T) {
 	t.Parallel()
 	damages := map[string]struct {

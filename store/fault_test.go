@@ -88,7 +88,7 @@ func (c *faultyConn) Read(b []byte) (int, error) {
 	if c.script && c.fault.reached && err == nil && !bytes.HasPrefix(b[:n], []byte("-NOSCRIPT")) {
 		if between := c.fault.strike(); between != nil {
 			between()
-			_ = c.Close() // whoever reads again must not wait
+			_ = c.Close() // the next read must not wait
 			return 0, io.ErrUnexpectedEOF
 		}
 	}

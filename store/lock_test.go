@@ -85,7 +85,7 @@ func TestCommitAndTheLock(t *testing.T) {
 	}
 }
 
-// A lock that has expired does no harm as long as nobody else has committed; nor is it taken.
+// A lock that has expired does no harm as long as no other request has committed; nor is it taken.
 func TestCommitUnderAnExpiredLock(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
@@ -133,7 +133,7 @@ func TestLostLockIsLeftAlone(t *testing.T) {
 	})
 }
 
-// A removal frees the lock, whoever holds it, and wakes everybody.
+// A removal frees the lock, even if it is held, and wakes all waiters.
 func TestRemovalWakesAll(t *testing.T) {
 	t.Parallel()
 	removals := map[string]func(t *testing.T, e *env, rec *store.Record){

@@ -39,13 +39,13 @@ type env struct {
 	real   bool // a redis-server, on the real clock
 }
 
-// Open is Store.Open of a node that keeps a copy, and is told of changes.
+// Open is Store.Open of a node that keeps a copy, and is notified of changes.
 func (e *env) Open(ctx context.Context, q store.Query) (*store.Opened, error) {
 	q.Register = e.node != ""
 	return e.Store.Open(ctx, q)
 }
 
-// Commit is Store.Commit of a node that keeps a copy, and is told of changes.
+// Commit is Store.Commit of a node that keeps a copy, and is notified of changes.
 func (e *env) Commit(ctx context.Context, c *store.Commit) (*store.Committed, error) {
 	c.Register = e.node != ""
 	return e.Store.Commit(ctx, c)

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// A client may be told to read from replicas, which are behind: a session that was just bound would not be found there,
+// A client may be set to read from Redis replicas, which lag: a session that was just bound would not be found there,
 // and so not be revoked. Everything is read from masters all the same; here no replica would answer.
 func TestNothingIsReadFromReplicas(t *testing.T) {
 	t.Parallel()

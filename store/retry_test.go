@@ -179,7 +179,7 @@ func TestRetryThatWasNeverWritten(t *testing.T) {
 	}
 }
 
-// A creation that never arrived finds that somebody else has created the session, which is no unknown outcome either.
+// A creation that never arrived finds that another request has created the session, which is no unknown outcome either.
 func TestRetriedCreationThatWasNeverWritten(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
@@ -311,7 +311,7 @@ func TestRetryLeavesTheLockOfTheNext(t *testing.T) {
 	})
 }
 
-// The first try has kept the lock for a request of this process; somebody queued before the retry, and gets it.
+// The first try has kept the lock for a request of this process; another process queued before the retry, and gets it.
 func TestRetryPassesAKeptLock(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {

@@ -9,7 +9,7 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// Nobody learns a secret, a user or a value from a list of keys or channels.
+// No secret, user or value can be read from a list of keys or channels.
 func TestNamesTellNothing(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {

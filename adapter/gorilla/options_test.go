@@ -111,7 +111,7 @@ func TestLongestMaxAge(t *testing.T) {
 	}
 }
 
-// A Store that nobody has changed leaves the cookie and the times to the manager.
+// A Store with default options leaves the cookie and the times to the manager.
 func TestOwnOptions(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -186,7 +186,7 @@ func TestMaxAgeZero(t *testing.T) {
 	}
 }
 
-// Applications of gorilla log out with MaxAge -1. Whatever else is in the session, nobody is logged in after it, and the
+// Applications of gorilla log out with MaxAge -1. Whatever else is in the session, no user is logged in after it, and the
 // token from before is worthless.
 func TestLogoutEndsTheLogin(t *testing.T) {
 	t.Parallel()

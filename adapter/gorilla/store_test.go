@@ -75,7 +75,7 @@ func TestNothingIsStoredForNothing(t *testing.T) {
 	})
 }
 
-// Many tabs add at once. What was acknowledged is there; with the lock of the middleware nobody is refused.
+// Many tabs add at once. What was acknowledged is there; with the lock of the middleware no request is refused.
 func TestNoAcknowledgedUpdateIsLost(t *testing.T) {
 	each(t, func(t *testing.T, s *fixture, wrap string) {
 		const tabs, rounds = 8, 5
@@ -161,7 +161,7 @@ func TestSeveralNames(t *testing.T) {
 	})
 }
 
-// Between Get and Save, and between two Saves of one request, somebody else changes the values.
+// Between Get and Save, and between two Saves of one request, another request changes the values.
 func TestConflict(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
@@ -216,7 +216,7 @@ func TestConflict(t *testing.T) {
 	})
 }
 
-// A login changes the token and binds the user; the old token opens nothing, and says so when it is to save.
+// A login changes the token and binds the user; the old token opens nothing, and saving fails.
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

@@ -124,7 +124,7 @@ func observers(meter metric.Meter, common []attribute.KeyValue, m *manager.Manag
 
 	gauge("feed.connected", "1 while the feed's subscription is confirmed.", func(s *stats) bool { return s.Feed.Connected })
 	gauge("feed.proven", "1 while the feed has proof of having heard everything.", func(s *stats) bool { return s.FreshFor >= 0 })
-	seconds("feed.age", "How long ago the feed had provably heard everything; absent without proof.", func(s *stats) time.Duration { return s.FreshFor })
+	seconds("feed.age", "Upper bound on the age of the data that a read-only request sees; absent without proof.", func(s *stats) time.Duration { return s.FreshFor })
 	seconds("feed.lag", "How long the newest proof was under way.", func(s *stats) time.Duration { return s.Feed.Lag })
 	counter("feed.losses", "{loss}", "Subscriptions that were lost.", func(s *stats) int64 { return count(s.Feed.Losses) })
 	counter("feed.probes_sent", "{probe}", "Probes sent, in a cluster one per master.", func(s *stats) int64 { return count(s.Feed.ProbesSent) })

@@ -53,7 +53,7 @@ func ExampleCollector() {
 	// Output: created 1
 }
 
-// An audit log stands beside the metrics.
+// An audit log next to the metrics.
 func ExampleCollector_Hooks() {
 	srv, err := embedded.Start()
 	if err != nil {

@@ -108,7 +108,7 @@ func figures(constant prometheus.Labels) (all []figure) {
 
 	one(gauge, "feed_connected", "1 while the feed's subscription is confirmed.", when(func(s *stats) bool { return s.Feed.Connected }))
 	one(gauge, "feed_proven", "1 while the feed has proof of having heard everything.", when(func(s *stats) bool { return s.FreshFor >= 0 }))
-	one(gauge, "feed_age_seconds", "How long ago the feed had provably heard everything; absent without proof.", seconds(func(s *stats) time.Duration { return s.FreshFor }))
+	one(gauge, "feed_age_seconds", "Upper bound on the age of the data that a read-only request sees; absent without proof.", seconds(func(s *stats) time.Duration { return s.FreshFor }))
 	one(gauge, "feed_lag_seconds", "How long the newest proof was under way.", seconds(func(s *stats) time.Duration { return s.Feed.Lag }))
 	one(counter, "feed_losses_total", "Subscriptions that were lost.", of(func(s *stats) uint64 { return s.Feed.Losses }))
 	one(counter, "feed_probes_sent_total", "Probes sent, in a cluster one per master.", of(func(s *stats) uint64 { return s.Feed.ProbesSent }))

@@ -148,7 +148,7 @@ type raw string
 func (r raw) GobEncode() ([]byte, error) { return []byte(r), nil }
 func (*raw) GobDecode([]byte) error      { return errors.New("cannot be decoded") }
 
-// The visitor brings a token that nobody has issued, and an old one.
+// The visitor brings a made-up token, and an old one.
 func TestChosenToken(t *testing.T) {
 	t.Parallel()
 	_, b := both(t, settings{}, count)

@@ -155,7 +155,7 @@ func (q *request) reopens(o opened) {
 	q.live, q.used, q.apart = nil, false, true
 }
 
-// begun is called when the response begins. A session that nobody has used so far can still be read: the Manager's
+// begun is called when the response begins. A session that was not used so far can still be read: the Manager's
 // middleware no longer opens it then, as it cannot tell caches; here every response has a Vary.
 func (q *request) begun() {
 	q.mu.Lock()

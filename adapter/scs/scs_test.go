@@ -43,7 +43,7 @@ func counter(s *scs.SessionManager) http.Handler {
 	}))
 }
 
-// Many tabs at two replicas: nothing is lost, and nobody is refused.
+// Many tabs at two replicas: nothing is lost, and no request is refused.
 func TestNoUpdateIsLost(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

@@ -30,7 +30,7 @@ func (s Spread) Relative() float64 {
 }
 
 // Pairwise divides round by round: what one subject reached by what another
-// reached right beside it. A round that either lacks is left out.
+// reached in the same round. A round that either lacks is left out.
 func Pairwise(these, those map[int]float64) []float64 {
 	var ratios []float64
 	for round, that := range those {

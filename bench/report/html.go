@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The charting library is Chart.js 4.6.1, as published; its licence lies beside it.
+// The charting library is Chart.js 4.6.1, as published; its license is next to it.
 //
 //go:embed assets
 var assets embed.FS
@@ -33,7 +33,7 @@ func HTML(w io.Writer, run *Run) error {
 	if err != nil {
 		return fmt.Errorf("parse page: %w", err)
 	}
-	// A source map would be looked for beside the page.
+	// A source map would be looked for next to the page.
 	library, _, _ := bytes.Cut(read("chartjs/chart.umd.min.js"), []byte("\n//# sourceMappingURL="))
 	err = page.Execute(w, view{
 		Run:     run,

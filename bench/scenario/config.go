@@ -34,7 +34,7 @@ type Config struct {
 	Web      bool    // whole requests over HTTP
 	Alone    bool    // measure one contender by itself as well, for fifo_ratio
 	Passing  bool    // nodes live only as long as a slice of their own subject
-	Length   float64 // of a slice, beside the others
+	Length   float64 // of a slice, compared with the others
 }
 
 // Title names the configuration on one line.

@@ -9,5 +9,5 @@ func filler(size int) string {
 	return strings.Repeat(fillerText, size/len(fillerText)+1)[:size]
 }
 
-// Filler is what the sessions of this configuration hold beside their counter.
+// Filler is what the sessions of this configuration hold in addition to their counter.
 func (c Config) Filler() string { return filler(c.Payload) }

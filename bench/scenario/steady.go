@@ -67,7 +67,7 @@ func sticky(do request) Op {
 	}
 }
 
-// pageReads is how many requests of a page only read, beside the one that writes.
+// pageReads is how many requests of a page only read, in addition to the one that writes.
 const pageReads = 9
 
 // page sends the requests of a page at once to some node, as a browser does over

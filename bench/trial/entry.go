@@ -128,7 +128,7 @@ func (e *entry) loop(ctx context.Context, w *scenario.Worker, recorder *measure.
 
 // errHung ends a subject's part in a configuration.
 func (e *entry) errHung() error {
-	return fmt.Errorf("a request waited in vain for %v; no further rounds: %w", e.waitBudget, e.first)
+	return fmt.Errorf("a request timed out after %v; no further rounds: %w", e.waitBudget, e.first)
 }
 
 // recorded is the latencies of the slice last worked.

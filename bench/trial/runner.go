@@ -1,4 +1,4 @@
-// Package trial runs the contenders of a configuration beside each other and
+// Package trial runs the contenders of a configuration next to each other and
 // makes rows of results of it.
 //
 // A configuration goes in rounds. In each, every contender works for one short
@@ -51,7 +51,7 @@ type Runner struct {
 	// misses a wake-up is seen by it.
 	WaitBudget time.Duration
 
-	// Progress is told what is running now, Warn what went wrong on the way.
+	// Progress gets what is running now, Warn what went wrong on the way.
 	Progress func(string)
 	Warn     func(string)
 }
@@ -162,7 +162,7 @@ func (r *Runner) round(ctx context.Context, e *entry, round int, slice time.Dura
 		e.work(ctx, share(slice, aloneShare), 1)
 		alone = e.recorded().Percentile(50)
 	}
-	runtime.GC() // nobody pays for what another left behind
+	runtime.GC() // no subject pays for the garbage of another
 	before, err := measure.Read(ctx, r.Redis)
 	if err != nil {
 		return fmt.Errorf("read meters: %w", err)

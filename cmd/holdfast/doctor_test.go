@@ -149,7 +149,7 @@ func TestDoctorWithFewRights(t *testing.T) {
 }
 
 // What the user may not ask is unknown, and never told as a fact. The advice names the application's prefix, and doctor does
-// not wait for rights that nobody will give.
+// not wait for rights that it will not get.
 func TestDoctorWithNoRights(t *testing.T) {
 	t.Parallel()
 	srv := redistest.Start(t)

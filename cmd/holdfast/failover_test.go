@@ -277,7 +277,7 @@ func TestFailoverNeedsRights(t *testing.T) {
 	}
 }
 
-// While the operator thought about the question, somebody else has failed over.
+// While the operator thought about the question, another operator has failed over.
 func TestFailoverOfAnOldPlan(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinel(t)
@@ -292,7 +292,7 @@ func TestFailoverOfAnOldPlan(t *testing.T) {
 	wait.Until(t, "the old primary follows the new one", func() bool { return roleOf(t, primary) == "slave" })
 }
 
-// terminal is a keyboard at which somebody types yes, after something has happened.
+// terminal is a keyboard at which the operator types yes, after something has happened.
 type terminal struct {
 	keyboard
 	before func()

@@ -57,7 +57,7 @@ func TestRevokeUser(t *testing.T) {
 	}
 }
 
-// keyboard is a terminal on which somebody types.
+// keyboard is a terminal on which the operator types.
 type keyboard struct{ io.Reader }
 
 func (keyboard) Stat() (fs.FileInfo, error) { return device{}, nil }

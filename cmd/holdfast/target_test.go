@@ -233,7 +233,7 @@ func TestSentinel(t *testing.T) {
 	a.must(t, "revoke", id, "-yes")
 }
 
-// What docs/operator.md says that a user of the tool needs is enough, and who has less is told so.
+// What docs/operator.md says that a user of the tool needs is enough, and a user with less gets an error that names it.
 func TestRights(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/operator.md")

@@ -68,7 +68,7 @@ func TestPanics(t *testing.T) {
 	wrong.Want(wrong.Get("/"), http.StatusOK, "bomb")
 }
 
-// When the session is not to be had the handler does not run, and the answer is the Manager's.
+// If the session cannot be opened, the handler does not run, and the answer is the Manager's.
 func TestWithoutASession(t *testing.T) {
 	t.Parallel()
 	m := managertest.New(t, nil)

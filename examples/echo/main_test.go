@@ -50,7 +50,7 @@ func TestErrorIsAnsweredAfterTheCommit(t *testing.T) {
 	}
 }
 
-// When the session is not to be had, echo adds nothing to the answer of the Manager.
+// If the session cannot be opened, echo adds nothing to the answer of the Manager.
 func TestWithoutASession(t *testing.T) {
 	t.Parallel()
 	m := managertest.New(t, nil)

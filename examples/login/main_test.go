@@ -118,7 +118,7 @@ func TestThereAndBack(t *testing.T) {
 	}
 }
 
-// A name and a password in the URL log nobody in.
+// A name and a password in the URL do not log in.
 func TestNoPasswordFromTheURL(t *testing.T) {
 	t.Parallel()
 	b := try.Serve(t, routes(managertest.New(t, &config)))

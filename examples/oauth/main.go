@@ -64,7 +64,7 @@ func (p *site) routes(m *manager.Manager) http.Handler {
 	})
 	mux.HandleFunc("POST /login", p.leave)
 	mux.HandleFunc("GET /callback", p.back)
-	// Lazy: the provider is asked before the session is opened, so nobody waits for the lock meanwhile.
+	// Lazy: the provider is asked before the session is opened, so no other request waits for the lock meanwhile.
 	return http.NewCrossOriginProtection().Handler(m.Lazy(mux))
 }
 
@@ -108,7 +108,7 @@ func (p *site) back(w http.ResponseWriter, r *http.Request) {
 }
 
 // logIn binds the session of the request to a user. The visitor's session, whose token was kept on the way, is merged into
-// it if it was that of nobody or of the same user. What another user had in this browser is not for this one.
+// it if it had no user or the same user. What another user had in this browser is not for this one.
 func (p *site) logIn(r *http.Request, user, before string) error {
 	same, err := p.endIfOthers(r.Context(), user, before)
 	if err != nil {
@@ -133,7 +133,7 @@ func (p *site) logIn(r *http.Request, user, before string) error {
 }
 
 // endIfOthers ends the session of a token if it is bound to another user, and reports whether it is not. It opens the
-// session by its token rather than by the ID in it: everybody may know an ID, and could end the session by it.
+// session by its token rather than by the ID in it: an ID is not secret, and anyone could end the session by it.
 func (p *site) endIfOthers(ctx context.Context, user, token string) (same bool, err error) {
 	ctx, err = p.m.Load(ctx, token)
 	if err != nil {

@@ -186,7 +186,7 @@ func TestCartSurvivesTheLogin(t *testing.T) {
 	}
 }
 
-// Somebody sends a victim the end of a login of their own.
+// An attacker sends a victim the end of the attacker's login.
 func TestForgedReturn(t *testing.T) {
 	t.Parallel()
 	_, eve := serve(t)

@@ -7,7 +7,7 @@
 //	PREFIX:{ID}:queue          list        lock tokens that wait, oldest first: the longest wait plus the lock's TTL
 //	PREFIX:user:HASH           sorted set  IDs of a user's sessions by entry: the longest life of one
 //	PREFIX:node:NODE           channel     grants, invalidations and probes for one node
-//	PREFIX:nodes               channel     invalidations for everybody, when too many nodes hold a copy
+//	PREFIX:nodes               channel     invalidations for all nodes, when too many of them hold a copy
 //
 // The first three carry the hash tag {ID}, so that one script may touch them all in a Redis Cluster.
 package keys

@@ -60,7 +60,7 @@ func each(t *testing.T, fn func(l *lock)) {
 	})
 }
 
-// is sets who holds the lock, "" for nobody, and who waits.
+// is sets who holds the lock, "" if it is free, and who waits.
 func (l *lock) is(holder string, waiting ...string) {
 	l.t.Helper()
 	ctx := l.t.Context()
@@ -185,7 +185,7 @@ func TestEnterProlongsTheQueue(t *testing.T) {
 	})
 }
 
-// Redislock gives a free lock to whoever asks first. Those who were not first in the queue pass it on.
+// Redislock gives a free lock to the first that asks. Those who were not first in the queue pass it on.
 func TestEnterOutOfTurn(t *testing.T) {
 	each(t, func(l *lock) {
 		l.is("n.9", "n.1", "n.2")

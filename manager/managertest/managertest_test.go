@@ -56,7 +56,7 @@ func TestReplicasShareSessions(t *testing.T) {
 	}
 }
 
-// Time passes in a bubble, and everything has ended when the test has, or the bubble would say so.
+// Time passes in a bubble, and everything has ended when the test has, or the bubble would fail the test.
 func TestInABubble(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

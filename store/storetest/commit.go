@@ -203,7 +203,7 @@ func removeWithCommit(t *testing.T, f *fixture) {
 	again.ID = rec.ID
 	f.refused(t, again, store.ErrRemoved)
 
-	// Whoever logged in meanwhile is not logged out by a request from before.
+	// A user who logged in meanwhile is not logged out by a request from before.
 	rec = f.commit(t, creation("a", "1"))
 	next = f.commit(t, rotation(rec, store.Privilege, "second", time.Hour))
 	f.refused(t, removal(rec, store.Remove), store.ErrConflict)
@@ -287,7 +287,7 @@ func valuesThatExpire(t *testing.T, f *fixture) {
 	}
 }
 
-// Nobody can change what was given out, or written.
+// No caller can change what was returned, or written.
 func immutable(t *testing.T, f *fixture) {
 	c := creation("a", "1")
 	first := f.commit(t, c)

@@ -87,7 +87,7 @@ func rotatedForgets(t *testing.T, f *fixture) {
 	f.shows(t, rec.ID, "second opens")
 }
 
-// The client never shows the new secret. Opening by ID is nobody showing it.
+// The client never shows the new secret. Opening by ID does not count as showing it.
 func periodic(t *testing.T, f *fixture) {
 	rec := f.commit(t, creation("a", "1"))
 	sent := time.Now()

@@ -327,7 +327,7 @@ func removeUserPending(t *testing.T, f *fixture) {
 	f.wantUser(t, "alice")
 }
 
-// A login that begins later is not affected, and an old entry of what never came affects nobody.
+// A login that begins later is not affected, and an old entry of a login that never came has no effect.
 func removeUserLater(t *testing.T, f *fixture) {
 	f.login(t, "alice")
 	stranger := f.commit(t, creation("a", "1"))

@@ -242,7 +242,7 @@ func TestNothingMovesIfUnwanted(t *testing.T) {
 	}
 }
 
-// TestPolicy holds the page to itself: it may not be told to load anything else, and has nothing inline.
+// TestPolicy holds the page to itself: it may not be made to load anything else, and has nothing inline.
 func TestPolicy(t *testing.T) {
 	t.Parallel()
 	b := browserOf(t, startDemo(t), desktop)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// FreeAddress returns a loopback address on which nobody listens.
+// FreeAddress returns a free loopback address.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -145,7 +145,7 @@ func TestFirstRequestAfterTheMove(t *testing.T) {
 	}
 }
 
-// While Redis is away nobody is taken over, and nobody loses the old session.
+// While Redis is down no user is moved, and no user loses the old session.
 func TestMoveWithoutRedis(t *testing.T) {
 	t.Parallel()
 	srv, err := embedded.Start()

@@ -1,5 +1,5 @@
 // Package atdiar_test shows what replaces the calls of atdiar/xhttp's package handlers/session, of 18 February 2022.
-// That module is not to be had from the Go module proxy, so its side stands in comments, as its documentation has it;
+// The Go module proxy does not have that module, so its calls are in comments, as in its documentation;
 // Holdfast's side runs.
 package atdiar_test
 

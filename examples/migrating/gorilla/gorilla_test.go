@@ -1,4 +1,4 @@
-// Package gorilla_test shows the calls of gorilla/sessions beside those of Holdfast that replace them. Each pair runs,
+// Package gorilla_test shows the calls of gorilla/sessions next to those of Holdfast that replace them. Each pair runs,
 // and both sides have to show the same page.
 package gorilla_test
 

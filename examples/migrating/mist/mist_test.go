@@ -142,7 +142,7 @@ func TestByID(t *testing.T) {
 }
 
 // query is a propagator of one's own. The methods are mist's: Extract reports whether there is a token instead of an
-// error, and Inject is told how long the client is to keep it.
+// error, and Inject gets how long the client is to keep it.
 type query struct{}
 
 var _ manager.Propagator = query{}

@@ -79,7 +79,7 @@ func TestConfig(t *testing.T) {
 	if n1 != "id" || n2 != n1 || a2 != a1 {
 		t.Errorf("the cookies differ:\nscs      %s\nHoldfast %s", a1, a2)
 	}
-	// The cookie of scs lives until the idle timeout, and is sent anew with each response. Holdfast's lives until the
+	// The cookie of scs lives until the idle timeout, and is sent again with each response. Holdfast's lives until the
 	// deadline and is sent once: the server knows when the session has been idle for too long.
 	if idle, life := 20*60, 12*60*60; age1 > idle+1 || age1 < idle-60 || age2 > life || age2 < life-60 {
 		t.Errorf("the cookie of scs lives %d s, Holdfast's %d s", age1, age2)

@@ -130,7 +130,7 @@ func TestRolloverWithALogout(t *testing.T) {
 	}
 }
 
-// While Holdfast's Redis is away nobody is taken over, and nobody loses the old session.
+// While Holdfast's Redis is down no user is moved, and no user loses the old session.
 func TestRolloverWithoutRedis(t *testing.T) {
 	t.Parallel()
 	srv, err := embedded.Start()

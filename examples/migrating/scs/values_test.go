@@ -1,4 +1,4 @@
-// Package scs_test shows the calls of alexedwards/scs beside those of Holdfast that replace them. Each pair runs, and
+// Package scs_test shows the calls of alexedwards/scs next to those of Holdfast that replace them. Each pair runs, and
 // both sides have to show the same page.
 package scs_test
 

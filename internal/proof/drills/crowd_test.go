@@ -20,7 +20,7 @@ const (
 	think    = 50 * time.Millisecond // between two requests of a user, also after an error
 	budget   = 30 * time.Second      // of a user with one request
 	calm     = 2 * time.Second       // of load before the fault, and after the last user is served again
-	worst    = 90 * time.Second      // until then everybody must be served again
+	worst    = 90 * time.Second      // until then all users must be served again
 )
 
 // user clicks, one request after the other. Each adds one to a counter in the user's session.
@@ -184,7 +184,7 @@ func (c *crowd) during(t *testing.T, name string, fault func()) row {
 	fault()
 	c.awaitServed(t, time.Now())
 	time.Sleep(calm)
-	c.awaitServed(t, time.Now()) // whoever still waits for a lock of the dead
+	c.awaitServed(t, time.Now()) // users who still wait for a lock of the killed replica
 	c.end()
 	return c.row(name)
 }

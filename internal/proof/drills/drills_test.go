@@ -47,7 +47,7 @@ func redisStopped(t *testing.T) {
 	srv := redistest.Start(t, "--appendonly", "yes")
 	c := gather(t, replica.Config{Addrs: []string{srv.Addr()}})
 	r := add(c.during(t, fmt.Sprintf("Redis stopped for %.0f s, with its data on disk", stopped.Seconds()), func() {
-		once := srv.NewClient(t, func(o *redis.Options) { o.MaxRetries = -1 }) // a second try would find nobody
+		once := srv.NewClient(t, func(o *redis.Options) { o.MaxRetries = -1 }) // a second try would find no server
 		if err := once.Shutdown(t.Context()).Err(); err != nil {
 			t.Errorf("stop Redis: %v", err)
 		}

@@ -2,7 +2,7 @@
 // one Redis: what they read and write there is all that replicas know of each other.
 //
 // The scripts are those of the release as it sent them, without comments. They are never changed. A release that changes the
-// arguments of a script has to translate them here; one that cannot is not fit to run beside the one before it.
+// arguments of a script has to translate them here; one that cannot is not fit to run together with the one before it.
 package earlier
 
 import (

@@ -128,7 +128,7 @@ func TestMessagesLost(t *testing.T) {
 
 // Single invalidations and grants are lost, and what proves that the subscription lives is not. Redis does not do that:
 // on one connection it delivers all or breaks it. Between the nodes of a cluster it might. Copies are then as old as
-// Config.MaxCopyAge at most, and whoever has the lock sees what is current nevertheless.
+// Config.MaxCopyAge at most, and a request that has the lock sees the current data nevertheless.
 func TestSingleMessagesLost(t *testing.T) {
 	t.Parallel()
 	long(t)

@@ -43,7 +43,7 @@ type fixture struct {
 }
 
 // open starts replicas, and the crowd that uses them. addrs are the addresses at which each replica finds Redis; one
-// for all, or one for each. tune may change what a replica is told.
+// for all, or one for each. tune may change a replica's settings.
 func open(t *testing.T, fault string, addrs []string, tune ...func(*replica.Config)) *fixture {
 	t.Helper()
 	return openFor(t, fault, history.Config{MaxStaleness: maxStaleness, MaxCopyAge: maxCopyAge}, addrs, tune...)
@@ -149,7 +149,7 @@ func (s *fixture) within(what string, took, limit time.Duration) {
 	}
 }
 
-// user is a session of the test's own, beside those of the crowd.
+// user is a separate session of the test.
 type user struct {
 	s           *fixture
 	name, token string

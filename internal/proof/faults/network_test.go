@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/testkit/wiretap"
 )
 
-// The round trips are told apart by how many keys their scripts have: record, lock and queue for an open and a commit;
+// The round trips are distinguished by how many keys their scripts have: record, lock and queue for an open and a commit;
 // lock and queue for a release; the lock for a renewal.
 var trips = map[string]func(keys []int) bool{
 	"open or commit": func(k []int) bool { return slices.Equal(k, []int{3}) },
@@ -48,7 +48,7 @@ func dropped(all []*wiretap.Proxy) (n int) {
 	return n
 }
 
-// The reply to an open, a commit or a release is lost: nothing is done twice, nobody loses against himself, and no lock
+// The reply to an open, a commit or a release is lost: nothing is done twice, no commit conflicts with itself, and no lock
 // stays behind.
 func TestReplyLost(t *testing.T) {
 	t.Parallel()
@@ -109,7 +109,7 @@ func TestReplyOfRenewalLost(t *testing.T) {
 	s.finish()
 }
 
-// No answer to a commit comes until its deadline: it was written or not, and the client is told just that.
+// No answer to a commit comes until its deadline: it was written or not, and the client gets exactly that.
 func TestOutcomeUnknown(t *testing.T) {
 	t.Parallel()
 	long(t)
@@ -140,7 +140,7 @@ func TestOutcomeUnknown(t *testing.T) {
 		a := <-request
 		p.Heal()
 		s.history.Recovers()
-		// What was cut off before the commit left this process was surely not written, and may say so.
+		// What was cut off before the commit left this process was certainly not written, and may be reported so.
 		if a.Error != "unknown" && (round%len(faults) != 2 || a.Error != "unavailable") {
 			t.Errorf("fault %d: %v, want an unknown outcome", round%len(faults), a)
 		}

@@ -16,7 +16,7 @@
 //
 // # Values
 //
-// Every write stores a [Value] that carries the number of the operation that wrote it. So whoever reads it tells, in
+// Every write stores a [Value] that carries the number of the operation that wrote it. So each read shows, in
 // passing, which writes took effect and what each was based on. That is what makes the check both strict and cheap. A
 // write of which nobody knows whether it happened either was seen by somebody later, and then it did, or it makes no
 // difference. What is left for the search that package porcupine does is the order of operations that overlap.

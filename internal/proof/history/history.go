@@ -8,16 +8,16 @@ import (
 	"time"
 )
 
-// Config is what a History may be told.
+// Config configures a History.
 type Config struct {
 	// Clock tells the time, monotonic. Defaults to time.Now.
 	Clock func() time.Time
 
-	// MaxStaleness is how old the truth may be that a View is shown. It should be that of the managers, with nothing
+	// MaxStaleness is the maximum age of the data that a View may see. It should be that of the managers, with nothing
 	// added: an operation begins before its manager looks at the clock.
 	MaxStaleness time.Duration
 
-	// MaxCopyAge is the same after a Loss, which no manager is told of. Defaults to MaxStaleness.
+	// MaxCopyAge is the same after a Loss, which no manager notices. Defaults to MaxStaleness.
 	MaxCopyAge time.Duration
 }
 
@@ -100,7 +100,7 @@ func (h *History) Len() int {
 	return len(h.ops)
 }
 
-// Trace lists the operations on a session in the order in which they began, for whoever has to explain a violation.
+// Trace lists the operations on a session in the order in which they began, to explain a violation.
 func (h *History) Trace(session string) string {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -113,7 +113,7 @@ func (s state) after(p step) (state, bool) {
 
 // Tokens that no client shows.
 const (
-	nobodys = "nobody's" // issued by a rotation whose client was not told
+	nobodys = "nobody's" // issued by a rotation whose client did not get the response
 	anyones = "anyone's" // what is not known after a loss
 )
 
@@ -140,7 +140,7 @@ var never = moment{math.MaxInt64, math.MaxInt64}
 // steps turns the operations of one session into what the model is asked about. Views are not in it; see ages.
 func steps(ops, losses []*Op) (all []step) {
 	seen := make(map[int64]moment, len(ops)) // when an operation had taken effect for certain
-	gone := false                            // somebody was told that session or token are no more
+	gone := false                            // a client has seen that session or token are gone
 	for _, o := range ops {
 		if at, ok := seen[o.seen.By]; o.saw && (!ok || o.sawAt.seq < at.seq) {
 			seen[o.seen.By] = o.sawAt
@@ -175,7 +175,7 @@ func steps(ops, losses []*Op) (all []step) {
 			all = append(all, step{op: o, what: old, call: o.call, ret: o.ret})
 		case o.outcome == Refused, o.kind == Read:
 		default:
-			// A write that nobody saw was overwritten unseen, or did not happen; that comes to the same.
+			// A write that no operation saw was overwritten unseen, or did not happen; that comes to the same.
 			if at, ok := seen[o.id]; ok {
 				all = append(all, step{op: o, call: o.call, ret: at})
 			} else if gone && (o.kind == Remove || o.kind == Rotate) {

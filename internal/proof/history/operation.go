@@ -120,7 +120,7 @@ func (o *Op) ID() int64 { return o.id }
 // Next is what the operation stores over what it saw.
 func (o *Op) Next(seen Value) Value { return Next(o.kind, o.id, seen) }
 
-// Saw notes what the operation read when it opened the session. If it is tried anew it saw what it saw last. Without
+// Saw notes what the operation read when it opened the session. If it is tried again it saw what it saw last. Without
 // Saw, nothing is assumed about it.
 func (o *Op) Saw(v Value) {
 	o.h.mu.Lock()

@@ -39,7 +39,7 @@ func TestWhatIsMeasured(t *testing.T) {
 	}
 }
 
-// Only views have seen a write before it was lost, and nobody was told whether it was made.
+// Only views have seen a write before it was lost, and no client knows whether it was made.
 func TestAViewOfAWriteThatNobodyKnowsOf(t *testing.T) {
 	t.Parallel()
 	s := newScript()

@@ -100,7 +100,7 @@ func Load(r io.Reader) (*History, error) {
 }
 
 // Keep saves the sessions that a report accuses, or could not decide upon, in a new file in the folder for temporary files,
-// and returns what to tell whoever has to look into it.
+// and returns a text for the developer who investigates it.
 func (h *History) Keep(r *Report) string {
 	var sessions []string
 	for _, v := range r.Violations {

@@ -185,7 +185,7 @@ func (c *cluster) client(opt *redis.Options) redis.UniversalClient {
 	})
 }
 
-// kill ends a node as SIGKILL does: whatever it had under way, nobody hears of it again.
+// kill ends a node as SIGKILL does: whatever it had under way never ends.
 func (c *cluster) kill(place int) {
 	n := c.node(place)
 	if n.killed() {

@@ -93,7 +93,7 @@ var Faults = []*Fault{
 		}
 		f.again(500*time.Millisecond, f.deafen)
 	}},
-	// Probes are messages like others: what is lost between two that arrive, nobody misses. The age of copies is the bound.
+	// Probes are messages like others: what is lost between two that arrive goes unnoticed. The age of copies is the bound.
 	{Name: "single messages lost and reordered", configure: func(c *cluster) { c.cfg.MaxCopyAge = 3 * time.Second; c.stale = c.cfg.MaxCopyAge }, run: func(f *trouble) {
 		f.everywhere(linkFaults{delay: 2 * time.Millisecond, dropMessage: 0.2, repeatMessage: 0.2, holdMessage: 0.3, slowBy: time.Second})
 	}},

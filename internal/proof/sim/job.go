@@ -46,7 +46,7 @@ func (j *job) fail(err error) {
 	j.err = err
 }
 
-// opened is told how the session of the job was opened.
+// opened notes how the session of the job was opened.
 func opened(ctx context.Context, e manager.OpenEvent) {
 	if j, ok := ctx.Value(jobKey{}).(*job); ok {
 		j.mu.Lock()
@@ -187,7 +187,7 @@ func (j *job) end(issued string) history.Outcome {
 	return o
 }
 
-// lose notes that nobody will hear of the request again.
+// lose notes that the request will never end.
 func (j *job) lose() {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -129,7 +129,7 @@ func simulated(t *testing.T, seed uint64, fault *Fault) (found string) {
 	return found + strings.Join(res.Problems, "\n")
 }
 
-// tears changes the first register of a session behind everybody's back, and not its twin.
+// tears changes the first register of a session without a commit, and not its twin.
 func (f *trouble) tears() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -111,10 +111,10 @@ func (c *cluster) heal() {
 	c.history.Recovers()
 }
 
-// settle looks at what is left once all is healed and nobody asks for anything any more.
+// settle looks at what is left once all is healed and no request is under way.
 func (c *cluster) settle() {
 	c.wg.Wait()
-	time.Sleep(c.cfg.LockTTL + 3*time.Second) // the locks of the dead have ended, and grants that nobody took
+	time.Sleep(c.cfg.LockTTL + 3*time.Second) // the locks of the dead have ended, and unanswered grants
 	if left := c.locks(); len(left) > 0 {
 		c.problem("locks left: %q", left)
 	}

@@ -81,7 +81,7 @@ type soak struct {
 	prefix   string
 	counts   map[string]int // of faults, by name
 	begun    time.Time
-	before   levels // when the sessions were there, and nobody used them
+	before   levels // when the sessions existed and were idle
 }
 
 func start(t *testing.T) *soak {
@@ -193,7 +193,7 @@ func (s *soak) run(d time.Duration) {
 	}
 }
 
-// progress writes a line for whoever watches, and returns how many operations have ended.
+// progress writes a progress line, and returns how many operations have ended.
 func (s *soak) progress(d time.Duration, last int64) int64 {
 	all, ok := s.load.Ended()
 	fmt.Fprintf(os.Stderr, "soak %v of %v: %d operations (%d acknowledged, %d/s), %d sessions begun, %s\n",

@@ -100,7 +100,7 @@ func (s *skips) tell(w io.Writer) {
 
 // Tell tells which tests of this process were skipped, where that is seen. It is called when all have run.
 //
-// What a passing package writes is not shown by "go test ./...", so the terminal is told as well, if there is one and
+// What a passing package writes is not shown by "go test ./...", so it goes to the terminal as well, if there is one and
 // standard error is not it.
 func Tell() {
 	skipped.tell(os.Stderr)

@@ -54,7 +54,7 @@ const (
 	slots   = 16384
 )
 
-// join makes one cluster of the nodes, in less time than redis-cli takes: everybody meets everybody instead of waiting
+// join makes one cluster of the nodes, in less time than redis-cli takes: every node meets every other instead of waiting
 // for gossip.
 func (c *Cluster) join(ctx context.Context) error {
 	clients := make([]*redis.Client, len(c.Nodes))

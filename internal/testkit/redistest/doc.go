@@ -17,7 +17,7 @@
 // sentinels, with HOLDFAST_TOPOLOGY=cluster a cluster of three masters with a replica each; then nothing runs on
 // miniredis, and tests that make no use of the topology skip with [Only]. The clients of a [Backend] are of its kind.
 //
-// Where redis-server is not installed, such tests skip and [Main] says so at the end. With HOLDFAST_REQUIRE_REDIS=1, as
+// Where redis-server is not installed, such tests skip and [Main] reports it at the end. With HOLDFAST_REQUIRE_REDIS=1, as
 // in CI, they fail instead. See package need.
 //
 // Servers must not be started inside a testing/synctest bubble: they are processes, and live on real time.

@@ -157,7 +157,7 @@ func (p *process) signal(s syscall.Signal) error {
 	return p.running.Signal(s)
 }
 
-// freePort picks a port on which, a moment ago, nobody listened.
+// freePort picks a port that was free a moment ago.
 func freePort() int {
 	for {
 		port := portLow + rand.IntN(portHigh-portLow)

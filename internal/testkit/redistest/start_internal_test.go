@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/testkit/need"
 )
 
-// A port that somebody took is told from any other failure to start, and another one is tried.
+// A port that is in use is distinguished from any other failure to start, and another one is tried.
 func TestPortClash(t *testing.T) {
 	t.Parallel()
 	need.Program(t, binary)

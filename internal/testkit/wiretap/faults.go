@@ -76,7 +76,7 @@ func (p *Proxy) DropReplyOf(match func(commands []string) bool) {
 	p.faults.dropIf = match
 }
 
-// DropReplyOfScript is DropReplyOf for round trips that scripts are told apart by: match is called with the number of
+// DropReplyOfScript is DropReplyOf for round trips that are distinguished by their scripts: match is called with the number of
 // keys of the script that each command runs, or -1 for a command that runs none.
 func (p *Proxy) DropReplyOfScript(match func(keys []int) bool) {
 	p.mu.Lock()

@@ -15,7 +15,7 @@ const (
 )
 
 // Proxy forwards connections to one server, or to those of a set, which it then counts and disturbs as one. It is safe
-// for concurrent use. Whoever listened closes it.
+// for concurrent use. The caller of Listen closes it.
 type Proxy struct {
 	doors []door
 	ctx   context.Context    //nolint:containedctx // the proxy owns its goroutines; this is what ends them

@@ -26,7 +26,7 @@ type Config struct {
 	Requests int // of each tab, to one session, per visit
 
 	// Population is how many sessions there are before the crowd comes in. People then use one of them, and leave it to
-	// others. Without it everybody begins a session, and ends it.
+	// others. Without it each person begins a session, and ends it.
 	Population int
 	Populated  func()        // is called in between, unless it is nil
 	Patience   time.Duration // of a client with one request
@@ -48,7 +48,7 @@ type Load struct {
 
 	mu     sync.Mutex     // guards what follows
 	errors map[string]int // by name
-	idle   []*person      // the sessions that nobody uses at the moment
+	idle   []*person      // the idle sessions
 }
 
 // Start lets the crowd in. With a Population it returns once that is there.
@@ -88,7 +88,7 @@ func (l *Load) populate() {
 	workers.Wait()
 }
 
-// find takes one of the sessions that nobody uses, if there are enough of them.
+// find takes one of the idle sessions, if there are enough of them.
 func (l *Load) find() *person {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -110,7 +110,7 @@ func (l *Load) leave(p *person) {
 	l.idle = append(l.idle, p)
 }
 
-// Stop lets everybody finish the request under way, and returns when all have left.
+// Stop lets each person finish the request under way, and returns when all have left.
 func (l *Load) Stop() {
 	l.stop()
 	l.people.Wait()

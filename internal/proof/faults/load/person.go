@@ -14,7 +14,7 @@ import (
 // pause keeps a client from asking again at once when it was refused.
 const pause = 20 * time.Millisecond
 
-// enough is how often in a row a tab is told that there is no session before it believes it.
+// enough is how often in a row a tab must hear that there is no session before it believes it.
 const enough = 3
 
 // person has one session and one cookie jar for all tabs.

@@ -16,7 +16,7 @@ import (
 // value is what the operations work on.
 var value = manager.Key[history.Value]("value")
 
-// The headers of the protocol beside the token's.
+// The headers of the protocol, in addition to the token's.
 const (
 	TokenHeader   = "X-Session-Token"
 	OutcomeHeader = "X-Outcome" // an error, if the session could not be opened or committed

@@ -1,6 +1,6 @@
 // Table prints the table of faults that tests have gathered in the file that HOLDFAST_PROOF_FILE names: which fault, how
 // many operations were checked under it, how many promises were broken, how stale a read-only read was at worst, and how
-// long a session was at worst not to be had. It fails if a promise was broken, or if less was checked than -each and -total
+// long a session was unavailable at worst. It fails if a promise was broken, or if less was checked than -each and -total
 // ask for.
 //
 //	HOLDFAST_PROOF_FILE=proof.jsonl go test ./internal/proof/sim -sim.ops 20000

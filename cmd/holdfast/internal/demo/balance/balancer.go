@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// downFor is how long a replica that refused a connection is passed over. It is still tried when nobody else is
+// downFor is how long a replica that refused a connection is passed over. It is still tried when no other one is
 // there.
 const downFor = 250 * time.Millisecond
 
@@ -193,7 +193,7 @@ func (b *Balancer) put(t *target, refused bool) {
 
 type roundTripper struct{ *Balancer }
 
-// RoundTrip asks replicas in turn until one answers. It asks another only when that is safe: nobody was reached, so
+// RoundTrip asks replicas in turn until one answers. It asks another only when that is safe: no replica was reached, so
 // nothing happened; or the request is one that changes nothing.
 func (b roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	tried := make(map[*target]bool)
@@ -220,7 +220,7 @@ func (b roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 		case r.Context().Err() != nil:
 			return nil, err
 		case refused:
-			// Nobody was reached: still ErrNoReplica, unless another did.
+			// No replica was reached: still ErrNoReplica, unless another did.
 		case r.Method == http.MethodGet || r.Method == http.MethodHead:
 			last = err
 		default:
@@ -234,7 +234,7 @@ func isDial(err error) bool {
 	return ok && op.Op == "dial"
 }
 
-// answerError keeps two cases apart for the client: 503 when the request reached nobody, 502 when it may have been
+// answerError keeps two cases apart for the client: 503 when the request reached no replica, 502 when it may have been
 // served and the answer was lost.
 func answerError(w http.ResponseWriter, _ *http.Request, err error) {
 	if errors.Is(err, ErrNoReplica) {

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// selfSigned makes a certificate for this machine's loopback names that nobody vouches for. It is for looking at what
+// selfSigned makes a certificate for this machine's loopback names, without an authority. It is for looking at what
 // only HTTPS shows, such as cookies whose name begins with __Host-.
 func selfSigned() (tls.Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

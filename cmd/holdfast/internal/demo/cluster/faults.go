@@ -14,7 +14,7 @@ var (
 	errClosing = errors.New("the cluster is closing")
 )
 
-// change waits until nobody else stops or starts replicas. The caller ends it.
+// change waits until no other call stops or starts replicas. The caller ends it.
 func (s *Cluster) change(ctx context.Context) (end func(), err error) {
 	select {
 	case <-s.changing:

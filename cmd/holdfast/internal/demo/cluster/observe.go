@@ -150,7 +150,7 @@ type Replica struct {
 	Copies        int   // local copies it holds, of all sessions
 	LocalHits     int64
 	Invalidations int64
-	Fresh         time.Duration // how long ago it had provably heard everything; -1 without proof
+	Fresh         time.Duration // age of the proof that it has missed no invalidation; -1 without proof
 }
 
 // Replicas returns what the replicas tell about themselves.

@@ -34,7 +34,7 @@ type replica struct {
 	Copy          bool          `json:"copy"` // it holds one of this session
 	LocalHits     int64         `json:"localHits"`
 	Invalidations int64         `json:"invalidations"`
-	Fresh         float64       `json:"fresh"` // seconds since it had provably heard everything, -1 without proof
+	Fresh         float64       `json:"fresh"` // age of the proof that it has missed no invalidation, -1 without proof
 }
 
 type session struct {

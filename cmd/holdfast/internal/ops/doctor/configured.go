@@ -96,7 +96,7 @@ func eviction(_ *target.Target, nodes []node) Check {
 		}
 		return Check{
 			Status: Fail, Found: found + ": sessions and locks that are in use are deleted when memory is short",
-			Advice: "CONFIG SET maxmemory-policy noeviction and give sessions a Redis of their own, apart from caches",
+			Advice: "CONFIG SET maxmemory-policy noeviction and give sessions a separate Redis, apart from caches",
 		}
 	})
 }
@@ -159,7 +159,7 @@ func limitOf(n int64) string {
 	return report.Bytes(n)
 }
 
-// persistence decides whether a restart logs everybody out.
+// persistence decides whether a restart logs all users out.
 func persistence(_ *target.Target, nodes []node) Check {
 	return worst("persistence", nodes, func(n *node) Check {
 		aof, known := n.info["aof_enabled"]
@@ -183,7 +183,7 @@ func persistence(_ *target.Target, nodes []node) Check {
 			return Check{Status: Warn, Found: "no append-only file; snapshots unknown", Advice: fmt.Sprintf(allow, "CONFIG GET", "config|get")}
 		}
 		return Check{
-			Status: Warn, Found: "none: a restart of this server logs everybody out",
+			Status: Warn, Found: "none: a restart of this server logs all users out",
 			Advice: "CONFIG SET appendonly yes, unless that is acceptable",
 		}
 	})

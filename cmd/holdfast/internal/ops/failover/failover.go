@@ -104,7 +104,7 @@ func (p *Planned) Close() error { return p.r.primary.Close() }
 
 // Run makes the failover and writes each step as it is done. If it ends early, by an error or with ctx, writes resume: at
 // once if nothing was promoted yet, and at the end of the pause at the latest. Once the promotion has begun, Run completes it
-// although ctx ends: nobody can call it back, and the old primary must not take writes again before it follows the new one.
+// although ctx ends: it cannot be undone, and the old primary must not take writes again before it follows the new one.
 func (p *Planned) Run(ctx context.Context) (err error) {
 	r := p.r
 	r.begun = time.Now()

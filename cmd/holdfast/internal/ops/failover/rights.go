@@ -36,7 +36,7 @@ func (r *run) permitted(ctx context.Context) error {
 }
 
 // current refuses to go on with a plan that has become old: the operator may have thought about the question for long. It
-// ends a pause that somebody else has begun, which would outlast ours, and so learns whether the user may end one.
+// ends a pause that another client has begun, which would outlast ours, and so learns whether the user may end one.
 func (r *run) current(ctx context.Context) error {
 	state, err := replication(ctx, r.primary)
 	if err != nil {

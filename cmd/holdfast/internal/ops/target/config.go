@@ -23,7 +23,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/report"
 )
 
-// The variables that passwords are taken from. In arguments they would be seen by everybody on the machine.
+// The variables that passwords are taken from. In arguments every user of the machine would see them.
 const (
 	PasswordVariable         = "HOLDFAST_REDIS_PASSWORD" //nolint:gosec // a name, no password
 	SentinelPasswordVariable = "HOLDFAST_SENTINEL_PASSWORD"
