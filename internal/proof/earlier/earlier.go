@@ -10,6 +10,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"sync"
 
@@ -41,9 +42,7 @@ func (s *Scripts) Ran() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ran := make(map[string]int, len(s.ran))
-	for name, n := range s.ran {
-		ran[name] = n
-	}
+	maps.Copy(ran, s.ran)
 	return ran
 }
 
