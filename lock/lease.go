@@ -100,7 +100,7 @@ func (le *Lease) Vouch(state any) { le.state = state }
 // Waited returns how long the request waited for the lock since its call of Acquire, or 0 if the lock was free.
 func (le *Lease) Waited() time.Duration { return le.waited }
 
-// Quiet(true) stops the renewal of the lease and ignores its loss, until Quiet(false). It is for a
+// Quiet stops the renewal of the lease and ignores its loss, until it is called with false. It is for a
 // holder that removes the lock in Redis itself and continues.
 func (le *Lease) Quiet(quiet bool) {
 	le.locker.mu.Lock()

@@ -79,7 +79,7 @@ func run(ctx context.Context, args []string, w io.Writer) (err error) {
 	if p.mode != subject.Exclusive && p.mode != subject.ByMethod {
 		return fmt.Errorf(`-mode is %q; give "exclusive" or "by method"`, *mode)
 	}
-	for _, text := range strings.Split(*list, ",") {
+	for text := range strings.SplitSeq(*list, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(text))
 		if err != nil || n < 1 {
 			return fmt.Errorf("-nodes has %q; give numbers from 1, separated by commas", text)
