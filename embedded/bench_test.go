@@ -155,10 +155,11 @@ func BenchmarkLongOpen(b *testing.B) {
 
 var short = []string{"record", "lock", "queue"}
 
-// script reads a script of package store, of which some are made of several files.
+// script reads a script of package store, of which some are made of several files. The package puts its Format first.
 func script(b *testing.B, names ...string) *redis.Script {
 	b.Helper()
 	var text strings.Builder
+	fmt.Fprintf(&text, "local FORMAT = %d\n", store.Format)
 	for _, name := range names {
 		part, err := os.ReadFile("../store/" + name + ".lua")
 		if err != nil {
