@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -208,4 +210,35 @@ func TestInsideTheMiddleware(t *testing.T) {
 	has(t, d.get("session?id="+id), "root")
 	has(t, d.get("sessions?order=newest"), id)
 	d.stream("overview", "<dd>1</dd>")
+}
+
+// pieces keeps what a handler writes, piece by piece.
+type pieces struct {
+	*httptest.ResponseRecorder
+	written []string
+}
+
+func (p *pieces) Write(b []byte) (int, error) {
+	p.written = append(p.written, string(b))
+	return p.ResponseRecorder.Write(b)
+}
+
+// A table that arrives in several pieces moves while it is drawn.
+func TestTableOfAScanComesInOnePiece(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	for range 50 {
+		d.login("ada", "x")
+	}
+	page, err := console.New(d.rdb, &console.Config{Prefix: d.prefix, Authorize: authorize})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/sessions?order=newest", nil)
+	r.Header.Set(operator, "olga")
+	w := &pieces{ResponseRecorder: httptest.NewRecorder()}
+	page.ServeHTTP(w, r)
+	if !slices.ContainsFunc(w.written, func(s string) bool { return strings.Contains(s, "<table") && strings.Contains(s, "</table>") }) {
+		t.Errorf("status %d in %d pieces, none with the table", w.Code, len(w.written))
+	}
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"time"
@@ -51,9 +52,14 @@ func (c *console) top(w http.ResponseWriter, r *http.Request, data listed) {
 		c.cfg.Logger.ErrorContext(r.Context(), "holdfast console: a scan ended early", "error", err)
 		data.Problem = "The scan ended early, so the list is incomplete. " + meaning(err)
 	}
-	data.Rows, v.Data = rows, data
+	data.Rows = rows
 	v.Data = data
-	_ = t.ExecuteTemplate(w, "result", v) // the client has gone
+	var result bytes.Buffer // in one piece: a table that comes in several moves while it is drawn
+	if err := t.ExecuteTemplate(&result, "result", v); err != nil {
+		c.cfg.Logger.ErrorContext(r.Context(), "holdfast console: cannot draw a page", "page", "sessions", "error", err)
+		return
+	}
+	_, _ = result.WriteTo(w) // an error means that the client has gone
 }
 
 // lockView is the locks at one moment.
