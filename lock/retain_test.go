@@ -2,6 +2,7 @@ package lock_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -51,11 +52,13 @@ func TestRecallOvertakesTheAnswerThatTheLockIsKept(t *testing.T) {
 
 // afterwards runs a function after a command or pipeline of a client has reached Redis and before its answer is seen, until
 // the function reports that it has done its work.
-type afterwards struct{ then func() bool }
+type afterwards struct{ then atomic.Pointer[func() bool] }
+
+func (h *afterwards) set(then func() bool) { h.then.Store(&then) }
 
 func (h *afterwards) run() {
-	if h.then != nil && h.then() {
-		h.then = nil
+	if then := h.then.Load(); then != nil && (*then)() {
+		h.then.Store(nil)
 	}
 }
 
@@ -86,12 +89,12 @@ func TestRecallOvertakesTheLock(t *testing.T) {
 		f.listening(2)
 		mustRelease(t, mustAcquire(t, one)) // loads the scripts
 		out := make(chan acquired, 1)
-		hook.then = func() bool {
+		hook.set(func() bool {
 			background(t.Context(), two, "two", out)
 			f.queued(1)
 			synctest.Wait()
 			return true
-		}
+		})
 		lease := mustAcquire(t, one)
 		if keep := lease.Keep(true); keep != 0 {
 			t.Errorf("the lock is to be retained for %v while another process waits", keep)
@@ -147,14 +150,14 @@ func TestRenewalCrossesTheEndOfTheLease(t *testing.T) {
 		f.listening(2)
 		lease := mustAcquire(t, one)
 		ended := make(chan struct{})
-		hook.then = func() bool {
+		hook.set(func() bool {
 			if f.admin.PTTL(t.Context(), f.keys.Lock).Val() != ttl {
 				return false // the script was not loaded yet
 			}
 			lease.Done(retain, time.Now(), nil)
 			close(ended)
 			return true
-		}
+		})
 		<-ended
 		time.Sleep(ttl / 2)
 		mustTakeAtOnce(t, two, "the other process")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -98,40 +99,60 @@ func (c *Cluster) join(ctx context.Context) error {
 func (c *Cluster) AwaitHealthy(tb testing.TB) {
 	tb.Helper()
 	await(tb, "a healthy cluster", func(ctx context.Context) error {
-		for _, node := range c.Nodes {
-			if err := healthyNode(ctx, node, len(c.Nodes)); err != nil {
+		first := ""
+		for i, node := range c.Nodes {
+			slots, err := healthyNode(ctx, node, len(c.Nodes))
+			if err != nil {
 				return fmt.Errorf("node %s: %w", node.Addr(), err)
+			}
+			if i == 0 {
+				first = slots
+			}
+			if slots != first {
+				return fmt.Errorf("node %s sees the slots at\n%s\nand the first node at\n%s", node.Addr(), slots, first)
 			}
 		}
 		return nil
 	})
 }
 
-func healthyNode(ctx context.Context, node *Server, size int) error {
+// slotsOf is what an answer to CLUSTER NODES says about who has which slots, in an order that is the same for all nodes.
+func slotsOf(list string) string {
+	var owners []string
+	for line := range strings.Lines(list) {
+		if words := strings.Fields(line); len(words) > 8 {
+			owners = append(owners, words[0]+" "+strings.Join(words[8:], " "))
+		}
+	}
+	slices.Sort(owners)
+	return strings.Join(owners, "\n")
+}
+
+func healthyNode(ctx context.Context, node *Server, size int) (slots string, err error) {
 	rdb := redis.NewClient(probeOptions(node.Addr()))
 	defer rdb.Close()
 	info, err := rdb.ClusterInfo(ctx).Result()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, "cluster_slots_ok:16384") {
-		return errors.New("not all slots are served")
+		return "", errors.New("not all slots are served")
 	}
 	list, err := rdb.ClusterNodes(ctx).Result()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if strings.Count(list, "master") != size/2 || strings.Count(list, "slave") != size/2 || strings.Contains(list, "fail") || strings.Contains(list, "disconnected") {
-		return fmt.Errorf("it sees\n%s", list)
+		return "", fmt.Errorf("it sees\n%s", list)
 	}
 	role, err := rdb.Do(ctx, "ROLE").Slice()
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(role) > 0 && role[0] == "slave" {
-		return linkUp(ctx, node)
+		return slotsOf(list), linkUp(ctx, node)
 	}
-	return nil
+	return slotsOf(list), nil
 }
 
 // Client returns a new client of the cluster. It is closed with tb. It asks for the layout of the cluster every second:
