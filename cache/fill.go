@@ -1,6 +1,6 @@
 package cache
 
-// Fill records the state of the cache when a fill began, so that [Cache.Put] can tell what happened
+// Fill records the state of the cache when a fill began, so that [Cache.Put] knows what has changed
 // since. It is a small value without resources. A Fill belongs to the cache that issued it.
 type Fill struct {
 	id         string

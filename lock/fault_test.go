@@ -38,7 +38,7 @@ func TestLostAnswerIsAskedForAgain(t *testing.T) {
 	})
 }
 
-// The answer to Acquire is lost for good: the lock that it left behind goes to the next waiter, long before its TTL.
+// The answer to Acquire never arrives: the lock that it took goes to the next waiter long before its TTL ends.
 func TestLostAnswerLeavesNoLock(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		l, p := tapped(t, f, b, lock.Config{TTL: time.Minute, Timeout: 3 * time.Second}, once)

@@ -180,7 +180,7 @@ func (m *Manager) call(w http.ResponseWriter, r, inner *http.Request, s *Session
 	returned = true
 }
 
-// reportLate tells of a change that came too late to be stored, and of a first use that came too late to open the session.
+// reportLate reports a change that came too late to be stored, and a first use that came too late to open the session.
 func (m *Manager) reportLate(r *http.Request, s *Session) {
 	s.mu.Lock()
 	late := s.late

@@ -3,7 +3,7 @@
 //
 // A [Record] is an immutable snapshot of a session. [Store.Open] reads one, or learns that the
 // caller's copy is still current. [Store.Commit] compares the version and writes what changed.
-// [Store.Touch] extends a session, and [Store.Remove] ends it for good. Each costs one round trip,
+// [Store.Touch] extends a session, and [Store.Remove] removes it. Each costs one round trip,
 // or two if the short script for the usual case was tried and did not apply.
 //
 // The layout of the hash is in record.lua, and the names of the keys are in internal/keys. A

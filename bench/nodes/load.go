@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -27,10 +28,10 @@ const between = 5 * time.Millisecond
 // balancers say how the requests of a page reach the nodes.
 var balancers = []struct {
 	name string
-	page func(ctx context.Context, s *site, session, page int, rnd *rand.Rand) error
+	page func(ctx context.Context, s *deployment, session, page int, rnd *rand.Rand) error
 }{
 	// All requests of a session come to one node, one after another.
-	{"sticky", func(ctx context.Context, s *site, session, page int, _ *rand.Rand) error {
+	{"sticky", func(ctx context.Context, s *deployment, session, page int, _ *rand.Rand) error {
 		for i := range perPage {
 			if err := s.request(ctx, session, session, i == page%perPage); err != nil {
 				return err
@@ -39,7 +40,7 @@ var balancers = []struct {
 		return nil
 	}},
 	// The requests of a page come to one node at once, those of the session's next page to any other.
-	{"bursty", func(ctx context.Context, s *site, session, page int, rnd *rand.Rand) error {
+	{"bursty", func(ctx context.Context, s *deployment, session, page int, rnd *rand.Rand) error {
 		var errs [perPage]error
 		var group sync.WaitGroup
 		node := rnd.IntN(len(s.nodes))
@@ -50,7 +51,7 @@ var balancers = []struct {
 		return errors.Join(errs[:]...)
 	}},
 	// Each request of a session comes to the node after the one before.
-	{"round robin", func(ctx context.Context, s *site, session, page int, _ *rand.Rand) error {
+	{"round robin", func(ctx context.Context, s *deployment, session, page int, _ *rand.Rand) error {
 		for i := range perPage {
 			if err := s.request(ctx, session+page*perPage+i, session, i == page%perPage); err != nil {
 				return err
@@ -60,12 +61,12 @@ var balancers = []struct {
 	}},
 }
 
-// maxFailed is the share of requests, in percent, of which a count says something in spite of their failure. A machine that
-// stalls for seconds loses locks.
+// maxFailed is how many percent of the requests may fail without voiding the count. A machine that stalls for seconds loses
+// locks.
 const maxFailed = 1
 
-// site is a deployment of so many nodes, with its sessions.
-type site struct {
+// deployment is some nodes and the sessions that are loaded.
+type deployment struct {
 	nodes  []subject.Node
 	tokens []string
 	pages  int // of each session so far
@@ -80,7 +81,7 @@ func holdfast() subject.Subject {
 }
 
 // open starts the nodes. close ends those that were started, even after an error.
-func (s *site) open(ctx context.Context, link subject.Link, mode subject.Mode, nodes int) error {
+func (s *deployment) open(ctx context.Context, link subject.Link, mode subject.Mode, nodes int) error {
 	for range nodes {
 		n, err := holdfast().Open(ctx, link, mode)
 		if err != nil {
@@ -92,8 +93,8 @@ func (s *site) open(ctx context.Context, link subject.Link, mode subject.Mode, n
 }
 
 // create begins new sessions in place of those there were.
-func (s *site) create(ctx context.Context) error {
-	s.tokens, s.pages = nil, 0
+func (s *deployment) create(ctx context.Context) error {
+	s.tokens, s.pages, s.failed = nil, 0, nil
 	for i := range sessions {
 		token, err := s.nodes[i%len(s.nodes)].Create(ctx, strings.Repeat("x", payload))
 		if err != nil {
@@ -104,7 +105,7 @@ func (s *site) create(ctx context.Context) error {
 	return nil
 }
 
-func (s *site) request(ctx context.Context, node, session int, writes bool) error {
+func (s *deployment) request(ctx context.Context, node, session int, writes bool) error {
 	if err := s.ask(ctx, node, session, writes); err != nil {
 		s.mu.Lock()
 		s.failed = append(s.failed, err)
@@ -113,7 +114,7 @@ func (s *site) request(ctx context.Context, node, session int, writes bool) erro
 	return sleep(ctx, between)
 }
 
-func (s *site) ask(ctx context.Context, node, session int, writes bool) (err error) {
+func (s *deployment) ask(ctx context.Context, node, session int, writes bool) (err error) {
 	n, token := s.nodes[node%len(s.nodes)], s.tokens[session]
 	if writes {
 		_, err = n.Increment(ctx, token, 0)
@@ -123,8 +124,8 @@ func (s *site) ask(ctx context.Context, node, session int, writes bool) (err err
 	return err
 }
 
-// load makes so many pages of every session, all sessions at once.
-func (s *site) load(ctx context.Context, balancer, pages int) error {
+// load requests that many pages of every session, all sessions at once.
+func (s *deployment) load(ctx context.Context, balancer, pages int) error {
 	var errs [sessions]error
 	var group sync.WaitGroup
 	for i := range errs {
@@ -142,17 +143,22 @@ func (s *site) load(ctx context.Context, balancer, pages int) error {
 	return errors.Join(errs[:]...)
 }
 
-// failures tells whether too many of so many requests failed.
-func (s *site) failures(requests int) error {
+// checkFailed reports the requests that failed since create. It returns an error if they are more than maxFailed allows.
+func (s *deployment) checkFailed(requests int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.failed)*100 > requests*maxFailed {
-		return fmt.Errorf("%d of %d requests failed, the first: %w", len(s.failed), requests, s.failed[0])
+	if len(s.failed) == 0 {
+		return nil
 	}
+	err := fmt.Errorf("%d of %d requests failed, the first: %w", len(s.failed), requests, s.failed[0])
+	if len(s.failed)*100 > requests*maxFailed {
+		return err
+	}
+	fmt.Fprintln(os.Stderr, err)
 	return nil
 }
 
-func (s *site) close() error {
+func (s *deployment) close() error {
 	errs := make([]error, len(s.nodes))
 	var group sync.WaitGroup
 	for i, n := range s.nodes {

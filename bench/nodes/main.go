@@ -1,5 +1,5 @@
-// Command nodes counts what a request of Holdfast costs Redis, and what nodes
-// cost that do nothing, for ever more nodes in one process.
+// Command nodes counts what a request of Holdfast costs Redis, and what idle
+// nodes cost, with 1 to 1,024 nodes in one process.
 //
 //	go -C bench run ./nodes
 //	go -C bench run ./nodes -mode "by method" -nodes 1,16,256
@@ -44,17 +44,17 @@ type plan struct {
 	pages int           // that are
 }
 
-// result is what was counted with so many nodes.
+// result is what was counted with one number of nodes.
 type result struct {
 	nodes   int
-	idle    sample   // nobody asks for anything
+	idle    sample   // without requests
 	loads   []sample // by balancer
 	measure bool     // Redis' CPU is known
 }
 
-// sample is what passed in some time.
+// sample is the traffic of some time.
 type sample struct {
-	requests, heartbeats Tally
+	requests, heartbeats Traffic
 	took, cpu            time.Duration
 	count                int // requests made
 }
@@ -110,9 +110,9 @@ func (p *plan) run(ctx context.Context, redis *backend.Backend) (all []result, e
 	return all, nil
 }
 
-// count runs so many nodes.
+// count opens that many nodes and counts, first while they are idle, then under each load.
 func (p *plan) count(ctx context.Context, redis *backend.Backend, nodes int) (r result, err error) {
-	meter, s := new(Meter), new(site)
+	meter, s := new(Meter), new(deployment)
 	link := subject.Link{Addr: redis.Addr, Prefix: "nodes-" + rand.Text() + ":", PoolSize: 2, Dial: meter.Dial}
 	defer func() { err = errors.Join(err, s.close(), redis.Clean(context.WithoutCancel(ctx), link.Prefix)) }()
 	if err := s.open(ctx, link, p.mode, nodes); err != nil {
@@ -135,7 +135,7 @@ func (p *plan) count(ctx context.Context, redis *backend.Backend, nodes int) (r 
 			return r, err
 		}
 		got, err := take(ctx, redis, meter, sessions*p.pages*perPage, func() error { return s.load(ctx, b, p.pages) })
-		if err := errors.Join(err, s.failures(got.count)); err != nil {
+		if err := errors.Join(err, s.checkFailed(sessions*(p.warm+p.pages)*perPage)); err != nil {
 			return r, err
 		}
 		r.loads = append(r.loads, got)
@@ -143,7 +143,7 @@ func (p *plan) count(ctx context.Context, redis *backend.Backend, nodes int) (r 
 	return r, nil
 }
 
-// take counts what passes while do runs, which makes so many requests.
+// take counts the traffic while do runs, which makes that many requests.
 func take(ctx context.Context, redis *backend.Backend, meter *Meter, requests int, do func() error) (sample, error) {
 	cpu, _, err := redis.CPU(ctx)
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"sync"
 )
 
-// Tally is what passed between nodes and Redis.
-type Tally struct {
+// Traffic is what passed between nodes and Redis.
+type Traffic struct {
 	Commands int64 // sent by nodes; what a script calls inside Redis is not among them
 	Messages int64 // of pub/sub, delivered to nodes
 	Bytes    int64 // of both and of the replies, without TCP's headers
 }
 
 // Since returns what has passed since an earlier reading.
-func (t Tally) Since(earlier Tally) Tally {
-	return Tally{t.Commands - earlier.Commands, t.Messages - earlier.Messages, t.Bytes - earlier.Bytes}
+func (t Traffic) Since(earlier Traffic) Traffic {
+	return Traffic{t.Commands - earlier.Commands, t.Messages - earlier.Messages, t.Bytes - earlier.Bytes}
 }
 
 // kind says what a piece of traffic was for.
@@ -34,12 +34,12 @@ const (
 // Meter reads on the wire what nodes and Redis say to each other. It is safe for concurrent use.
 type Meter struct {
 	mu      sync.Mutex // guards what follows, and the taps
-	tallies [kinds]Tally
+	tallies [kinds]Traffic
 	proven  int // subscriptions on which a probe has come back
 }
 
 // Read returns what has passed for requests and for heartbeats so far.
-func (m *Meter) Read() (requests, heartbeats Tally) {
+func (m *Meter) Read() (requests, heartbeats Traffic) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.tallies[request], m.tallies[heartbeat]

@@ -38,10 +38,10 @@ func TestMeterCounts(t *testing.T) {
 		exchange(t, meter, step, "*2\r\n$9\r\nsubscribe\r\n$8\r\np:node:n\r\n", confirmation+probe+recall+probe)
 
 		requests, heartbeats := meter.Read()
-		if want := (Tally{2, 1, int64(2*len(evalsha) + len(":1\r\n$3\r\nabc\r\n") + len(recall))}); requests != want {
+		if want := (Traffic{2, 1, int64(2*len(evalsha) + len(":1\r\n$3\r\nabc\r\n") + len(recall))}); requests != want {
 			t.Errorf("in pieces of %d bytes, requests are %+v, want %+v", step, requests, want)
 		}
-		if want := (Tally{2, 2, int64(len(publish) + len(hset) + 2*len(":1\r\n") + 2*len(probe))}); heartbeats != want {
+		if want := (Traffic{2, 2, int64(len(publish) + len(hset) + 2*len(":1\r\n") + 2*len(probe))}); heartbeats != want {
 			t.Errorf("in pieces of %d bytes, heartbeats are %+v, want %+v", step, heartbeats, want)
 		}
 		if meter.Proven() != 1 {

@@ -45,8 +45,8 @@ func per(n int64, s sample) float64 { return float64(n) / float64(s.count) }
 // load is which part of a second Redis worked in each second.
 func (s sample) load() float64 { return float64(s.cpu) / float64(s.took) }
 
-// cost tells what a request cost Redis without the heartbeats, and what so many of them and the heartbeats take of the one
-// thread that Redis has.
+// cost formats two figures: the CPU that Redis spends on one request, without the heartbeats, and which part of its one thread
+// rate requests a second and the heartbeats would take.
 func (r result) cost(s sample) string {
 	if !r.measure {
 		return "unknown | unknown"

@@ -174,7 +174,7 @@ func TestWithoutTheLockUpdatesVanish(t *testing.T) {
 		b.shows("#holder", "no lock")
 		b.click("#crowd")
 		b.until("the crowd is over", crowdIsOver)
-		b.until("the audit tells what is lost", `((n) => n('#lost') > 0 && n('#lost') === n('#expected') - n('#found'))(
+		b.until("the audit counts the lost updates", `((n) => n('#lost') > 0 && n('#lost') === n('#expected') - n('#found'))(
 			(id) => Number(document.querySelector(id).textContent))`)
 		if got := b.text("#result"); !strings.Contains(got, "vanished") {
 			t.Errorf("the page says %q", got)

@@ -3,6 +3,6 @@
 // different machines.
 //
 // Every connection of a replica passes a gate of its own. So a replica can be paused, killed and cut off from Redis, and
-// what it leaves behind is what a process leaves behind. A cluster also tells what goes on in it: what its replicas have
-// counted, what Redis holds of a session, and what became of each request.
+// what it leaves behind is what a process leaves behind. A cluster also reports what its replicas have
+// counted, what Redis holds of a session, and the outcome of each request.
 package cluster

@@ -15,7 +15,7 @@ func lacks(what, rule string) error {
 }
 
 // permitted refuses a user who lacks a right that is needed later. It sends the commands with an argument that none of them
-// takes: a server looks at the user's rights first, so the answer tells whether they are there, and nothing is changed.
+// takes: a server looks at the user's rights first, so the answer shows whether the user has them, and nothing is changed.
 func (r *run) permitted(ctx context.Context) error {
 	const invalid = "none"
 	if redis.IsPermissionError(r.primary.Do(ctx, "CLIENT", "PAUSE", invalid, "WRITE").Err()) {
