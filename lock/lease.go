@@ -67,7 +67,7 @@ func (l *Locker) lease(ctx context.Context, key string, t turn, outlived bool) (
 	ctx, cancel := context.WithCancelCause(ctx)
 	le := &Lease{
 		locker: l, key: key, token: t.token, state: t.state, checked: t.checked, ctx: ctx, cancel: cancel,
-		trust: t.lease, short: t.short, reused: t.retained, recalled: l.tookEarly(t.token), outlived: outlived,
+		trust: t.lease, short: t.short, reused: t.retained, recalled: l.takeEarlyRecall(t.token), outlived: outlived,
 	}
 	l.leases[t.token] = le
 	l.mu.Unlock()

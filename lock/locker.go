@@ -23,17 +23,17 @@ type Locker struct {
 	space    keys.Space
 	settings queue.Settings
 
-	mu       sync.Mutex // guards what follows, and is never held over a call, a send that may block or a wait
-	local    localQueues
-	asking   map[string]chan struct{} // the lock tokens that wait in Redis, with the signal to ask again
-	leases   map[string]*Lease        // those that have not ended, by lock token
-	retained map[string]*retained     // by lock token; see retain.go
-	early    map[string]time.Time     // when recalls came, by lock tokens without a lease; see recalledEarly
-	orphans  map[string]orphan        // lock tokens to take out, see sweep
-	sweeping bool
-	users    int // requests in AcquireWith, and leases that were not ended yet
-	closing  bool
-	idle     chan struct{} // closed when closing and there are no users left
+	mu           sync.Mutex // guards what follows, and is never held over a call, a send that may block or a wait
+	local        localQueues
+	asking       map[string]chan struct{} // the lock tokens that wait in Redis, with the signal to ask again
+	leases       map[string]*Lease        // those that have not ended, by lock token
+	retained     map[string]*retained     // by lock token; see retain.go
+	earlyRecalls map[string]time.Time     // when they came, by lock token; see noteEarlyRecall
+	orphans      map[string]orphan        // lock tokens to take out, see sweep
+	sweeping     bool
+	users        int // requests in AcquireWith, and leases that were not ended yet
+	closing      bool
+	idle         chan struct{} // closed when closing and there are no users left
 
 	closed     chan struct{}   // closed at the start of Close: waiters give up
 	stop       context.Context //nolint:containedctx // ends the goroutines of the Locker, which owns them
@@ -90,16 +90,16 @@ func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 			Grant:      c.GrantTTL,
 			TTL:        c.TTL,
 		},
-		local:    make(localQueues),
-		asking:   make(map[string]chan struct{}),
-		leases:   make(map[string]*Lease),
-		retained: make(map[string]*retained),
-		early:    make(map[string]time.Time),
-		orphans:  make(map[string]orphan),
-		idle:     make(chan struct{}),
-		closed:   make(chan struct{}),
-		stop:     stop,
-		stopNow:  stopNow,
+		local:        make(localQueues),
+		asking:       make(map[string]chan struct{}),
+		leases:       make(map[string]*Lease),
+		retained:     make(map[string]*retained),
+		earlyRecalls: make(map[string]time.Time),
+		orphans:      make(map[string]orphan),
+		idle:         make(chan struct{}),
+		closed:       make(chan struct{}),
+		stop:         stop,
+		stopNow:      stopNow,
 	}
 	l.background.Go(l.renew)
 	if listen {

@@ -59,13 +59,13 @@ func unanswered(answers []*bool) (n int) {
 	return n
 }
 
-// due returns the leases to renew: a third of the TTL has passed since the last time, or a short one lasts. On the way it ends those whose trust,
-// or whose MaxHold, would run out before the next tick.
+// due returns the leases to renew: a third of the TTL has passed since the last time, or shortDue reports so. It also ends
+// those whose trust, or whose MaxHold, would run out before the next tick.
 func (l *Locker) due(now time.Time) []*Lease {
 	var due, lost []*Lease
 	l.mu.Lock()
 	l.forgetRetained(now)
-	l.forgetEarly(now)
+	l.forgetEarlyRecalls(now)
 	for _, le := range l.leases {
 		switch {
 		case le.lost != nil, le.quiet:
@@ -73,7 +73,7 @@ func (l *Locker) due(now time.Time) []*Lease {
 			lost = append(lost, le)
 		case l.cfg.heldTooLong(now.Sub(le.trust.since)):
 			lost = append(lost, le)
-		case le.short && l.cfg.lasts(le.trust, now), now.Sub(le.trust.renewed) >= l.cfg.TTL/3:
+		case le.short && l.cfg.shortDue(le.trust, now), now.Sub(le.trust.renewed) >= l.cfg.TTL/3:
 			due = append(due, le)
 		}
 	}
@@ -93,10 +93,10 @@ func (c *Config) heldTooLong(held time.Duration) bool {
 	return c.MaxHold > 0 && held+c.tick() > c.MaxHold
 }
 
-// lasts reports whether a lease that is as short as Config.Retain needs to be renewed: half of it is over, or its request
-// takes longer than most. A renewal costs a command, and one that crosses the end of the lease keeps a retained lock for
-// the TTL in Redis.
-func (c *Config) lasts(t leaseTrust, now time.Time) bool {
+// shortDue reports whether a lease that is as short as Config.Retain has to be renewed: half of it is over, or its request
+// takes longer than most do. Others are not renewed: that costs a command, and a renewal that crosses the end of its lease
+// makes Redis keep a retained lock for the whole TTL.
+func (c *Config) shortDue(t leaseTrust, now time.Time) bool {
 	return now.Sub(t.since) >= c.Retain/8 || t.until.Sub(now) < c.Retain/2
 }
 

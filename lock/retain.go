@@ -38,7 +38,7 @@ func (l *Locker) mayRetain() bool {
 // retain keeps a lock in mind for the next request of this process. It reports false if it does not: then the lock has
 // to be released. It is called with mu held, when no request has the turn.
 func (l *Locker) retain(key string, t turn) bool {
-	if t.token == "" || !l.mayRetain() || !time.Now().Before(t.lease.until) || l.tookEarly(t.token) {
+	if t.token == "" || !l.mayRetain() || !time.Now().Before(t.lease.until) || l.takeEarlyRecall(t.token) {
 		return false
 	}
 	r := &retained{key: key, token: t.token, trust: t.lease}
@@ -144,7 +144,7 @@ func (l *Locker) Recalled(token string) {
 		l.local[key].retained = nil // a request that arrives now waits until the lock is released
 		l.cleanUps.Go(func() { _ = l.giveBack(context.WithoutCancel(l.stop), r.key, r.token) })
 	} else {
-		l.recalledEarly(token)
+		l.noteEarlyRecall(token)
 	}
 	l.mu.Unlock()
 	if key != "" {
@@ -152,33 +152,33 @@ func (l *Locker) Recalled(token string) {
 	}
 }
 
-// maxEarly bounds how many recalls are remembered.
-const maxEarly = 1 << 12
+// maxEarlyRecalls bounds how many recalls are remembered.
+const maxEarlyRecalls = 1 << 12
 
-// recalledEarly remembers a recall of a lock that no request of this process holds, and that it does not retain. The lock may
+// noteEarlyRecall remembers a recall of a lock that no request of this process holds, and that it does not retain. The lock may
 // be on its way here: from Redis, whose answer or grant the recall may overtake, or from one request to the next. It is
 // called with mu held.
-func (l *Locker) recalledEarly(token string) {
+func (l *Locker) noteEarlyRecall(token string) {
 	if wake, ok := l.asking[token]; ok {
 		signal(wake) // Redis has given the lock to this request
 	}
-	if len(l.early) < maxEarly {
-		l.early[token] = time.Now()
+	if len(l.earlyRecalls) < maxEarlyRecalls {
+		l.earlyRecalls[token] = time.Now()
 	}
 }
 
-// tookEarly reports whether a recall of this lock token came early, and forgets it. It is called with mu held.
-func (l *Locker) tookEarly(token string) bool {
-	_, early := l.early[token]
-	delete(l.early, token)
+// takeEarlyRecall reports whether a recall of this lock token came early, and forgets it. It is called with mu held.
+func (l *Locker) takeEarlyRecall(token string) bool {
+	_, early := l.earlyRecalls[token]
+	delete(l.earlyRecalls, token)
 	return early
 }
 
-// forgetEarly forgets the recalls whose sender has had time to recall again. It is called with mu held.
-func (l *Locker) forgetEarly(now time.Time) {
-	for token, came := range l.early {
+// forgetEarlyRecalls forgets the recalls whose sender has had time to recall again. It is called with mu held.
+func (l *Locker) forgetEarlyRecalls(now time.Time) {
+	for token, came := range l.earlyRecalls {
 		if now.Sub(came) > firstRecall {
-			delete(l.early, token)
+			delete(l.earlyRecalls, token)
 		}
 	}
 }

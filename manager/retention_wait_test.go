@@ -16,22 +16,22 @@ import (
 // slowAnswers delays each command and its answer by up to 3 ms, so that messages overtake them.
 type slowAnswers struct{}
 
-func dawdle() { time.Sleep(rand.N(3 * time.Millisecond)) }
+func delay() { time.Sleep(rand.N(3 * time.Millisecond)) }
 
 func (slowAnswers) DialHook(next redis.DialHook) redis.DialHook { return next }
 
 func (slowAnswers) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		dawdle()
-		defer dawdle()
+		delay()
+		defer delay()
 		return next(ctx, cmd)
 	}
 }
 
 func (slowAnswers) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		dawdle()
-		defer dawdle()
+		delay()
+		defer delay()
 		return next(ctx, cmds)
 	}
 }

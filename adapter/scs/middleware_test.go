@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,20 +16,10 @@ import (
 )
 
 // upload is a request that brings a file.
-func upload(t *testing.T, path string) *http.Request {
-	t.Helper()
-	var body bytes.Buffer
-	form := multipart.NewWriter(&body)
-	file, err := form.CreateFormFile("file", "x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, _ = file.Write([]byte("content"))
-	if err := form.Close(); err != nil {
-		t.Fatal(err)
-	}
-	r := httptest.NewRequest(http.MethodPost, path, &body)
-	r.Header.Set("Content-Type", form.FormDataContentType())
+func upload(path string) *http.Request {
+	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(
+		"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\ncontent\r\n--x--\r\n"))
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
 	return r
 }
 
@@ -49,7 +38,7 @@ func TestRequestReachesOutside(t *testing.T) {
 				panic("after the upload")
 			}
 		})
-		r := upload(t, "/item/7")
+		r := upload("/item/7")
 		before := r.Context()
 		func() {
 			defer func() {

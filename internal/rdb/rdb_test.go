@@ -100,7 +100,7 @@ func TestCallIsBounded(t *testing.T) {
 				},
 			})
 		},
-		"cluster that heeds contexts": func(addr string) redis.UniversalClient {
+		"cluster with deadlines of contexts": func(addr string) redis.UniversalClient {
 			return redis.NewClusterClient(&redis.ClusterOptions{
 				Addrs: []string{addr}, ReadTimeout: time.Minute, MaxRetries: -1, ContextTimeoutEnabled: true,
 				ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {

@@ -8,8 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// RunAll runs scripts that may run several times and have a key each, in one pipeline for each master. An answer is nil where
-// there was none; the error is the first one of all. A master of a cluster that does not answer costs only its own steps their answers.
+// RunAll runs scripts that may run several times and have at least one key, in one pipeline for each master. The answer to a
+// step is nil if there was none, as when the step's master is down; the error is the first of all. The answers of other
+// masters are returned all the same.
 func (db *DB) RunAll(ctx context.Context, steps []Step) ([]any, error) {
 	if len(steps) == 0 {
 		return nil, nil
@@ -41,8 +42,9 @@ func (db *DB) RunAll(ctx context.Context, steps []Step) ([]any, error) {
 	return answers, cmp.Or(errs...)
 }
 
-// byMaster sorts steps by the master of their first key, and returns their positions. go-redis sends one pipeline to all
-// masters, too, but while it tries a dead one again and the time ends, it takes the answers of the others back.
+// byMaster sorts steps by the master of their first key, and returns their positions. go-redis
+// would split a pipeline by master, too. But if time runs out while it retries a dead one, it discards the answers of the
+// others.
 func byMaster(ctx context.Context, cluster *redis.ClusterClient, steps []Step) ([][]int, error) {
 	var groups [][]int
 	of := make(map[*redis.Client]int)

@@ -18,7 +18,7 @@ import (
 // One master of a cluster is gone. The others answer, and their answers count, however long the client tries the dead one.
 func TestRunAllWithoutOneMaster(t *testing.T) {
 	t.Parallel()
-	for name, heeds := range map[string]bool{"heeds contexts": true, "does not heed contexts": false} {
+	for name, contexts := range map[string]bool{"with deadlines of contexts": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -31,7 +31,7 @@ func TestRunAllWithoutOneMaster(t *testing.T) {
 				defer live.Close()
 				const alive, dead = "192.0.2.1:6379", "192.0.2.2:6379" // reserved for documentation; the dialer reaches nothing
 				client := redis.NewClusterClient(&redis.ClusterOptions{
-					Addrs: []string{alive}, ContextTimeoutEnabled: heeds,
+					Addrs: []string{alive}, ContextTimeoutEnabled: contexts,
 					ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
 						return []redis.ClusterSlot{
 							{Start: 0, End: 8191, Nodes: []redis.ClusterNode{{Addr: alive}}},
