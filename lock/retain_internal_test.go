@@ -8,22 +8,43 @@ import (
 	"github.com/holdfast-go/holdfast/embedded"
 )
 
-// A recall that comes when a lease has ended and its lock is not retained yet: the lock is released.
-func TestRecallBetweenLeaseAndRetention(t *testing.T) {
-	t.Parallel()
+// inMemory returns a Locker on a Redis in memory. Both are closed with the test, which must leave no key behind.
+func inMemory(t *testing.T, cfg *Config) *Locker {
+	t.Helper()
 	srv, err := embedded.InMemory()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer srv.Close()
-	l, err := New(srv.Client(), &Config{Retain: time.Minute, TTL: time.Minute})
+	t.Cleanup(func() { _ = srv.Close() })
+	l, err := New(srv.Client(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := l.Close(context.Background()); err != nil {
+			t.Error(err)
+		}
+		if left := srv.Client().Keys(context.Background(), "*").Val(); len(left) > 0 {
+			t.Errorf("left in Redis: %q", left)
+		}
+	})
+	return l
+}
+
+func acquireKey(t *testing.T, l *Locker) *Lease {
+	t.Helper()
 	lease, err := l.Acquire(context.Background(), "k")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return lease
+}
+
+// A recall that comes when a lease has ended and its lock is not retained yet: the lock is released.
+func TestRecallBetweenLeaseAndRetention(t *testing.T) {
+	t.Parallel()
+	l := inMemory(t, &Config{Retain: time.Minute, TTL: time.Minute})
+	lease := acquireKey(t, l)
 	lease.end()
 	l.Recalled(lease.token)
 	l.pass("k", turn{token: lease.token, lease: l.trustFor(time.Now(), time.Minute)})
@@ -31,10 +52,56 @@ func TestRecallBetweenLeaseAndRetention(t *testing.T) {
 		t.Error("a lock is retained that another process waits for")
 	}
 	l.userGone()
-	if err := l.Close(context.Background()); err != nil {
+}
+
+// A renewal that crosses the end of its lease: the next lease of the same lock lasts in Redis for as long.
+func TestRenewalCrossesToTheNextLease(t *testing.T) {
+	t.Parallel()
+	l := inMemory(t, &Config{Retain: time.Second, TTL: time.Hour})
+	first := acquireKey(t, l)
+	first.end()
+	next, err := l.lease(context.Background(), "k", turn{token: first.token, lease: l.trustFor(time.Now(), time.Second)}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, answer := range map[string]*bool{"answered": new(true), "not answered": nil} {
+		next.trust.kept = time.Now().Add(time.Second)
+		l.noteRenewals([]*Lease{first}, []*bool{answer}, time.Now())
+		if left := time.Until(next.trust.kept); left < time.Minute {
+			t.Errorf("%s: Redis is taken to drop the lock in %v", what, left)
+		}
+	}
+	if err := next.Release(context.Background()); err != nil {
 		t.Error(err)
 	}
-	if left := srv.Client().Keys(context.Background(), "*").Val(); len(left) > 0 {
-		t.Errorf("left in Redis: %q", left)
+	l.userGone()
+}
+
+// A lease as short as Config.Retain is renewed when its request lasts, or when half of its time was over before.
+func TestShortLeaseIsRenewedIfItLasts(t *testing.T) {
+	t.Parallel()
+	const retain = time.Minute
+	l := inMemory(t, &Config{Retain: retain, TTL: time.Hour})
+	lease := acquireKey(t, l)
+	now := time.Now()
+	for _, c := range []struct {
+		what        string
+		since, left time.Duration
+		due         bool
+	}{
+		{"just begun", 0, retain, false},
+		{"a request like most", retain / 10, retain * 9 / 10, false},
+		{"a request that lasts", retain / 8, retain * 7 / 8, true},
+		{"half of it was over", 0, retain/2 - 1, true},
+	} {
+		l.mu.Lock()
+		lease.short, lease.trust.since, lease.trust.until = true, now.Add(-c.since), now.Add(c.left)
+		l.mu.Unlock()
+		if due := len(l.due(now)) == 1; due != c.due {
+			t.Errorf("%s: due is %v", c.what, due)
+		}
+	}
+	if err := lease.Release(context.Background()); err != nil {
+		t.Error(err)
 	}
 }

@@ -163,3 +163,26 @@ func TestRenewalCrossesTheEndOfTheLease(t *testing.T) {
 		mustTakeAtOnce(t, two, "the other process")
 	})
 }
+
+// The grant was lost. The next waiter's recall of the lock reaches the request that was granted it.
+func TestRecallStandsInForALostGrant(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		one := f.locker(srv.NewClient(), lock.Config{Retain: retain})
+		two := f.locker(srv.NewClient(), lock.Config{Retain: retain})
+		f.listening(2)
+		lease := mustAcquire(t, one)
+		out := make(chan acquired, 1)
+		background(t.Context(), two, "two", out)
+		f.queued(1)
+		token := f.admin.LPop(t.Context(), f.keys.Queue).Val()
+		f.admin.Set(t.Context(), f.keys.Lock, token, retain)
+		mustMatch(t, lease.Release(t.Context()), lock.ErrLost)
+		start := time.Now()
+		two.Recalled(token)
+		got := mustGet(t, out)
+		if took := time.Since(start); took > atOnce {
+			t.Errorf("the request that had been granted the lock waited for %v", took)
+		}
+		mustRelease(t, got.lease)
+	})
+}
