@@ -26,6 +26,7 @@ import (
 	"github.com/holdfast-go/holdfast/adapter/otelsession"
 	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -274,11 +275,7 @@ func TestMetricsAreDocumented(t *testing.T) {
 	s := newFixture(t)
 	token := s.visit("/write", nil)
 	s.visit("/write", token)
-	for deadline := time.Now().Add(10 * time.Second); s.m.Stats().FreshFor < 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the feed does not become live")
-		}
-	}
+	wait.Until(t, "the feed is live", func() bool { return s.m.Stats().FreshFor >= 0 })
 	_, names := s.collect(t)
 	var told, named []string
 	for _, m := range regexp.MustCompile("\\| `(holdfast_[a-z_]+)` \\|").FindAllStringSubmatch(string(text), -1) {
