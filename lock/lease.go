@@ -64,15 +64,16 @@ func (l *Locker) lease(ctx context.Context, key string, t turn, outlived bool) (
 		l.mu.Unlock()
 		return nil, ErrClosed
 	}
+	recalled := l.takeEarlyRecall(t.token)
 	ctx, cancel := context.WithCancelCause(ctx)
 	le := &Lease{
 		locker: l, key: key, token: t.token, state: t.state, checked: t.checked, ctx: ctx, cancel: cancel,
-		trust: t.lease, short: t.short, reused: t.retained, recalled: l.takeEarlyRecall(t.token), outlived: outlived,
+		trust: t.lease, short: t.short, reused: t.retained, recalled: recalled, outlived: outlived,
 	}
 	l.leases[t.token] = le
 	l.mu.Unlock()
 	l.stats.acquired.Add(1)
-	if le.recalled {
+	if recalled {
 		l.noteRecall(key)
 	}
 	return le, nil
