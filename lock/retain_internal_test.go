@@ -2,6 +2,8 @@ package lock
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -104,4 +106,35 @@ func TestShortLeaseIsRenewedIfItLasts(t *testing.T) {
 	if err := lease.Release(context.Background()); err != nil {
 		t.Error(err)
 	}
+}
+
+// Recalls may come at any moment of a lease, the first included. The race detector watches.
+func TestRecallsAtAnyMoment(t *testing.T) {
+	t.Parallel()
+	l := inMemory(t, &Config{Retain: time.Minute, TTL: time.Minute})
+	done := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			l.mu.Lock()
+			tokens := slices.Collect(maps.Keys(l.leases))
+			l.mu.Unlock()
+			for _, token := range tokens {
+				l.Recalled(token)
+			}
+		}
+	}()
+	for range 300 {
+		if err := acquireKey(t, l).Release(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	close(done)
+	<-stopped
 }
