@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -106,39 +107,31 @@ func TestL9ShowingTheNewTokenEndsTheOldOne(t *testing.T) {
 	}
 }
 
-func TestL13BrowserSessionAndImmediateEnd(t *testing.T) {
-	bubble(t, func(t *testing.T, v *virtual) {
-		m := v.manager()
-		res, token := visit(m, m.Handler, "", func(s *manager.Session) { add(s); s.Remember(false) })
-		if c := res.Cookies()[0]; c.MaxAge != 0 || !c.Expires.IsZero() {
-			t.Errorf("the cookie of a browser session has an expiry: %v", c)
+func TestL8RotateKeepsData(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		n, other := serve(t, on(t, b), shop), serve(t, on(t, b), shop)
+		tab := newBrowser(t)
+		tab.get(n, "/add")
+		old := tab.token(n)
+		tab.get(n, "/rotate")
+		fresh := tab.token(n)
+		if fresh == old || idOf(fresh) != idOf(old) {
+			t.Errorf("rotated %q into %q: only the secret changes", idOf(old), idOf(fresh))
 		}
-		visit(m, m.Handler, token, func(s *manager.Session) { s.SetDeadline(time.Now().Add(-time.Hour)) })
-		time.Sleep(time.Millisecond)
-		if got := found(m, token); got != 0 {
-			t.Error("a deadline in the past did not end the session")
+		if r := tab.get(other, "/look"); r.body != "1" {
+			t.Errorf("with the new token: %q", r.body)
 		}
-	})
-}
-
-func TestL12RememberMe(t *testing.T) {
-	bubble(t, func(t *testing.T, v *virtual) {
-		m := v.manager()
-		_, token := visit(m, m.Handler, "", func(s *manager.Session) { add(s); s.Remember(false) })
-		res, same := visit(m, m.Handler, token, func(s *manager.Session) { s.Remember(true) })
-		if c := res.Cookies(); len(c) != 1 || c[0].MaxAge != 24*3600 || same != token {
-			t.Errorf("remembering: %v", c)
+		thief := newBrowser(t)
+		thief.show(n, old)
+		for _, n := range []*node{n, other} {
+			if r := thief.get(n, "/add"); r.body != "1" || len(r.Header["Set-Cookie"]) != 0 {
+				t.Errorf("with the old token: %q, Set-Cookie %q: it must open nothing and touch no cookie", r.body, r.Header["Set-Cookie"])
+			}
 		}
-		if res, _ := visit(m, m.Handler, token, func(s *manager.Session) { s.Remember(true) }); len(res.Cookies()) != 0 {
-			t.Error("remembering again set the cookie")
-		}
-		res, token = visit(m, m.Handler, token, func(s *manager.Session) { s.Remember(false); s.Rotate() })
-		if c := res.Cookies(); len(c) != 1 || c[0].MaxAge != 0 {
-			t.Errorf("forgetting: %v", c)
-		}
-		res, _ = visit(m, m.Handler, token, (*manager.Session).Rotate)
-		if c := res.Cookies(); len(c) != 1 || c[0].MaxAge != 0 {
-			t.Errorf("a rotation made the cookie outlive the browser: %v", c)
+		if r := tab.get(n, "/look"); r.body != "1" {
+			t.Errorf("after the old token was used: %q", r.body)
 		}
 	})
 }

@@ -3,6 +3,8 @@ package manager
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 )
 
 // Create stores a new session for the server's own use: fn fills it, and Create returns its ID. No
@@ -74,4 +76,49 @@ func (m *Manager) apply(ctx context.Context, s *Session, fn func(*Session) error
 	}
 	returned = true
 	return m.commit(ctx, s.request)
+}
+
+// LoadID is Load by ID, for the server's own use, in mode Optimistic. It takes no lock, so it may
+// be called in a handler that holds the session's lock. End it with Commit, which returns no token,
+// or with Discard. It returns ErrNotFound if there is no such session. Prefer Update for changes
+// that must succeed.
+func (m *Manager) LoadID(ctx context.Context, id string) (context.Context, error) {
+	s, err := m.ofID(ctx, Optimistic, id)
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := m.load(ctx, s)
+	if err == nil && s.base() == nil {
+		m.Discard(loaded)
+		err = fmt.Errorf("open session: %w", ErrNotFound)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return loaded, nil
+}
+
+// byID opens the session of an ID, for the server's own use: no token is shown or given.
+func (m *Manager) byID(ctx context.Context, mode Mode, id string) (*Session, error) {
+	s, err := m.ofID(ctx, mode, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.open(ctx, s.request, mode); err != nil {
+		return nil, err
+	}
+	if s.base() == nil {
+		return nil, fmt.Errorf("open session: %w", ErrNotFound)
+	}
+	return s, nil
+}
+
+// ofID makes the session of an ID, without opening it.
+func (m *Manager) ofID(ctx context.Context, mode Mode, id string) (*Session, error) {
+	if !isID(id) {
+		return nil, fmt.Errorf("open session: %w", ErrNotFound)
+	}
+	s := m.blankSession(ctx, mode)
+	s.token.id = strings.Clone(id)
+	return s, nil
 }

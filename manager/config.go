@@ -14,33 +14,6 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// Mode is how a request opens its session.
-type Mode int
-
-// The modes, from the weakest to the strongest.
-const (
-	// ReadOnly takes no lock and refuses changes. It reads the local copy while that is fresh: data
-	// is then at most Config.MaxStaleness old, and there is no round trip. Otherwise it reads from
-	// Redis, in one round trip. Use it for polls, assets and most GETs.
-	ReadOnly Mode = iota + 1
-
-	// Optimistic takes no lock. Its commit fails with ErrConflict if another request has changed a
-	// key that this one has read or written, so requests that work on different keys run side by
-	// side. One round trip to open, and one to commit a change. Use it for pages that call the
-	// server many times in parallel.
-	Optimistic
-
-	// Lazy is Exclusive from the first use of the session on. A request that does not use the
-	// session costs no round trip. Use it for handlers that often don't need the session.
-	Lazy
-
-	// Exclusive takes the session's lock before the handler runs, first come first served, and sees
-	// the newest data. One round trip to open, and one to commit a change. The open costs a second
-	// one if another replica holds the lock or has changed the session a moment ago, and none with
-	// a retained lease: see Config.Retain. Use it for anything.
-	Exclusive
-)
-
 // DecodePolicy is what happens to values that cannot be decoded. Each of them is reported to
 // Hooks.Undecodable and logged.
 type DecodePolicy int

@@ -3,7 +3,6 @@ package manager
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/holdfast-go/holdfast/lock"
@@ -124,58 +123,3 @@ var errMissed = fmt.Errorf("open session: %w: a lazy session was first used afte
 
 // errNeverEnds refuses a session that would never expire.
 var errNeverEnds = errors.New("neither a deadline nor an idle timeout would end it; set one of them")
-
-// answer is the response of the default ErrorHandler.
-type answer struct {
-	status int
-	retry  bool // Retry-After
-	text   string
-}
-
-// answerTo maps an error to a response. Its text is the same for every session and names none.
-func answerTo(err error) answer {
-	switch {
-	// What may have happened comes first: the client must not be asked to simply repeat it.
-	case errors.Is(err, ErrOutcomeUnknown):
-		return answer{http.StatusServiceUnavailable, false, "It is not known whether your change was saved. Please check before you try again."}
-	case errors.Is(err, ErrTooManySessions):
-		return answer{http.StatusConflict, false, "You are signed in on too many devices. Sign out of one first."}
-	case errors.Is(err, ErrExpired):
-		return answer{http.StatusConflict, false, "Your session has expired. Your change was not saved."}
-	case errors.Is(err, ErrRemoved):
-		return answer{http.StatusConflict, false, "Your session has ended. Your change was not saved."}
-	case errors.Is(err, ErrConflict):
-		return answer{http.StatusConflict, false, "This session changed in the meantime. Your change was not saved; please try again."}
-	case errors.Is(err, ErrLockLost):
-		return answer{http.StatusConflict, false, "This took too long. Your change was not saved; please try again."}
-	case errors.Is(err, ErrLockTimeout):
-		return answer{http.StatusServiceUnavailable, true, "An earlier request of yours is still being processed. Please try again in a moment."}
-	case errors.Is(err, ErrTooManyWaiters):
-		return answer{http.StatusServiceUnavailable, true, "Too many requests at once. Please try again in a moment."}
-	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrClosed):
-		return answer{http.StatusServiceUnavailable, true, "The service is not available. Please try again in a moment."}
-	}
-	return answer{http.StatusInternalServerError, false, "Something went wrong. Your change was not saved."}
-}
-
-// DefaultErrorHandler answers a request whose session could not be opened or committed:
-//
-//   - 409 for ErrConflict, ErrLockLost, ErrRemoved (with ErrExpired, ErrRevoked and
-//     ErrDestroyed) and ErrTooManySessions. Nothing of the request was saved.
-//   - 503 with Retry-After for ErrUnavailable, ErrLockTimeout, ErrTooManyWaiters and ErrClosed.
-//     Nothing was saved, and the request may be repeated.
-//   - 503 without Retry-After for ErrOutcomeUnknown. The change may or may not have been saved.
-//   - 500 for any other error.
-//
-// The response reveals nothing about the session. The error itself goes to Config.Logger before any
-// ErrorHandler runs. A Config.ErrorHandler may call DefaultErrorHandler for the errors that it does
-// not answer itself.
-func DefaultErrorHandler(w http.ResponseWriter, _ *http.Request, err error) { answerTo(err).write(w) }
-
-func (a answer) write(w http.ResponseWriter) {
-	if a.retry {
-		w.Header().Set("Retry-After", "1")
-	}
-	w.Header().Set("Cache-Control", "no-store")
-	http.Error(w, a.text, a.status)
-}

@@ -3,6 +3,7 @@ package manager_test
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -211,4 +212,23 @@ func trust(t *testing.T, networks ...string) func(*manager.Config) {
 			c.TrustedProxies = append(c.TrustedProxies, netip.MustParsePrefix(n))
 		}
 	}
+}
+
+// shop is the handler of most tests here: the path says what it does.
+func shop(w http.ResponseWriter, r *http.Request, s *manager.Session) {
+	switch r.URL.Path {
+	case "/add":
+		count.Set(s, count.Get(s)+1)
+	case "/rotate":
+		s.Rotate()
+	case "/login":
+		s.Rotate()
+		s.BindUser("u1")
+	case "/logout":
+		s.Destroy()
+	case "/again":
+		s.Destroy()
+		name.Set(s, "fresh")
+	}
+	fmt.Fprintf(w, "%d", count.Get(s))
 }

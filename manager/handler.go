@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"maps"
 	"net/http"
 )
@@ -42,18 +41,6 @@ func (m *Manager) Optimistic(next http.Handler) http.Handler { return m.serve(Op
 // fails. A handler that needs to know at once calls Open. A session that is first used after the
 // first byte of the response stays closed: it reads as empty, and that is reported as ErrCommitted.
 func (m *Manager) Lazy(next http.Handler) http.Handler { return m.serve(Lazy, next) }
-
-// ByMethod is a function for Config.Mode. Requests that only read by the rules of HTTP (GET, HEAD,
-// OPTIONS) are Optimistic: they cost one round trip, see the newest data and do not wait for the
-// lock. They may still write, to pop a flash message for instance; the commit fails with
-// ErrConflict if another request has changed the same key. All other requests are Exclusive.
-func ByMethod(r *http.Request) Mode {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, "": // "" is GET to net/http
-		return Optimistic
-	}
-	return Exclusive
-}
 
 // Session returns the session of the request. It panics outside of a handler that the Manager
 // wraps, since the request cannot be served then. Lookup does not panic.
@@ -116,16 +103,6 @@ func (m *Manager) serve(mode Mode, next http.Handler) http.Handler {
 		}
 		m.run(w, r, r.WithContext(context.WithValue(ctx, contextKey{m}, s)), s, next)
 	})
-}
-
-func (m *Manager) mode(mode Mode, r *http.Request) Mode {
-	if mode == 0 && m.cfg.Mode != nil {
-		mode = m.cfg.Mode(r)
-	}
-	if mode < ReadOnly || mode > Exclusive {
-		return Exclusive
-	}
-	return mode
 }
 
 // run serves next with a session of its own, which inner has in its context, and commits that.
@@ -219,54 +196,6 @@ func (m *Manager) tellClient(w http.ResponseWriter, s *request, streams bool) {
 	if used || streams {
 		m.vary(w.Header())
 	}
-}
-
-// refuse answers a request whose session was not opened or not committed. An ErrorHandler that answers nothing leaves
-// the client with 500: it must not take a change that failed for one that was made.
-func (m *Manager) refuse(w http.ResponseWriter, r *http.Request, s *request, err error) {
-	m.reportRefusal(r, s, err)
-	m.vary(w.Header())
-	ww := &writer{below: w, commit: func() error { return nil }}
-	defer func() {
-		if !ww.began { // also after a panic
-			answerTo(nil).write(w)
-		}
-	}()
-	m.cfg.ErrorHandler(ww, r, err)
-}
-
-func (m *Manager) reportRefusal(r *http.Request, s *request, err error) {
-	m.counts.refused.Add(1)
-	if errors.Is(err, context.Canceled) { // a client that left is no news
-		return
-	}
-	m.cfg.Logger.Warn("holdfast: a request was refused", "method", r.Method, "pattern", r.Pattern,
-		"reason", Reason(err), "id", s.token.id, "error", err, "holder", holder{m, s.token.id, errors.Is(err, ErrLockTimeout)})
-}
-
-// holder is the node that holds the lock of a session, after a request waited for it until LockWait; empty for other
-// errors. Redis is queried only for a line that is written.
-type holder struct {
-	m      *Manager
-	id     string
-	waited bool
-}
-
-func (h holder) LogValue() slog.Value {
-	if !h.waited {
-		return slog.GroupValue()
-	}
-	ctx := context.Background()
-	states, err := h.m.locks.Inspect(ctx, h.id)
-	switch {
-	case err != nil:
-		return slog.StringValue("unknown")
-	case states[0].Holder == nil:
-		return slog.StringValue("none")
-	}
-	node := states[0].Holder.Node
-	entries, _ := h.m.roster.Read(ctx, node)
-	return slog.GroupValue(slog.String("node", node), slog.String("name", entries[node].Name))
 }
 
 // header is what the header of a response held before the handler ran.

@@ -91,19 +91,6 @@ func (o Outcome) String() string {
 	return [...]string{"new", "found", "superseded", "failed", "reused"}[o]
 }
 
-// String returns the mode as a word that fits a metric's label.
-func (m Mode) String() string {
-	switch m {
-	case ReadOnly:
-		return "readonly"
-	case Optimistic:
-		return "optimistic"
-	case Lazy:
-		return "lazy"
-	}
-	return "exclusive"
-}
-
 // CommitEvent describes a commit.
 type CommitEvent struct {
 	ID        string

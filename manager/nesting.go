@@ -12,17 +12,6 @@ import (
 // request; each handler gets a Session that says what its own wrap allows. The outermost wrap commits. Only a wrap that
 // may write inside one that is ReadOnly begins and commits its own state: there is nothing else to share.
 
-// rank orders the modes by what they need of Redis. Lazy differs from Exclusive only in when it opens.
-func (m Mode) rank() int {
-	switch m {
-	case ReadOnly:
-		return 1
-	case Optimistic:
-		return 2
-	}
-	return 3
-}
-
 // shares reports whether a wrap inside the one of s shares its session.
 func (s *request) shares(inner Mode) bool { return s.wrap != ReadOnly || inner == ReadOnly }
 

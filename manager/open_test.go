@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -116,4 +117,53 @@ func TestMaxHold(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestL1CreateOnFirstWrite(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		n := serve(t, on(t, b), shop)
+		tab := newBrowser(t)
+		if r := tab.get(n, "/look"); len(r.Header["Set-Cookie"]) != 0 {
+			t.Errorf("a visitor who stores nothing got %q", r.Header["Set-Cookie"])
+		}
+		if keys := keysOf(t, b.Client(t), b.Prefix); len(keys) != 0 {
+			t.Errorf("a visitor who stores nothing left %q", keys)
+		}
+		if r := tab.get(n, "/add"); len(r.Header["Set-Cookie"]) != 1 {
+			t.Errorf("the first write set %q", r.Header["Set-Cookie"])
+		}
+		if r := tab.get(n, "/add"); r.body != "2" || len(r.Header["Set-Cookie"]) != 0 {
+			t.Errorf("the second write: %q, Set-Cookie %q", r.body, r.Header["Set-Cookie"])
+		}
+	})
+}
+
+func TestL2UnknownTokens(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		n := serve(t, on(t, b), shop)
+		first := newBrowser(t)
+		first.get(n, "/add")
+		good := first.token(n)
+		wrong := []byte(good)
+		wrong[len(wrong)-1] ^= 1
+		for _, shown := range []string{
+			"x", "../../etc", good[:30], good + "x", string(wrong), "AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		} {
+			tab := newBrowser(t)
+			tab.show(n, shown)
+			if r := tab.get(n, "/add"); r.StatusCode != http.StatusOK || r.body != "1" {
+				t.Errorf("token %q: %d %q", shown, r.StatusCode, r.body)
+			}
+			if got := tab.token(n); idOf(got) == idOf(shown) {
+				t.Errorf("token %q: the client's ID was adopted", shown)
+			}
+		}
+		if r := first.get(n, "/look"); r.body != "1" {
+			t.Errorf("the session itself: %q", r.body)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"iter"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -70,3 +71,8 @@ func addVary(h http.Header, name string) {
 
 // checker is a propagator that can be set up wrongly. New asks it.
 type checker interface{ check() error }
+
+// valuer is a propagator that may find several values in a request, and then uses none of them.
+type valuer interface {
+	values(r *http.Request) iter.Seq[string]
+}

@@ -3,7 +3,6 @@ package manager
 import (
 	"context"
 	"hash/maphash"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -73,12 +72,6 @@ func (m *Manager) assumes(lc *localCopy, at time.Time) bool {
 	}
 	fresh := m.feed.FreshAsOf()
 	return !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness
-}
-
-// safe reports whether a method promises not to change anything (RFC 9110, section 9.2.1). Such a request most likely
-// writes nothing; for the same price as at its end it is checked before it begins, and then need not be refused.
-func safe(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions || method == ""
 }
 
 // rest ends a lease whose holder has changed nothing, off the response's path: the lock goes to the next request of this

@@ -13,9 +13,6 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// longest bounds what is added to a time that Redis keeps.
-const longest = 100 * 365 * 24 * time.Hour
-
 // warn logs settings that are accepted and may surprise.
 func (c *Config) warn() {
 	if c.LockWait > 0 && c.LockWait <= c.LockTTL {

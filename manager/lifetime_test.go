@@ -1,10 +1,12 @@
 package manager_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -136,6 +138,83 @@ func TestL7ExtendWithoutAChange(t *testing.T) {
 		time.Sleep(59 * time.Minute)
 		if got := found(m, token); got != 1 {
 			t.Error("the extended session has ended")
+		}
+	})
+}
+
+// With Config.BrowserSession a cookie ends with the browser, unless its session is to be remembered.
+func TestBrowserSession(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager(func(c *manager.Config) { c.BrowserSession = true })
+		for name, tt := range map[string]struct {
+			do    func(*manager.Session)
+			lasts bool
+		}{
+			"as configured":          {add, false},
+			"remembered":             {func(s *manager.Session) { add(s); s.Remember(true) }, true},
+			"not remembered":         {func(s *manager.Session) { add(s); s.Remember(false) }, false},
+			"bound":                  {func(s *manager.Session) { s.BindUser("alice") }, false},
+			"destroyed, begun again": {func(s *manager.Session) { s.Destroy(); add(s) }, false},
+		} {
+			res, token := visit(m, m.Handler, "", tt.do)
+			rotated, _ := visit(m, m.Handler, token, (*manager.Session).Rotate)
+			for step, res := range map[string]*http.Response{"created": res, "rotated": rotated} {
+				c := res.Cookies()
+				if len(c) != 1 || (c[0].MaxAge > 0) != tt.lasts || c[0].Expires.IsZero() == tt.lasts {
+					t.Errorf("%s, %s: %v, lasts beyond the browser: want %v", name, step, c, tt.lasts)
+				}
+			}
+		}
+	})
+}
+
+func TestDeadlineOfANewSession(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		n := serve(t, on(t, b, func(c *manager.Config) { c.Lifetime = time.Hour }), shop)
+		tab := newBrowser(t)
+		tab.get(n, "/add")
+		ttl := b.Client(t).PTTL(context.Background(), b.Prefix+":{"+idOf(tab.token(n))+"}").Val()
+		if ttl > time.Hour || ttl < time.Hour-time.Minute {
+			t.Errorf("the record lives for %v, want an hour", ttl)
+		}
+	})
+}
+
+func TestL13BrowserSessionAndImmediateEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager()
+		res, token := visit(m, m.Handler, "", func(s *manager.Session) { add(s); s.Remember(false) })
+		if c := res.Cookies()[0]; c.MaxAge != 0 || !c.Expires.IsZero() {
+			t.Errorf("the cookie of a browser session has an expiry: %v", c)
+		}
+		visit(m, m.Handler, token, func(s *manager.Session) { s.SetDeadline(time.Now().Add(-time.Hour)) })
+		time.Sleep(time.Millisecond)
+		if got := found(m, token); got != 0 {
+			t.Error("a deadline in the past did not end the session")
+		}
+	})
+}
+
+func TestL12RememberMe(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager()
+		_, token := visit(m, m.Handler, "", func(s *manager.Session) { add(s); s.Remember(false) })
+		res, same := visit(m, m.Handler, token, func(s *manager.Session) { s.Remember(true) })
+		if c := res.Cookies(); len(c) != 1 || c[0].MaxAge != 24*3600 || same != token {
+			t.Errorf("remembering: %v", c)
+		}
+		if res, _ := visit(m, m.Handler, token, func(s *manager.Session) { s.Remember(true) }); len(res.Cookies()) != 0 {
+			t.Error("remembering again set the cookie")
+		}
+		res, token = visit(m, m.Handler, token, func(s *manager.Session) { s.Remember(false); s.Rotate() })
+		if c := res.Cookies(); len(c) != 1 || c[0].MaxAge != 0 {
+			t.Errorf("forgetting: %v", c)
+		}
+		res, _ = visit(m, m.Handler, token, (*manager.Session).Rotate)
+		if c := res.Cookies(); len(c) != 1 || c[0].MaxAge != 0 {
+			t.Errorf("a rotation made the cookie outlive the browser: %v", c)
 		}
 	})
 }

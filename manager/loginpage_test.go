@@ -8,101 +8,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/manager"
 )
-
-// gated serves /user and /fresh behind the gates, /login, which logs in as alice, and /rebind, which changes the user
-// without Rotate.
-func gated(t *testing.T, m *manager.Manager) *node {
-	t.Helper()
-	n := serve(t, m, shop)
-	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(m.Session(r.Context()).User())) })
-	mux := http.NewServeMux()
-	mux.Handle("/user/", m.RequireUser(ok))
-	mux.Handle("/fresh/", m.Handler(m.RequireFresh(5*time.Minute, ok)))
-	mux.Handle("/stripped/", http.StripPrefix("/stripped", m.RequireUser(ok)))
-	mux.Handle("/login", m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := m.Session(r.Context())
-		s.Rotate()
-		s.BindUser("alice")
-		http.Redirect(w, r, manager.ReturnTo(r, "/home"), http.StatusSeeOther)
-	})))
-	mux.Handle("/", n.Config.Handler)
-	n.Config.Handler = mux
-	return n
-}
-
-// A session alone is no login: a visitor with a cart is sent away from what is for users, until they log in.
-func TestGatesLetOnlyUsersPass(t *testing.T) {
-	t.Parallel()
-	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		t.Parallel()
-		n := gated(t, on(t, b))
-		tab := newBrowser(t)
-		for _, path := range []string{"/user/", "/fresh/"} {
-			if r := tab.get(n, path); r.StatusCode != http.StatusUnauthorized {
-				t.Errorf("%s without a session: %d, want 401", path, r.StatusCode)
-			}
-		}
-		tab.get(n, "/add")
-		for _, path := range []string{"/user/", "/fresh/"} {
-			if r := tab.get(n, path); r.StatusCode != http.StatusUnauthorized || r.Header.Get("Cache-Control") != "no-store" {
-				t.Errorf("%s with a cart: %d %v, want 401 and no-store", path, r.StatusCode, r.Header)
-			}
-		}
-		tab.get(n, "/login")
-		for _, path := range []string{"/user/", "/fresh/"} {
-			if r := tab.get(n, path); r.StatusCode != http.StatusOK || r.body != "alice" {
-				t.Errorf("%s of a user: %d %q", path, r.StatusCode, r.body)
-			}
-		}
-	})
-}
-
-// What counts as a fresh login: Rotate, a change of the user, and both in this very request; never the age of the
-// session alone, and no BindUser of the same user.
-func TestFreshMeansALoginOfLate(t *testing.T) {
-	bubble(t, func(t *testing.T, v *virtual) {
-		m := v.manager()
-		status := func(token string, first func(*manager.Session)) int {
-			gate := func(next http.Handler) http.Handler {
-				inner := m.RequireFresh(5*time.Minute, next)
-				return m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					first(m.Session(r.Context()))
-					inner.ServeHTTP(w, r)
-				}))
-			}
-			res, _ := visit(m, gate, token, nothing)
-			return res.StatusCode
-		}
-		bind := func(s *manager.Session) { s.BindUser("alice") }
-		_, token := visit(m, m.Handler, "", add)
-		check := func(when string, first func(*manager.Session), want int) {
-			t.Helper()
-			if got := status(token, first); got != want {
-				t.Errorf("%s: %d, want %d", when, got, want)
-			}
-		}
-		check("a new session of nobody", nothing, 401)
-		check("a user bound by this request", bind, 200)
-		time.Sleep(4 * time.Minute)
-		check("a login without Rotate, four minutes ago", nothing, 200)
-		check("the same user again", bind, 200)
-		time.Sleep(time.Minute)
-		check("a login five minutes ago", nothing, 401)
-		check("the same user again, five minutes later", bind, 401)
-		_, token = visit(m, m.Handler, token, (*manager.Session).Rotate)
-		check("rotated", nothing, 200)
-		time.Sleep(5 * time.Minute)
-		check("rotated five minutes ago", nothing, 401)
-		check("rotated by this request", (*manager.Session).Rotate, 200)
-		visit(m, m.Handler, token, func(s *manager.Session) { s.BindUser("") })
-		check("of nobody again", nothing, 401)
-	})
-}
 
 // With Config.LoginURL a browser is sent to the login page and comes back to where it wanted to go.
 func TestLoginPageAndBack(t *testing.T) {
@@ -243,46 +152,6 @@ func FuzzReturnTo(f *testing.F) {
 	})
 }
 
-func TestByMethod(t *testing.T) {
-	t.Parallel()
-	for method, want := range map[string]manager.Mode{
-		"GET": manager.Optimistic, "HEAD": manager.Optimistic, "OPTIONS": manager.Optimistic, "": manager.Optimistic,
-		"POST": manager.Exclusive, "PUT": manager.Exclusive, "PATCH": manager.Exclusive, "DELETE": manager.Exclusive,
-		"PROPFIND": manager.Exclusive, "get": manager.Exclusive,
-	} {
-		if got := manager.ByMethod(&http.Request{Method: method}); got != want {
-			t.Errorf("%q: %v, want %v", method, got, want)
-		}
-	}
-	_ = manager.Config{Mode: manager.ByMethod}
-}
-
-// With Config.BrowserSession a cookie ends with the browser, unless its session is to be remembered.
-func TestBrowserSession(t *testing.T) {
-	bubble(t, func(t *testing.T, v *virtual) {
-		m := v.manager(func(c *manager.Config) { c.BrowserSession = true })
-		for name, tt := range map[string]struct {
-			do    func(*manager.Session)
-			lasts bool
-		}{
-			"as configured":          {add, false},
-			"remembered":             {func(s *manager.Session) { add(s); s.Remember(true) }, true},
-			"not remembered":         {func(s *manager.Session) { add(s); s.Remember(false) }, false},
-			"bound":                  {func(s *manager.Session) { s.BindUser("alice") }, false},
-			"destroyed, begun again": {func(s *manager.Session) { s.Destroy(); add(s) }, false},
-		} {
-			res, token := visit(m, m.Handler, "", tt.do)
-			rotated, _ := visit(m, m.Handler, token, (*manager.Session).Rotate)
-			for step, res := range map[string]*http.Response{"created": res, "rotated": rotated} {
-				c := res.Cookies()
-				if len(c) != 1 || (c[0].MaxAge > 0) != tt.lasts || c[0].Expires.IsZero() == tt.lasts {
-					t.Errorf("%s, %s: %v, lasts beyond the browser: want %v", name, step, c, tt.lasts)
-				}
-			}
-		}
-	})
-}
-
 func TestLoginURLIsChecked(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		for _, text := range []string{"", "/login", "/login?lang=en", "https://id.example.com/login", "http://localhost:9000/"} {
@@ -293,26 +162,6 @@ func TestLoginURLIsChecked(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), "Config.LoginURL: set a path") || strings.Contains(err.Error(), "hunter2") {
 				t.Errorf("%q: %v", text, err)
 			}
-		}
-	})
-}
-
-func TestL19FreshLogin(t *testing.T) {
-	bubble(t, func(t *testing.T, v *virtual) {
-		m := v.manager()
-		fresh := func(next http.Handler) http.Handler { return m.Handler(m.RequireFresh(5*time.Minute, next)) }
-		_, token := visit(m, m.Handler, "", func(s *manager.Session) { s.BindUser("alice") })
-		status := func() int { res, _ := visit(m, fresh, token, nothing); return res.StatusCode }
-		if got := status(); got != http.StatusOK {
-			t.Errorf("at once: %d", got)
-		}
-		time.Sleep(5 * time.Minute)
-		if got := status(); got != http.StatusUnauthorized {
-			t.Errorf("after five minutes: %d", got)
-		}
-		_, token = visit(m, m.Handler, token, (*manager.Session).Rotate)
-		if got := status(); got != http.StatusOK {
-			t.Errorf("after a new login: %d", got)
 		}
 	})
 }
