@@ -68,7 +68,7 @@ func TestCloseWaitsForHolders(t *testing.T) {
 }
 
 // When the time of Close is over the leases are taken from their holders, and the locks are free.
-func TestCloseTakesLeasesAway(t *testing.T) {
+func TestCloseEndsLeases(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		l := f.locker(b.Client(t), lock.Config{TTL: time.Minute, Timeout: 3 * time.Second})
 		held := mustAcquire(t, l)

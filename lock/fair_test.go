@@ -114,7 +114,7 @@ func TestFirstComeFirstServedWithinALocker(t *testing.T) {
 }
 
 // However many wait in the holder's own process, a process that waits in Redis comes next.
-func TestHandingOverInMemoryStarvesNobody(t *testing.T) {
+func TestHandingOverInMemoryIsFair(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		local, remote := f.locker(b.Client(t), lock.Config{}), f.locker(b.Client(t), lock.Config{})
 		holder := mustAcquire(t, local)

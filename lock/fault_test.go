@@ -114,7 +114,7 @@ func TestRenewalLoadsItsScript(t *testing.T) {
 
 // Redis cannot be reached, in either way. Requests and releases end in time with ErrUnavailable, and when it is
 // back all is well.
-func TestRedisIsAway(t *testing.T) {
+func TestRedisIsUnavailable(t *testing.T) {
 	faults := map[string]func(p *wiretap.Proxy){
 		"refuses": (*wiretap.Proxy).Cut,
 		"silent":  func(p *wiretap.Proxy) { p.Swallow(true) },

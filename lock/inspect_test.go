@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-go/holdfast/lock"
 )
 
-func TestInspectTellsHolderAndQueue(t *testing.T) {
+func TestInspectReturnsHolderAndQueue(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -157,7 +157,7 @@ func TestMaxHold(t *testing.T) {
 }
 
 // Another process holds the lock: the next renewal finds out.
-func TestLockIsTakenAway(t *testing.T) {
+func TestLockIsLost(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		l := f.locker(srv.NewClient(), lock.Config{})
 		lease := mustAcquire(t, l)
@@ -285,7 +285,7 @@ func TestRenewalIsTriedAgain(t *testing.T) {
 }
 
 // The lease's context is the caller's as well.
-func TestLeaseHeedsTheCallersContext(t *testing.T) {
+func TestLeaseEndsWithTheCallersContext(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		lease, err := f.locker(srv.NewClient(), lock.Config{}).Acquire(ctx, key)

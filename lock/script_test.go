@@ -72,7 +72,7 @@ func (f *fixture) stored() {
 	f.t.Cleanup(func() { f.admin.Del(context.Background(), f.keys.Record) })
 }
 
-func TestRiderTravelsWithTheLock(t *testing.T) {
+func TestScriptRunsWithTheLock(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		f.stored()
 		l, p := tapped(t, f, b, lock.Config{})
@@ -133,7 +133,7 @@ func (g *guesser) Answer(reply any, err error) (queue.Status, error) {
 }
 
 // With a good guess the short script does; with a bad one, or while another request has the lock, the long one does.
-func TestShortcut(t *testing.T) {
+func TestFastPath(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		f.stored()
 		l, p := tapped(t, f, b, lock.Config{})
@@ -178,7 +178,7 @@ func TestShortcut(t *testing.T) {
 }
 
 // Who waits is not offered the short script again: its place in the queue must be seen.
-func TestShortcutThatHasToWait(t *testing.T) {
+func TestFastPathThatHasToWait(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		f.stored()
 		holder := mustAcquire(t, f.locker(b.Client(t), lock.Config{}))
@@ -201,7 +201,7 @@ func TestShortcutThatHasToWait(t *testing.T) {
 }
 
 // Without a script it is the lock alone, for a caller whose work goes on after the lease.
-func TestNoRider(t *testing.T) {
+func TestWithoutAScript(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		l, p := tapped(t, f, b, lock.Config{})
 		lease, err := l.AcquireWith(t.Context(), key, nil)
@@ -216,7 +216,7 @@ func TestNoRider(t *testing.T) {
 	})
 }
 
-func TestRiderRefuses(t *testing.T) {
+func TestScriptRefusesTheLock(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		l := f.locker(b.Client(t), lock.Config{})
 		_, err := l.AcquireWith(t.Context(), key, f.reader())
@@ -289,7 +289,7 @@ func TestDoneWithoutTheLock(t *testing.T) {
 }
 
 // The lock was kept for a request that is gone by then, or never was.
-func TestDoneKeepsForNobody(t *testing.T) {
+func TestDoneWithoutAWaiter(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		l := f.locker(b.Client(t), lock.Config{TTL: time.Minute, Timeout: 3 * time.Second})
 		mustAcquire(t, l).Done(ttl, time.Now(), "state")

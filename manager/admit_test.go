@@ -154,7 +154,7 @@ func TestFirstOfAPageFails(t *testing.T) {
 
 // A stranger who knows a session's ID, and not its secret, neither waits for the owner nor keeps them waiting, and is
 // shown nothing, whether the owner's first request is answered already or not.
-func TestStrangersDoNotStandInLine(t *testing.T) {
+func TestWrongSecretsDoNotQueue(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		other := v.manager()
 		_, token := visit(other, other.Handler, "", add)

@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-func TestL8RotateRenewsTheLifetime(t *testing.T) {
+func TestRotateRenewsTheLifetime(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager(func(c *manager.Config) { c.Lifetime = time.Hour })
 		_, old := visit(m, m.Handler, "", add)
@@ -27,7 +27,7 @@ func TestL8RotateRenewsTheLifetime(t *testing.T) {
 	})
 }
 
-func TestL9PeriodicRotation(t *testing.T) {
+func TestPeriodicRotation(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		every := func(c *manager.Config) { c.RotateEvery, c.RotateThreshold = time.Hour, 30*time.Minute }
 		m, other := v.manager(every), v.manager(every)
@@ -76,7 +76,7 @@ func TestL9PeriodicRotation(t *testing.T) {
 
 // From the moment that the client shows its new token the old one has its grace window and no more, whatever this node
 // knew of the session when it came.
-func TestL9ShowingTheNewTokenEndsTheOldOne(t *testing.T) {
+func TestShowingTheNewTokenEndsTheOldOne(t *testing.T) {
 	for name, before := range map[string]func(m *manager.Manager, old string){
 		"at once":                func(*manager.Manager, string) {},
 		"after the old one":      func(m *manager.Manager, old string) { visit(m, m.Handler, old, nothing) },
@@ -107,7 +107,7 @@ func TestL9ShowingTheNewTokenEndsTheOldOne(t *testing.T) {
 	}
 }
 
-func TestL8RotateKeepsData(t *testing.T) {
+func TestRotateKeepsData(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

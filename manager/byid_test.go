@@ -8,7 +8,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-func TestL16ServerOnlySessions(t *testing.T) {
+func TestServerOnlySessions(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

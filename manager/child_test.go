@@ -119,7 +119,7 @@ func TestChildrenAndClearAll(t *testing.T) {
 	})
 }
 
-func TestL15Children(t *testing.T) {
+func TestChildren(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m, other := v.manager(), v.manager()
 		child := func(s *manager.Session) *manager.Session {

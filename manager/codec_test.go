@@ -57,7 +57,7 @@ func text(codec string, i int) string {
 }
 
 // A value comes back as it was, whatever its first byte looks like to anybody in between.
-func TestV5Codecs(t *testing.T) {
+func TestCodecs(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -105,7 +105,7 @@ func TestV5Codecs(t *testing.T) {
 
 // After a change of the codec, values of the old one are ErrDecode until they are set: no 500, and never a value
 // that only looks like one. A replica that still has the old codec goes on reading what was not set.
-func TestV5ChangeOfCodec(t *testing.T) {
+func TestChangeOfCodec(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -154,7 +154,7 @@ func TestV5ChangeOfCodec(t *testing.T) {
 }
 
 // What cannot be encoded fails the commit, in every codec, and nothing of it panics.
-func TestV5NotEncodable(t *testing.T) {
+func TestNotEncodable(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

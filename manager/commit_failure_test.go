@@ -19,7 +19,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-func TestT8ChangeAfterTheResponseBegan(t *testing.T) {
+func TestChangeAfterTheResponseBegan(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -104,7 +104,7 @@ func (l *logged) String() string {
 }
 
 // Whatever the handler has done by then, a failed commit leaves the ErrorHandler's answer and nothing else.
-func TestT9FailedCommit(t *testing.T) {
+func TestFailedCommit(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -181,7 +181,7 @@ func serveBehind(t *testing.T, m *manager.Manager, outer func(http.Handler) http
 	return n
 }
 
-func TestT9RedisGoneAtTheCommit(t *testing.T) {
+func TestRedisGoneAtTheCommit(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -231,7 +231,7 @@ func TestT9RedisGoneAtTheCommit(t *testing.T) {
 	})
 }
 
-func TestT10Panic(t *testing.T) {
+func TestPanicOfTheHandler(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -286,7 +286,7 @@ func TestT10Panic(t *testing.T) {
 	})
 }
 
-func TestT10ClientGone(t *testing.T) {
+func TestClientGone(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

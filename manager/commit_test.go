@@ -174,7 +174,7 @@ func TestCommitsOfAUserWithoutChannels(t *testing.T) {
 	}
 }
 
-func TestR7EarlyUnlock(t *testing.T) {
+func TestEarlyUnlock(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

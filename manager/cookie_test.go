@@ -25,7 +25,7 @@ func answer(m *manager.Manager, r *http.Request, do func(w http.ResponseWriter, 
 	return rec.Result()
 }
 
-func TestT1CookieAttributes(t *testing.T) {
+func TestCookieAttributes(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -71,7 +71,7 @@ func TestT1CookieAttributes(t *testing.T) {
 }
 
 // The default cookie in a browser that keeps the rules, over HTTPS and HTTP/2.
-func TestT1OverHTTPS(t *testing.T) {
+func TestOverHTTPS(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -97,7 +97,7 @@ func TestT1OverHTTPS(t *testing.T) {
 	})
 }
 
-func TestT11OneSetCookie(t *testing.T) {
+func TestOneSetCookie(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -37,7 +37,7 @@ func (h *mute) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // No node gets messages about its own commits. As long as one is not answered, read-only requests of the same node must not take
 // the copy from before it for longer than MaxStaleness.
-func TestOwnCommitInDoubt(t *testing.T) {
+func TestOwnCommitUnanswered(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		const staleness = 2 * time.Second
 		client, hook := v.srv.NewClient(), &mute{}

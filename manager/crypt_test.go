@@ -30,7 +30,7 @@ func embeddedManager(tb testing.TB, change ...func(*manager.Config)) (stop func(
 	}, m
 }
 
-func TestV9EncryptionAtRest(t *testing.T) {
+func TestEncryptionAtRest(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -77,7 +77,7 @@ func data(field string) string {
 
 // An attacker who can write to Redis can neither move a value to another session or key, nor change it, nor put one there
 // in plain text.
-func TestV9MovedOrChanged(t *testing.T) {
+func TestEncryptedValuesMovedOrChanged(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -123,7 +123,7 @@ func TestV9MovedOrChanged(t *testing.T) {
 	})
 }
 
-func TestV9KeyRotation(t *testing.T) {
+func TestRotationOfEncryptionKeys(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -166,7 +166,7 @@ func TestV9KeyRotation(t *testing.T) {
 }
 
 // Children and merged sessions encrypt as well, each for where the value is.
-func TestV9ChildrenAndMerged(t *testing.T) {
+func TestEncryptionOfChildrenAndMergedValues(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

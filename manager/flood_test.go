@@ -173,7 +173,7 @@ func crowd(t *testing.T, m *manager.Manager, token string, n, waiting int) (grow
 }
 
 // However many requests come for one session, MaxWaiters of them wait, and the others are refused at once.
-func TestCrowdAtOneSession(t *testing.T) {
+func TestManyRequestsForOneSession(t *testing.T) {
 	b := redistest.Shared(t)
 	rdb := b.Client(t)
 	n := flood(2000, 10_000)

@@ -38,7 +38,7 @@ func call(t *testing.T, n *node, path string, headers ...string) reply {
 	return reply{resp, string(body)}
 }
 
-func TestT2HeaderTransport(t *testing.T) {
+func TestHeaderTransport(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -93,7 +93,7 @@ func TestT2HeaderTransport(t *testing.T) {
 }
 
 // A chain answers by the way the request came.
-func TestT2Chain(t *testing.T) {
+func TestChain(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -153,7 +153,7 @@ type exchange struct {
 	Count int    `json:"count"`
 }
 
-func TestT2BodyTransport(t *testing.T) {
+func TestBodyTransport(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -218,7 +218,7 @@ func TestT2BodyTransport(t *testing.T) {
 }
 
 // Load without Commit leaves nothing and keeps no request waiting.
-func TestT2Discard(t *testing.T) {
+func TestDiscardAfterLoad(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -242,7 +242,7 @@ func TestT2Discard(t *testing.T) {
 	})
 }
 
-func TestT3SeveralManagers(t *testing.T) {
+func TestSeveralManagers(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -46,7 +46,7 @@ func (e *events) opened() []manager.OpenEvent {
 }
 
 // Ends of sessions that no request asked for are reported too: by ID, by user, and because there were too many.
-func TestR14RevokedHookAndCounts(t *testing.T) {
+func TestRevokedHookAndCounts(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -95,7 +95,7 @@ func TestR14RevokedHookAndCounts(t *testing.T) {
 }
 
 // The time that a request has waited for the lock is reported apart from what Redis takes.
-func TestR14WaitedIsTold(t *testing.T) {
+func TestWaitIsReported(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

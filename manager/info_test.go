@@ -9,7 +9,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-func TestL18MetadataOfTheClient(t *testing.T) {
+func TestMetadataOfTheClient(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		trusted := v.manager(trust(t, "10.0.0.0/8", "192.0.2.1/32"))
 		plain := v.manager()

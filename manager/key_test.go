@@ -14,7 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-func TestV2TypedAccess(t *testing.T) {
+func TestTypedAccess(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -66,7 +66,7 @@ func TestV2TypedAccess(t *testing.T) {
 }
 
 // A flash message survives the redirect and is shown once, also when two tabs come for it at the same time.
-func TestV3Flash(t *testing.T) {
+func TestFlash(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -101,7 +101,7 @@ func TestV3Flash(t *testing.T) {
 }
 
 // An optimistic Pop is no exception: one of the tabs gets the message and the others a conflict.
-func TestV3OptimisticFlash(t *testing.T) {
+func TestOptimisticFlash(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -121,7 +121,7 @@ func TestV3OptimisticFlash(t *testing.T) {
 	})
 }
 
-func TestV4PerKeyExpiry(t *testing.T) {
+func TestPerKeyExpiry(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		hour := func(c *manager.Config) { c.Lifetime = time.Hour }
 		m, other := v.manager(hour), v.manager(hour)
@@ -188,7 +188,7 @@ func TestV4PerKeyExpiry(t *testing.T) {
 }
 
 // What has expired is not kept for as long as the session lives, and does not count as its size.
-func TestV4ExpiredValuesGo(t *testing.T) {
+func TestExpiredValuesGo(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager(func(c *manager.Config) { c.MaxSessionBytes = 1000 })
 		token := do(m, "", func(s *manager.Session) { count.Set(s, 1) })
@@ -208,7 +208,7 @@ func TestV4ExpiredValuesGo(t *testing.T) {
 	})
 }
 
-func TestV4EdgesOfExpiry(t *testing.T) {
+func TestEdgesOfExpiry(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager()
 		k := manager.Key[string]("k")

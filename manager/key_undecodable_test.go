@@ -20,7 +20,7 @@ func policy(p manager.DecodePolicy) func(*manager.Config) {
 	return func(c *manager.Config) { c.Undecodable = p }
 }
 
-func TestV6UndecodableValue(t *testing.T) {
+func TestUndecodableValue(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -114,7 +114,7 @@ type quoting struct{ text string }
 func (q quoting) MarshalJSON() ([]byte, error) { return nil, fmt.Errorf("%w: %s", errQuoting, q.text) }
 
 // Reading a session that is committed is no late change, whatever is found in it.
-func TestV6AfterTheCommit(t *testing.T) {
+func TestUndecodableAfterTheCommit(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -142,7 +142,7 @@ func TestV6AfterTheCommit(t *testing.T) {
 }
 
 // A whole record that cannot be read gives the client a new session, and no error for ever.
-func TestV6UndecodableRecord(t *testing.T) {
+func TestUndecodableRecord(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-func TestL4AbsoluteLifetime(t *testing.T) {
+func TestAbsoluteLifetime(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager(func(c *manager.Config) { c.Lifetime = time.Hour })
 		_, token := visit(m, m.Handler, "", add)
@@ -25,7 +25,7 @@ func TestL4AbsoluteLifetime(t *testing.T) {
 	})
 }
 
-func TestL5IdleTimeout(t *testing.T) {
+func TestIdleTimeout(t *testing.T) {
 	for _, mode := range []manager.Mode{manager.ReadOnly, manager.Exclusive, manager.Optimistic} {
 		t.Run(mode.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T, v *virtual) {
@@ -54,7 +54,7 @@ func TestL5IdleTimeout(t *testing.T) {
 }
 
 // Reads from the local copy count too, though Redis hears of them later, and to the second.
-func TestL5ReadsFromTheLocalCopyCount(t *testing.T) {
+func TestReadsFromTheLocalCopyCount(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		const idle = 10 * time.Minute
 		m := v.manager(func(c *manager.Config) { c.Lifetime, c.IdleTimeout, c.MaxCopyAge = 24*time.Hour, idle, time.Hour })
@@ -83,7 +83,7 @@ func TestL5ReadsFromTheLocalCopyCount(t *testing.T) {
 	})
 }
 
-func TestL5NeverBeyondTheDeadline(t *testing.T) {
+func TestNeverBeyondTheDeadline(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager(func(c *manager.Config) { c.Lifetime, c.IdleTimeout = time.Hour, 50*time.Minute })
 		_, token := visit(m, m.Handler, "", add)
@@ -96,7 +96,7 @@ func TestL5NeverBeyondTheDeadline(t *testing.T) {
 	})
 }
 
-func TestL6DeadlineAndIdleTimeoutOfOneSession(t *testing.T) {
+func TestDeadlineAndIdleTimeoutOfOneSession(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager(func(c *manager.Config) { c.IdleTimeout = time.Hour })
 		_, short := visit(m, m.Handler, "", func(s *manager.Session) { add(s); s.SetDeadline(time.Now().Add(time.Minute)) })
@@ -126,7 +126,7 @@ func TestL6DeadlineAndIdleTimeoutOfOneSession(t *testing.T) {
 	})
 }
 
-func TestL7ExtendWithoutAChange(t *testing.T) {
+func TestExtendWithoutAChange(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager(func(c *manager.Config) { c.Lifetime = time.Hour })
 		_, token := visit(m, m.Handler, "", add)
@@ -182,7 +182,7 @@ func TestDeadlineOfANewSession(t *testing.T) {
 	})
 }
 
-func TestL13BrowserSessionAndImmediateEnd(t *testing.T) {
+func TestBrowserSessionAndImmediateEnd(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager()
 		res, token := visit(m, m.Handler, "", func(s *manager.Session) { add(s); s.Remember(false) })
@@ -197,7 +197,7 @@ func TestL13BrowserSessionAndImmediateEnd(t *testing.T) {
 	})
 }
 
-func TestL12RememberMe(t *testing.T) {
+func TestRememberMe(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager()
 		_, token := visit(m, m.Handler, "", func(s *manager.Session) { add(s); s.Remember(false) })

@@ -202,7 +202,7 @@ func try[T any](t *testing.T, what string, m, other *manager.Manager, rng *rand.
 
 // What Set accepted and the commit acknowledged comes back equal on another replica, in every codec, encrypted or not, and
 // everything else was ErrEncode. Setting what came back modifies nothing.
-func TestV2ValuesComeBackEqual(t *testing.T) {
+func TestValuesComeBackEqual(t *testing.T) {
 	t.Parallel()
 	register()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
@@ -264,7 +264,7 @@ func TestV2ValuesComeBackEqual(t *testing.T) {
 }
 
 // The error names the type, and where in it something would be lost, and quotes nothing of the value.
-func TestV2LostValuesAreNamed(t *testing.T) {
+func TestLostValuesAreNamed(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -309,7 +309,7 @@ func TestV2LostValuesAreNamed(t *testing.T) {
 }
 
 // What a codec can keep is not refused only because it is large, empty or nil.
-func TestV2NothingIsRefusedInVain(t *testing.T) {
+func TestNoGoodValueIsRefused(t *testing.T) {
 	t.Parallel()
 	register()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
@@ -345,7 +345,7 @@ func TestV2NothingIsRefusedInVain(t *testing.T) {
 }
 
 // An UnmarshalJSON that keeps the bytes it is given keeps a copy: changing them changes no session.
-func TestV2UnmarshalersGetACopy(t *testing.T) {
+func TestUnmarshalersGetACopy(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

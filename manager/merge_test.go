@@ -165,7 +165,7 @@ func visitRequest(m *manager.Manager, mw func(http.Handler) http.Handler, token 
 	}, token, nothing)
 }
 
-func TestL14Merge(t *testing.T) {
+func TestMerge(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager()
 		_, before := visit(m, m.Handler, "", func(s *manager.Session) { count.Set(s, 7); name.Set(s, "cart") })

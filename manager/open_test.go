@@ -119,7 +119,7 @@ func TestMaxHold(t *testing.T) {
 	}
 }
 
-func TestL1CreateOnFirstWrite(t *testing.T) {
+func TestCreateOnFirstWrite(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -140,7 +140,7 @@ func TestL1CreateOnFirstWrite(t *testing.T) {
 	})
 }
 
-func TestL2UnknownTokens(t *testing.T) {
+func TestUnknownTokens(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

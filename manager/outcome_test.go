@@ -10,7 +10,7 @@ import (
 )
 
 // A tab that still has the old token cannot log the browser out, or begin another session in its place.
-func TestR6SupersededTokenDestroysNothing(t *testing.T) {
+func TestSupersededTokenDestroysNothing(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -31,7 +31,7 @@ func TestR6SupersededTokenDestroysNothing(t *testing.T) {
 }
 
 // A handler that ignores the error of its own Commit does not make the response a success.
-func TestT9FailedEarlyCommitIsAnswered(t *testing.T) {
+func TestFailedEarlyCommitIsAnswered(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-func TestV8SizeLimit(t *testing.T) {
+func TestSizeLimit(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -27,7 +27,7 @@ func replicas(t *testing.T, b redistest.Backend, n int, change ...func(*manager.
 	return nodes
 }
 
-func TestR4NoLostUpdate(t *testing.T) {
+func TestNoLostUpdate(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -59,7 +59,7 @@ func TestR4NoLostUpdate(t *testing.T) {
 	})
 }
 
-func TestR1FirstComeFirstServed(t *testing.T) {
+func TestFirstComeFirstServed(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -95,7 +95,7 @@ func TestR1FirstComeFirstServed(t *testing.T) {
 	})
 }
 
-func TestR5NoResurrection(t *testing.T) {
+func TestNoResurrection(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -142,7 +142,7 @@ func TestR5NoResurrection(t *testing.T) {
 	})
 }
 
-func TestR5WaitersOfADestroyedSession(t *testing.T) {
+func TestWaitersOfADestroyedSession(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -176,7 +176,7 @@ func TestR5WaitersOfADestroyedSession(t *testing.T) {
 
 // Tabs go on adding while one logs in. Every add that was acknowledged to the session is there; those that came with
 // the old token were told so.
-func TestR6RotationUnderParallelRequests(t *testing.T) {
+func TestRotationUnderParallelRequests(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -219,7 +219,7 @@ func TestR6RotationUnderParallelRequests(t *testing.T) {
 	})
 }
 
-func TestR3OptimisticConflicts(t *testing.T) {
+func TestOptimisticConflicts(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -268,7 +268,7 @@ func TestR3OptimisticConflicts(t *testing.T) {
 	})
 }
 
-func TestR8WaitingIsBounded(t *testing.T) {
+func TestWaitingIsBounded(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -306,7 +306,7 @@ func TestR8WaitingIsBounded(t *testing.T) {
 }
 
 // A client that knows an ID without its secret cannot make the owner wait, or fill the queue.
-func TestR8ForgedTokensDoNotStandInLine(t *testing.T) {
+func TestForgedTokensDoNotQueue(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -346,7 +346,7 @@ func TestR8ForgedTokensDoNotStandInLine(t *testing.T) {
 	})
 }
 
-func TestR9LockLostIsTold(t *testing.T) {
+func TestLostLockIsReported(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

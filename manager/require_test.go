@@ -31,7 +31,7 @@ func gated(t *testing.T, m *manager.Manager) *node {
 }
 
 // A session alone is no login: a visitor with a cart is sent away from what is for users, until they log in.
-func TestGatesLetOnlyUsersPass(t *testing.T) {
+func TestRequireUserLetsOnlyUsersPass(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -59,7 +59,7 @@ func TestGatesLetOnlyUsersPass(t *testing.T) {
 
 // What counts as a fresh login: Rotate, a change of the user, and both in this very request; never the age of the
 // session alone, and no BindUser of the same user.
-func TestFreshMeansALoginOfLate(t *testing.T) {
+func TestRequireFreshNeedsARecentLogin(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager()
 		status := func(token string, first func(*manager.Session)) int {
@@ -99,7 +99,7 @@ func TestFreshMeansALoginOfLate(t *testing.T) {
 	})
 }
 
-func TestL19FreshLogin(t *testing.T) {
+func TestRequireFresh(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager()
 		fresh := func(next http.Handler) http.Handler { return m.Handler(m.RequireFresh(5*time.Minute, next)) }
@@ -119,7 +119,7 @@ func TestL19FreshLogin(t *testing.T) {
 	})
 }
 
-func TestL17RequireASession(t *testing.T) {
+func TestRequireASession(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -45,7 +45,7 @@ func begun(t *testing.T, m *manager.Manager) (token string) {
 }
 
 // From its third request on a session that stays at one node costs one round trip per request.
-func TestR16OneRoundTrip(t *testing.T) {
+func TestRetainedLockSavesARoundTrip(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

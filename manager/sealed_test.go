@@ -46,7 +46,7 @@ func unseal[T any](m *manager.Manager, k manager.Sealed[T], cookies ...*http.Coo
 	return k.Get(m, r)
 }
 
-func TestT11aSealedValues(t *testing.T) {
+func TestSealedValues(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m, other, secure := v.manager(encrypted(1)), v.manager(encrypted(1)), v.manager(encrypted(1), func(c *manager.Config) { c.Insecure = false })
 		ck, header := seal(t, m, theme, "dark", time.Hour)
@@ -136,7 +136,7 @@ func TestT11aSealedValues(t *testing.T) {
 	})
 }
 
-func TestT11aRefused(t *testing.T) {
+func TestSealedValuesThatAreRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager(encrypted(1))
 		try := func(m *manager.Manager, set func(m *manager.Manager, w http.ResponseWriter) error) (*http.Response, error) {
@@ -229,7 +229,7 @@ func TestSealedNextToTheSessionsCookie(t *testing.T) {
 }
 
 // With a session there is still one line of each header, and a failed commit takes the sealed cookie with it.
-func TestT11aBesideASession(t *testing.T) {
+func TestSealedNextToASession(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -11,7 +11,7 @@ import (
 )
 
 // A handler may use its session from several goroutines; the race detector watches.
-func TestL3OneSessionForAllGoroutinesOfARequest(t *testing.T) {
+func TestOneSessionForAllGoroutinesOfARequest(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

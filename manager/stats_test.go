@@ -9,7 +9,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-func TestR14HooksAndStats(t *testing.T) {
+func TestHooksAndStats(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

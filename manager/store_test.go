@@ -18,7 +18,7 @@ import (
 )
 
 // Sessions are in a store of their own, which two replicas share, and their locks in Redis.
-func TestR15AnotherStore(t *testing.T) {
+func TestAnotherStore(t *testing.T) {
 	t.Parallel()
 	for name, check := range map[string]func(*testing.T, redistest.Backend, []*node){
 		"tabs":            anotherStoreTabs,
@@ -62,7 +62,7 @@ func (c *counting) Commit(ctx context.Context, change *store.Commit) (*store.Com
 }
 
 // What Config.Store says that it costs.
-func TestR15RoundTrips(t *testing.T) {
+func TestRoundTripsOfAnotherStore(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

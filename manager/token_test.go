@@ -25,7 +25,7 @@ func signed(keys ...byte) func(*manager.Config) {
 	}
 }
 
-func TestT4SignedTokens(t *testing.T) {
+func TestSignedTokens(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -71,7 +71,7 @@ func TestT4SignedTokens(t *testing.T) {
 }
 
 // A new key goes in front; what the old one has signed goes on until the key is taken away.
-func TestT4KeyRotation(t *testing.T) {
+func TestRotationOfTokenKeys(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -96,7 +96,7 @@ func TestT4KeyRotation(t *testing.T) {
 }
 
 // Redis, logs, hooks and errors never see what would open a session.
-func TestT5HashedAtRest(t *testing.T) {
+func TestSecretsAreHashedAtRest(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -16,7 +16,7 @@ import (
 )
 
 // The same code on Sentinel and Cluster: replicas and tabs, users across slots, revocation, listing over all masters.
-func TestR12SentinelAndCluster(t *testing.T) {
+func TestSentinelAndCluster(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnSet)
 	for topology, start := range map[string]func(testing.TB) func(testing.TB) redis.UniversalClient{
@@ -90,7 +90,7 @@ func TestR12SentinelAndCluster(t *testing.T) {
 	}
 }
 
-func TestR13RedisAway(t *testing.T) {
+func TestRedisUnavailable(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -124,7 +124,7 @@ func TestR13RedisAway(t *testing.T) {
 }
 
 // With Config.OnUnavailable read-only routes go on without a session, and without touching the cookie.
-func TestR13AnonymousWhileRedisIsAway(t *testing.T) {
+func TestAnonymousWhileRedisIsUnavailable(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

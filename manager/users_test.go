@@ -138,7 +138,7 @@ func TestRevokeOfWhatIsNoID(t *testing.T) {
 	})
 }
 
-func TestR10UserSessions(t *testing.T) {
+func TestUserSessions(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -179,7 +179,7 @@ func TestR10UserSessions(t *testing.T) {
 }
 
 // A login at any moment around RevokeUser either fails, or is not there afterwards, or begins after it.
-func TestR10RevokeUserAgainstLogins(t *testing.T) {
+func TestRevokeUserAgainstLogins(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -242,7 +242,7 @@ func TestR10RevokeUserAgainstLogins(t *testing.T) {
 	})
 }
 
-func TestR10aMaxUserSessions(t *testing.T) {
+func TestMaxUserSessions(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -274,7 +274,7 @@ func TestR10aMaxUserSessions(t *testing.T) {
 	})
 }
 
-func TestR11All(t *testing.T) {
+func TestAllSessions(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -41,7 +41,7 @@ func do(m *manager.Manager, token string, fn func(s *manager.Session)) string {
 	return token
 }
 
-func TestV1PutGetDeleteClear(t *testing.T) {
+func TestSetGetDeleteClear(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -104,7 +104,7 @@ func TestV1PutGetDeleteClear(t *testing.T) {
 	})
 }
 
-func TestV7Status(t *testing.T) {
+func TestStatus(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -179,7 +179,7 @@ func TestV7Status(t *testing.T) {
 }
 
 // What a newer release has stored, values and meta fields alike, survives the commits of this one.
-func TestV10RollingDeploys(t *testing.T) {
+func TestRollingDeploys(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -153,7 +153,7 @@ func TestRoundTripsByMode(t *testing.T) {
 }
 
 // A commit tells only the nodes that hold a copy, so its cost does not grow with the number of replicas.
-func TestR2OnlyHoldersOfCopiesAreTold(t *testing.T) {
+func TestOnlyHoldersOfCopiesAreNotified(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()

@@ -85,7 +85,7 @@ var ways = map[string]respond{
 
 func begins(way string) bool { return way != "nothing" }
 
-func TestT6CommitBeforeTheFirstByte(t *testing.T) {
+func TestCommitBeforeTheFirstByte(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -140,7 +140,7 @@ func (b *browser) do(n *node, method, path string) reply {
 }
 
 // A 103 is no response yet: it carries no cookie, and what is changed after it is committed.
-func TestT6InformationalResponsesDoNotCommit(t *testing.T) {
+func TestInformationalResponsesDoNotCommit(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -184,7 +184,7 @@ func TestT6InformationalResponsesDoNotCommit(t *testing.T) {
 
 // A stream keeps no request waiting: the lock goes with its first byte. The handler's context lives on, and so does what it
 // has read.
-func TestT7StreamingReleasesTheLock(t *testing.T) {
+func TestStreamingReleasesTheLock(t *testing.T) {
 	t.Parallel()
 	stream := map[string]func(w http.ResponseWriter, event func() bool) error{
 		"server-sent events": func(w http.ResponseWriter, event func() bool) error {
@@ -298,7 +298,7 @@ func (w *sendfile) ReadFrom(r io.Reader) (int64, error) {
 	return n, err
 }
 
-func TestT7FilesTakeTheFastPath(t *testing.T) {
+func TestFilesUseReadFrom(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -330,7 +330,7 @@ func TestT7FilesTakeTheFastPath(t *testing.T) {
 }
 
 // Frameworks demand a CloseNotify of the writer that they are given, and panic without one.
-func TestT7CloseNotify(t *testing.T) {
+func TestCloseNotify(t *testing.T) {
 	t.Parallel()
 	m := on(t, redistest.Shared(t))
 	told := make(chan bool, 1)

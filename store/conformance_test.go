@@ -13,7 +13,7 @@ import (
 )
 
 // On every Redis that there is, and in virtual time, which only the embedded one can be on.
-func TestR15ConformanceOfRedis(t *testing.T) {
+func TestConformanceOfRedis(t *testing.T) {
 	t.Parallel()
 	open := func(t *testing.T, client redis.UniversalClient, prefix string) store.Sessions {
 		t.Helper()

@@ -10,7 +10,7 @@ import (
 )
 
 // Every node that has a copy is notified of a commit once, and no other node is.
-func TestCopiesAreTold(t *testing.T) {
+func TestCopiesAreNotified(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		ctx := t.Context()
@@ -79,7 +79,7 @@ func TestNotModified(t *testing.T) {
 }
 
 // Removal tells every copy, the remover's too if it comes from outside of a request.
-func TestRemovalIsTold(t *testing.T) {
+func TestRemovalIsReported(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		b := e.other(t)

@@ -175,7 +175,7 @@ func newEnvWithoutCopies(t *testing.T, e *env) *env {
 }
 
 // Every word of open.lua for a request that wants the lock, and what becomes of the lock.
-func TestRide(t *testing.T) {
+func TestOpenRequest(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		holder  string // when open.lua runs
@@ -290,7 +290,7 @@ func TestRide(t *testing.T) {
 }
 
 // A request may be sent again, and forgets what it was told before.
-func TestRideAgain(t *testing.T) {
+func TestOpenRequestTwice(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		rec := e.create(t, "a", "1")

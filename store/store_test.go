@@ -10,7 +10,7 @@ import (
 )
 
 // No secret, user or value can be read from a list of keys or channels.
-func TestNamesTellNothing(t *testing.T) {
+func TestNamesRevealNothing(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		ctx := t.Context()

@@ -147,7 +147,7 @@ func TestBytesArriveWholeAndInOrder(t *testing.T) {
 	clients.Wait()
 }
 
-func TestOneStalledReceiverStopsNobodyElse(t *testing.T) {
+func TestOneStalledReceiverStopsNoOther(t *testing.T) {
 	t.Parallel()
 	proxy := start(t, time.Millisecond)
 	stalled, other := dial(t, proxy), dial(t, proxy)

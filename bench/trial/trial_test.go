@@ -95,7 +95,7 @@ func TestFIFORatioOnlyOfLocks(t *testing.T) {
 	}
 }
 
-func TestErrorsAreToldAndDoNotCount(t *testing.T) {
+func TestErrorsAreReportedAndDoNotCount(t *testing.T) {
 	t.Parallel()
 	failing := newStore("failing")
 	failing.failEach = 3

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func TestMistakesAreToldInOneLine(t *testing.T) {
+func TestMistakesAreReportedInOneLine(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ args, want string }{
 		{"dance", `unknown command "dance"`},
@@ -145,7 +145,7 @@ func TestDemoServesUntilStopped(t *testing.T) {
 	}
 }
 
-func TestDriveTellsLossByItsStatus(t *testing.T) {
+func TestDriveReportsLossByItsStatus(t *testing.T) {
 	t.Parallel()
 	args := []string{"demo", "-drive", "-users", "1", "-tabs", "6", "-actions", "30", "-think", "5ms"}
 	if status, out, errs := holdfast(t.Context(), args...); status != succeeded {

@@ -132,7 +132,7 @@ note                           6  in AGE   text
 	}
 }
 
-func TestShowTellsHowValuesAreEncoded(t *testing.T) {
+func TestShowNamesTheEncodingOfValues(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		change func(*manager.Config)

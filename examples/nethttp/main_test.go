@@ -83,7 +83,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestLeavingIsTold(t *testing.T) {
+func TestLeavingIsReported(t *testing.T) {
 	t.Parallel()
 	a := &app{sessions: managertest.New(t, nil)}
 	b := try.Serve(t, a.routes())
@@ -157,7 +157,7 @@ func only(name, value string) func(string) string {
 }
 
 // However a URL is wrong, its password is in no error.
-func TestPasswordsAreNotTold(t *testing.T) {
+func TestPasswordsAreNotShown(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"redis://:se/cret@localhost", "redis://:secret#@localhost:6379", "redis://:secret%zz@localhost", "rediss://user:secret@[::1",

@@ -78,7 +78,7 @@ func TestLockID(t *testing.T) {
 	}
 }
 
-func TestLockTokensTellWhenTheyWereDrawn(t *testing.T) {
+func TestLockTokensContainTheirTime(t *testing.T) {
 	t.Parallel()
 	before := time.Now().Truncate(time.Millisecond)
 	node, drawn := keys.ParseLockToken(keys.NewLockToken("node"))

@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/store/storetest"
 )
 
-func TestR15ConformanceOfMemory(t *testing.T) {
+func TestConformanceOfMemory(t *testing.T) {
 	t.Parallel()
 	open := func(*testing.T) store.Sessions { return memory.New(&memory.Config{Grace: storetest.Grace}) }
 	t.Run("in real time", func(t *testing.T) {

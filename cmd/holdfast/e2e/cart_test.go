@@ -95,7 +95,7 @@ func TestTabsShareOneCart(t *testing.T) {
 	})
 }
 
-func TestReplicaIsKilledInTheCrowd(t *testing.T) {
+func TestReplicaIsKilledAmongManyRequests(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, args ...string) {
 		b := browserOf(t, startDemo(t, args...), desktop)

@@ -40,7 +40,7 @@ func TestWhatIsMeasured(t *testing.T) {
 }
 
 // Only views have seen a write before it was lost, and no client knows whether it was made.
-func TestAViewOfAWriteThatNobodyKnowsOf(t *testing.T) {
+func TestAViewOfAnUnknownWrite(t *testing.T) {
 	t.Parallel()
 	s := newScript()
 	v := s.create()

@@ -158,7 +158,7 @@ func TestPageLoadsNothingFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestStateTellsWhatHappened(t *testing.T) {
+func TestStateShowsWhatHappened(t *testing.T) {
 	t.Parallel()
 	d := start(t, 0)
 	if s := d.state(); s.Session != nil || len(s.Replicas) != 2 || s.Replicas[1].State != "alive" {
