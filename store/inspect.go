@@ -64,22 +64,6 @@ func (s *Store) Outlines(ctx context.Context, ids ...string) ([]*Outline, error)
 	return out, nil
 }
 
-// ScanOutlines is Scan with outlines.
-func (s *Store) ScanOutlines(ctx context.Context, each func(*Outline) bool) error {
-	return s.scan(ctx, func(ids []string) (more bool, err error) {
-		outlines, err := s.Outlines(ctx, ids...)
-		if err != nil {
-			return false, err
-		}
-		for _, o := range outlines {
-			if o != nil && !each(o) {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
-}
-
 // Inspection is all that Redis holds of a session, except the hashes of its secrets.
 type Inspection struct {
 	Record *Record  // with Left and its values, some of which may have expired

@@ -65,34 +65,3 @@ func peek(id string, meta []any, left time.Duration) *Record {
 	}
 	return r
 }
-
-// Scan lists all sessions, without their values, as Peek does. It asks each master for a few hundred keys at a time,
-// so it holds little memory and blocks no server. Sessions that come or go meanwhile may be missing; one that is moved
-// to another master by a resharding may come twice.
-func (s *Store) Scan(ctx context.Context, each func(*Record) bool) error {
-	return s.scan(ctx, func(ids []string) (more bool, err error) {
-		records, err := s.Peek(ctx, ids...)
-		if err != nil {
-			return false, err
-		}
-		for _, r := range records {
-			if r != nil && !each(r) {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
-}
-
-// scan visits the IDs of all sessions, some hundred at a time.
-func (s *Store) scan(ctx context.Context, visit func(ids []string) (more bool, err error)) error {
-	return s.db.Scan(ctx, s.space.RecordPattern(), func(found []string) (more bool, err error) {
-		ids := found[:0]
-		for _, key := range found {
-			if id, ok := s.space.RecordID(key); ok {
-				ids = append(ids, id)
-			}
-		}
-		return visit(ids)
-	})
-}

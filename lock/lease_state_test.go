@@ -1,6 +1,7 @@
 package lock_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -97,4 +98,66 @@ func TestStateThatDoesNotGoOn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A state that comes too late is not believed: another request may have had the lock since.
+func TestStaleStateIsAskedForAgain(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		f.stored()
+		l := f.locker(srv.NewClient(), lock.Config{})
+		lease := mustAcquire(t, l)
+		out := make(chan acquired)
+		r := f.reader()
+		f.readInBackground(t.Context(), l, r, out)
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
+		lease.Done(ttl, time.Now().Add(-ttl), "state")
+		next := mustGet(t, out).lease
+		if next.State() != nil || r.runs != 1 || !next.Trusted() {
+			t.Errorf("the next lease has the state %v; Redis was asked %d times", next.State(), r.runs)
+		}
+		mustRelease(t, next)
+	})
+}
+
+// A lease with a state is renewed like any other, and its time began with the request that vouched for it.
+// A request that began after the state was checked may have to see what happened since.
+func TestStateIsNotForLatecomers(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		f.stored()
+		l := f.locker(srv.NewClient(), lock.Config{})
+		lease := mustAcquire(t, l)
+		checked := time.Now()
+		time.Sleep(time.Millisecond)
+		out := make(chan acquired)
+		r := f.reader()
+		f.readInBackground(t.Context(), l, r, out)
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
+		lease.Done(ttl, checked, "state")
+		next := mustGet(t, out).lease
+		if next.State() != nil || r.runs != 1 {
+			t.Errorf("the latecomer has the state %v; Redis was asked %d times", next.State(), r.runs)
+		}
+		mustRelease(t, next)
+	})
+}
+
+func TestLeaseWithAStateIsRenewed(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		l := f.locker(srv.NewClient(), lock.Config{MaxHold: time.Minute, Wait: -1})
+		lease := mustAcquire(t, l)
+		out := make(chan acquired)
+		f.readInBackground(t.Context(), l, f.reader(), out)
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
+		time.Sleep(50 * time.Second)
+		start := time.Now()
+		lease.Done(ttl, start, "state")
+		next := mustGet(t, out).lease
+		time.Sleep(50 * time.Second)
+		if !next.Trusted() {
+			t.Errorf("lost: %v", context.Cause(next.Context()))
+		}
+		<-next.Context().Done()
+		between(t, "lost", time.Since(start), 54*time.Second, time.Minute)
+		mustMatch(t, next.Release(t.Context()), lock.ErrLost)
+	})
 }

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"context"
+	_ "embed"
+	"time"
+
+	"github.com/holdfast-go/holdfast/internal/queue"
+)
+
+//go:embed touch.lua
+var touchBody string
+
+var touchScript = newScript(touchBody)
+
+// Use is a use of a session that was not reported to Redis yet.
+type Use struct {
+	ID string
+	At time.Time // by this process's clock
+}
+
+// Touched is what Touch found out about a session.
+type Touched struct {
+	ID    string
+	Lives time.Duration // since Sent, without further use; negative: never
+	Gone  bool
+	Sent  time.Time
+}
+
+// Touch extends the idle timeout of sessions that were used from local copies. It never creates a
+// session, nor shortens one. One round trip for all.
+func (s *Store) Touch(ctx context.Context, uses ...Use) ([]Touched, error) {
+	sent := time.Now()
+	steps := make([]queue.Step, len(uses))
+	for i, u := range uses {
+		steps[i] = queue.Step{
+			Script: touchScript,
+			Keys:   []string{s.space.Of(u.ID).Record},
+			Args:   []any{max(0, sent.Sub(u.At)).Milliseconds()},
+		}
+	}
+	replies, err := s.runAll(ctx, steps)
+	out := make([]Touched, 0, len(replies))
+	for i, reply := range replies {
+		words, _ := reply.([]any)
+		t := Touched{ID: uses[i].ID, Sent: sent, Lives: -1}
+		switch len(words) {
+		case 0:
+			continue
+		case 1:
+			t.Gone = true
+		default:
+			now, _ := words[0].(int64)
+			if expiry, _ := words[1].(int64); expiry > 0 {
+				t.Lives = time.Duration(expiry-now) * time.Millisecond
+			}
+		}
+		out = append(out, t)
+	}
+	return out, err
+}
