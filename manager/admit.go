@@ -16,7 +16,7 @@ func (m *Manager) admit(ctx context.Context, t token, a *admission) error {
 	case a == nil, !m.locker.Busy(t.id):
 		return nil // Redis refuses a wrong secret when this request asks for the lock
 	case m.known(t) == nil && !a.shared(ctx, m.cfg.Timeout):
-		if _, err := m.ask(ctx, t, false); err != nil {
+		if _, err := m.read(ctx, t, m.query(t, time.Now())); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ const (
 
 var errSealed = errors.New("encrypted with no key of Config.EncryptionKeys, changed, or moved from elsewhere")
 
-// newVault derives from each key one for the purpose, so that keys may serve several. Without keys it returns nil.
+// newSealer derives from each key one for the purpose, so that keys may serve several. Without keys it returns nil.
 func newSealer(keys [][]byte, purpose string) (*sealer, error) {
 	if len(keys) == 0 {
 		return nil, nil //nolint:nilnil // no keys, no sealer

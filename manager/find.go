@@ -57,7 +57,7 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode, assume bool) (fo
 	case ReadOnly:
 		f, err = m.findCopy(ctx, t, start)
 	case Optimistic:
-		f, err = m.ask(ctx, t, false)
+		f, err = m.read(ctx, t, m.query(t, start))
 	default:
 		f, err = m.findLocked(ctx, t, assume)
 		m.counts.waited(time.Since(start))
@@ -81,7 +81,7 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode, assume bool) (fo
 	return f, asRead(err)
 }
 
-// findCopy uses the copy in this process if that is as good as asking.
+// findCopy uses the copy in this process if that is fresh, and otherwise registers a new one.
 func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, error) {
 	if fresh := m.feed.FreshAsOf(); !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness {
 		if lc := m.copyFor(t, at); lc != nil && lc.registered.Load() {
@@ -92,7 +92,9 @@ func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, e
 			return found{opened: opened{rec: lc.rec, clock: lc.clock(m.copies)}, local: true}, nil
 		}
 	}
-	return m.ask(ctx, t, true)
+	q := m.query(t, at)
+	q.Register = m.copies != nil
+	return m.read(ctx, t, q)
 }
 
 // copyFor returns the copy in this process that the token opens. Secrets that periodic rotation has replaced are for Redis
@@ -104,9 +106,8 @@ func (m *Manager) copyFor(t token, at time.Time) *localCopy {
 	return nil
 }
 
-// known returns the record this node has of the token's session, current or not, and nil if none. Without a secret the
-// server asks for itself; a secret must be the record's, so that a client who knows only the ID has no effect on the
-// copy.
+// known returns the record this node has of the token's session, current or not, and nil if none. A token without a secret
+// is the server's own; any secret must be the record's, so that a client that knows only the ID has no effect on the copy.
 func (m *Manager) known(t token) *store.Record {
 	if rec := m.copies.known(t.id); rec != nil && (t.hash == "" || sameHash(rec.Hash, t.hash)) {
 		return rec
@@ -121,10 +122,8 @@ func (m *Manager) dropProven(t token) {
 	}
 }
 
-// ask opens without a lock, in one round trip. A copy that is used without asking needs to be registered.
-func (m *Manager) ask(ctx context.Context, t token, register bool) (found, error) {
-	q, streak := m.query(t, time.Now())
-	q.Register = register && m.copies != nil
+// read opens without a lock, in one round trip.
+func (m *Manager) read(ctx context.Context, t token, q query) (found, error) {
 	fill := m.copies.begin(t.id)
 	o, err := m.store.Open(ctx, q.Query)
 	if err != nil {
@@ -133,36 +132,36 @@ func (m *Manager) ask(ctx context.Context, t token, register bool) (found, error
 		}
 		return found{}, err
 	}
-	return m.keepOpened(fill, t, o, nil, q, streak), nil
+	return m.keepOpened(fill, t, o, q), nil
 }
 
 // query is what Redis is asked, and the copy that it is compared with.
 type query struct {
 	store.Query
 
-	copy *localCopy // nil unless the token opens it
+	copy   *localCopy // nil unless the token opens it
+	streak int        // how many requests in a row this node has served with this one, if the copy is current
 }
 
-// query shows Redis the version of the copy in this process. streak is how many requests in a row this node has served
-// with this one, if the copy is current.
-func (m *Manager) query(t token, at time.Time) (q query, streak int) {
-	q.Query = store.Query{ID: t.id, Secret: t.hash, Known: m.known(t)}
+// query shows Redis the version of the copy in this process.
+func (m *Manager) query(t token, at time.Time) query {
+	q := query{Query: store.Query{ID: t.id, Secret: t.hash, Known: m.known(t)}, streak: 1}
 	if q.copy = m.copyFor(t, at); q.copy != nil {
 		q.Known, q.Current, q.Now = q.copy.rec, true, q.copy.clock(m.copies).now()
-		streak = int(q.copy.streak.Load())
+		q.streak += int(q.copy.streak.Load())
 	}
-	return q, streak + 1
+	return q
 }
 
 // lockedQuery is query for a request that takes the lock.
-func (m *Manager) lockedQuery(t token, assume bool) (q query, streak int) {
+func (m *Manager) lockedQuery(t token, assume bool) query {
 	now := time.Now()
-	q, streak = m.query(t, now)
+	q := m.query(t, now)
 	q.Long = m.habits.crowded(t.id)
-	if m.copies != nil && m.habits.pays(t.id, streak) {
+	if m.copies != nil && m.habits.pays(t.id, q.streak) {
 		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy, now)
 	}
-	return q, streak
+	return q
 }
 
 // findLocked takes the lock and reads in the same round trip. With assume it may do without one: see assumes.
@@ -181,7 +180,7 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 		a.answer(false)
 		return found{}, err
 	}
-	q, streak := m.lockedQuery(t, assume)
+	q := m.lockedQuery(t, assume)
 	fill := m.copies.begin(t.id)
 	request := sessions.OpenRequest(q.Query)
 	lease, err := m.locker.AcquireSince(ctx, t.id, start, admitting{request, a})
@@ -200,41 +199,41 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 	if lease.Reused() {
 		m.habits.reused(t.id)
 		return found{lease: lease, opened: opened{
-			rec: q.Known, clock: q.copy.clock(m.copies), confirmed: true, sole: true, registered: true, streak: streak,
+			rec: q.Known, clock: q.copy.clock(m.copies), confirmed: true, sole: true, registered: true, streak: q.streak,
 		}}, nil
 	}
 	if f, ok := lease.State().(found); ok {
 		// A request before, in this process, has committed or read this, and the lock was not free in between. This
 		// request was waiting already then, so it sees nothing older than what it would have been told by Redis.
 		if sameHash(f.rec.Hash, t.hash) {
-			f.lease, f.streak = lease, streak
+			f.lease, f.streak = lease, q.streak
 			return f, nil
 		}
-		return m.askUnder(ctx, t, lease)
+		return m.readUnder(ctx, t, lease)
 	}
 	o, _ := request.Result()
-	f := m.keepOpened(fill, t, o, nil, q, streak)
+	f := m.keepOpened(fill, t, o, q)
 	lease.Vouch(f)
 	f.lease = lease
 	return f, nil
 }
 
-// findApart is findLocked for a store that knows nothing of the lock, in three round trips. The store is asked before as
-// well, so that no request queues with a wrong secret.
+// findApart is findLocked for a store that knows nothing of the lock, in three round trips. It reads before it queues as
+// well, so that no request with a wrong secret waits for the lock.
 func (m *Manager) findApart(ctx context.Context, t token) (found, error) {
-	if _, err := m.ask(ctx, t, false); err != nil {
+	if _, err := m.read(ctx, t, m.query(t, time.Now())); err != nil {
 		return found{}, err
 	}
 	lease, err := m.locker.AcquireWith(ctx, t.id, nil)
 	if err != nil {
 		return found{}, err
 	}
-	return m.askUnder(ctx, t, lease)
+	return m.readUnder(ctx, t, lease)
 }
 
-// askUnder opens under a lock that is held, and releases it if there is nothing to open.
-func (m *Manager) askUnder(ctx context.Context, t token, lease *lock.Lease) (found, error) {
-	f, err := m.ask(ctx, t, false)
+// readUnder opens under a lock that is held, and releases it if there is nothing to open.
+func (m *Manager) readUnder(ctx context.Context, t token, lease *lock.Lease) (found, error) {
+	f, err := m.read(ctx, t, m.query(t, time.Now()))
 	if err != nil {
 		m.release(lease)
 		return found{}, err
@@ -274,17 +273,17 @@ func (s *request) locked() (ids []string) {
 }
 
 // keepOpened keeps what Redis has answered.
-func (m *Manager) keepOpened(fill cache.Fill, t token, o *store.Opened, lease *lock.Lease, q query, streak int) found {
+func (m *Manager) keepOpened(fill cache.Fill, t token, o *store.Opened, q query) found {
 	if o.Record != q.Known {
-		streak = 1 // another node has changed it meanwhile
+		q.streak = 1 // another node has changed it meanwhile
 	}
-	f := found{lease: lease, opened: opened{rec: o.Record, sole: o.Sole, registered: o.Registered, streak: streak}}
+	f := found{opened: opened{rec: o.Record, sole: o.Sole, registered: o.Registered, streak: q.streak}}
 	if o.Current {
 		f.clock, f.confirmed = q.copy.clock(m.copies), true
-		m.copies.refreshed(q.copy, o, streak)
+		m.copies.refreshed(q.copy, o, q.streak)
 		return f
 	}
 	f.clock, f.confirmed = clock{o.Now, o.Sent}, t.hash != "" && !o.Replaced
-	m.copies.keep(fill, seen{o.Record, o.Now, o.Expiry, o.Sent, f.clock, f.confirmed, o.Registered, streak})
+	m.copies.keep(fill, seen{o.Record, o.Now, o.Expiry, o.Sent, f.clock, f.confirmed, o.Registered, q.streak})
 	return f
 }

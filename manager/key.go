@@ -222,7 +222,7 @@ func (m *Manager) decode(data string, v any) error {
 	return m.cfg.Codec.Unmarshal([]byte(data), v)
 }
 
-// faithOf returns what is known about a codec, nil for those of applications.
+// lossCheckOf returns what is known about a codec, nil for those of applications.
 func lossCheckOf(c Codec) *lossCheck {
 	switch c.(type) {
 	case JSON:

@@ -130,7 +130,7 @@ func (m *Manager) findOther(ctx context.Context, t token, locked []string) (foun
 	return m.findLocked(ctx, t, false)
 }
 
-// letBe releases the sessions that were taken in and stay as they are.
+// releaseMerged releases the sessions that were to be taken in and stay as they are.
 func (m *Manager) releaseMerged(taken []merged) {
 	for _, o := range taken {
 		o.alive.end()

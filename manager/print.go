@@ -40,7 +40,7 @@ func (c Config) LogValue() slog.Value { return slog.GroupValue(c.settings()...) 
 // MarshalJSON shows what String does, as an object.
 func (c Config) MarshalJSON() ([]byte, error) { return object(c.settings()) }
 
-// shown are the node and the settings of a Manager.
+// printed is what is shown of a Manager: its node and its settings.
 func (m *Manager) printed() []slog.Attr {
 	if m == nil {
 		return nil

@@ -61,8 +61,8 @@ func stampOf(version string) string {
 	return version[:min(dot+1+4, len(version))]
 }
 
-// overhead is what a record costs in addition to its texts, and value what each value does, measured with the benchmark's
-// memory scenario.
+// recordOverhead is what a record costs in addition to its texts, and valueOverhead what each value does, measured with
+// the memory scenario of the benchmark.
 const (
 	recordOverhead = 320
 	valueOverhead  = 96
