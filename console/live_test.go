@@ -3,7 +3,9 @@ package console_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -12,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/console"
 	"github.com/holdfast-go/holdfast/internal/keys"
@@ -113,12 +117,9 @@ func TestLocks(t *testing.T) {
 	}
 }
 
-// Over many sessions each page asks Redis for little at a time, and shows every session once.
-func TestManySessions(t *testing.T) {
-	t.Parallel()
-	srv := redistest.Start(t)
-	b := redistest.At(srv.Addr())
-	rdb := srv.Client(t)
+// populate creates n sessions under the default prefix, in an empty Redis.
+func populate(t *testing.T, rdb *redis.Client, n int) {
+	t.Helper()
 	m, err := manager.New(rdb, &manager.Config{Insecure: true, IdleTimeout: time.Hour})
 	if err != nil {
 		t.Fatal(err)
@@ -130,16 +131,29 @@ func TestManySessions(t *testing.T) {
 	if err := m.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	const n = 3000
 	space := keys.In("")
+	born, err := keysOf(rdb.HGet(t.Context(), space.Of(id).Record, "c").Val())
+	if err != nil {
+		t.Fatal(err)
+	}
 	pipe := rdb.Pipeline()
 	for i := range n - 1 {
-		copied := strings.Repeat("A", keys.IDLen-5) + fmt.Sprintf("%05d", i)
-		pipe.Do(t.Context(), "COPY", space.Of(id).Record, space.Of(copied).Record)
+		copied := space.Of(strings.Repeat("A", keys.IDLen-5) + fmt.Sprintf("%05d", i)).Record
+		pipe.Do(t.Context(), "COPY", space.Of(id).Record, copied)
+		pipe.HSet(t.Context(), copied, "c", born-int64(i)*1000)
 	}
 	if _, err := pipe.Exec(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Over many sessions each page asks Redis for little at a time, and shows every session once.
+func TestManySessions(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	b := redistest.At(srv.Addr())
+	const n = 3000
+	populate(t, srv.Client(t), n)
 	tap := b.Tap(t)
 	d := newDesk(t)
 	page, err := console.New(b.TapClient(t, tap), &console.Config{Authorize: authorize})
@@ -168,7 +182,7 @@ func TestManySessions(t *testing.T) {
 	if len(seen) != n {
 		t.Errorf("%d sessions were listed, want %d", len(seen), n)
 	}
-	has(t, d.get("sessions?order=newest"), "keys</span>", "The newest sessions")
+	has(t, d.get("sessions?order=newest"), "keys so far</span>", "The newest sessions")
 	d.stream("overview", "<dd>3,000</dd>")
 	for _, m := range scans.FindAllSubmatch(tap.Sent(), -1) {
 		if count, _ := strconv.Atoi(string(m[1])); count < 1 || count > 500 {
@@ -212,33 +226,101 @@ func TestInsideTheMiddleware(t *testing.T) {
 	d.stream("overview", "<dd>1</dd>")
 }
 
-// pieces keeps what a handler writes, piece by piece.
+// steps counts the steps of SCAN that a client asks for, and lets one of them fail.
+type steps struct{ n, fails int }
+
+func (s *steps) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (s *steps) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (s *steps) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "scan" {
+			if s.n++; s.n == s.fails {
+				cmd.SetErr(errors.New("LOADING the test lets it fail"))
+				return cmd.Err()
+			}
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// pieces keeps what a handler writes, piece by piece, and how many steps of SCAN it had made then.
 type pieces struct {
 	*httptest.ResponseRecorder
+	scan    *steps
 	written []string
+	at      []int
 }
 
 func (p *pieces) Write(b []byte) (int, error) {
-	p.written = append(p.written, string(b))
+	p.written, p.at = append(p.written, string(b)), append(p.at, p.scan.n)
 	return p.ResponseRecorder.Write(b)
 }
 
-// A table that arrives in several pieces moves while it is drawn.
-func TestTableOfAScanComesInOnePiece(t *testing.T) {
-	t.Parallel()
-	d := newDesk(t)
-	for range 50 {
-		d.login("ada", "x")
-	}
-	page, err := console.New(d.rdb, &console.Config{Prefix: d.prefix, Authorize: authorize})
+// newest asks a console for the newest sessions.
+func newest(t *testing.T, rdb *redis.Client, scan *steps) *pieces {
+	t.Helper()
+	rdb.AddHook(scan)
+	page, err := console.New(rdb, &console.Config{Authorize: authorize, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := httptest.NewRequest(http.MethodGet, "/sessions?order=newest", nil)
 	r.Header.Set(operator, "olga")
-	w := &pieces{ResponseRecorder: httptest.NewRecorder()}
+	w := &pieces{ResponseRecorder: httptest.NewRecorder(), scan: scan}
 	page.ServeHTTP(w, r)
-	if !slices.ContainsFunc(w.written, func(s string) bool { return strings.Contains(s, "<table") && strings.Contains(s, "</table>") }) {
-		t.Errorf("status %d in %d pieces, none with the table", w.Code, len(w.written))
+	return w
+}
+
+// A list in an order shows the first rows after the first step of the scan, and better ones while it goes on. Each table
+// comes in one piece, since one that arrives in several moves while it is drawn, and there are few of them.
+func TestRowsSoFar(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	populate(t, srv.Client(t), 6000)
+	scan := &steps{}
+	w := newest(t, srv.Client(t), scan)
+	var at []int
+	var most string
+	for i, piece := range w.written {
+		if !strings.Contains(piece, "<table") {
+			continue
+		}
+		at = append(at, w.at[i])
+		if rows := strings.Count(piece, "<tr><td>"); rows != 50 || !strings.Contains(piece, "</table>") {
+			t.Errorf("after %d steps: %d rows in one piece", w.at[i], rows)
+		}
+		times := created.FindAllStringSubmatch(piece, -1)
+		if first := times[0][1]; first < most {
+			t.Errorf("after %d steps the newest session is of %s, before it was of %s", w.at[i], first, most)
+		}
+		most = times[0][1]
+		if !slices.IsSortedFunc(times, func(a, b []string) int { return strings.Compare(b[1], a[1]) }) {
+			t.Errorf("after %d steps the rows are in no order", w.at[i])
+		}
 	}
+	if want := []int{1, 4, 16, scan.n}; !slices.Equal(at, want) || scan.n < 20 {
+		t.Errorf("tables came after %v steps of the scan, want %v", at, want)
+	}
+	for _, piece := range w.written[1 : len(w.written)-1] {
+		has(t, piece, "<progress", " of 6,000 keys so far")
+	}
+	has(t, w.written[0], `role="status"`)
+	has(t, w.written[len(w.written)-1], "The newest sessions", "</html>")
+}
+
+var created = regexp.MustCompile(`datetime="([^"]+)"`)
+
+// A scan that fails shows what it had found.
+func TestScanThatFails(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	populate(t, srv.Client(t), 1000)
+	w := newest(t, srv.Client(t), &steps{fails: 3})
+	last := w.written[len(w.written)-1]
+	has(t, last, "The scan ended early, so the list is incomplete.", "<table", "</html>")
+	lacks(t, last, "The newest sessions")
 }

@@ -12,8 +12,12 @@ import (
 // progressPace is how often a scan shows its progress.
 const progressPace = 100 * time.Millisecond
 
-// top streams the first sessions in an order: the page's head at once, its progress while the scan goes on, and the rows
-// at the end. Each step of progress is an element that hides the one before it, so that no script is needed.
+// moreSteps is how many times as many steps of the scan each table of the rows so far takes as the one before it. The first
+// one comes with the first rows, and however many sessions there are, a browser gets few tables.
+const moreSteps = 4
+
+// top streams the first sessions in an order: the page's head at once, then progress and the rows so far while the scan
+// goes on, and at last the rows. Each line of progress and each table hides the one before it, so that no script is needed.
 func (c *console) top(w http.ResponseWriter, r *http.Request, data listed) {
 	if err := c.sessions.KeepClock(r.Context()); err != nil {
 		c.fail(w, r, err)
@@ -26,25 +30,11 @@ func (c *console) top(w http.ResponseWriter, r *http.Request, data listed) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	out := http.NewResponseController(w)
-	v := view{Title: "Sessions, " + string(data.Order) + " first", Nav: "sessions", Prefix: c.sessions.Prefix, Data: data}
-	t := templates["sessions"]
-	if t.ExecuteTemplate(w, "head", v) != nil || t.ExecuteTemplate(w, "scan", v) != nil {
+	out := &stream{w: w, v: view{Title: "Sessions, " + string(data.Order) + " first", Nav: "sessions", Prefix: c.sessions.Prefix, Data: data}}
+	if out.send("scan", out.v) != nil {
 		return // the client has gone
 	}
-	_ = out.Flush() // without it the page comes in one piece
-	var last time.Time
-	rows, err := c.sessions.Top(ctx, data.Order, topRows, func(done, all int64) error {
-		if time.Since(last) < progressPace {
-			return nil
-		}
-		last = time.Now()
-		if err := t.ExecuteTemplate(w, "progress", map[string]int64{"Done": done, "All": all}); err != nil {
-			return err
-		}
-		_ = out.Flush()
-		return ctx.Err()
-	})
+	rows, err := c.sessions.Top(ctx, data.Order, topRows, out.progress)
 	if r.Context().Err() != nil {
 		return
 	}
@@ -53,13 +43,52 @@ func (c *console) top(w http.ResponseWriter, r *http.Request, data listed) {
 		data.Problem = "The scan ended early, so the list is incomplete. " + meaning(err)
 	}
 	data.Rows = rows
-	v.Data = data
-	var result bytes.Buffer // in one piece: a table that comes in several moves while it is drawn
-	if err := t.ExecuteTemplate(&result, "result", v); err != nil {
-		c.cfg.Logger.ErrorContext(r.Context(), "holdfast console: cannot draw a page", "page", "sessions", "error", err)
-		return
+	out.v.Data = data
+	_ = out.send("result", out.v) // an error means that the client has gone
+}
+
+// stream is a page that arrives in parts.
+type stream struct {
+	w     http.ResponseWriter
+	v     view
+	last  time.Time // when progress was last sent
+	steps int       // of the scan
+	table int       // the step that is followed by the next table
+}
+
+// soFar is what a scan has found and done when it is not at its end.
+type soFar struct {
+	listed
+
+	Done, All int64
+}
+
+func (s *stream) progress(rows []admin.Row, done, all int64) error {
+	s.steps++
+	data := soFar{listed: s.v.Data.(listed), Done: done, All: all}
+	switch data.Rows = rows; {
+	case len(rows) > 0 && s.steps >= s.table:
+		s.table = moreSteps * s.steps
+		s.last = time.Now()
+		return s.send("so-far", data)
+	case time.Since(s.last) >= progressPace:
+		s.last = time.Now()
+		return s.send("progress", data)
 	}
-	_, _ = result.WriteTo(w) // an error means that the client has gone
+	return nil
+}
+
+// send writes a part in one piece, since a table that comes in several moves while it is drawn.
+func (s *stream) send(part string, data any) error {
+	var out bytes.Buffer
+	err := templates["sessions"].ExecuteTemplate(&out, part, data)
+	if err == nil {
+		_, err = out.WriteTo(s.w)
+	}
+	if err == nil {
+		_ = http.NewResponseController(s.w).Flush() // without it the page comes in one piece
+	}
+	return err
 }
 
 // lockView is the locks at one moment.

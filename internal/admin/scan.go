@@ -109,10 +109,10 @@ func (o Order) compare(a, b Row) int {
 // topStep is how many keys one step of Top looks at: small, since it measures the memory of each session.
 const topStep = 200
 
-// Top scans all sessions and returns the first n in an order. It holds n sessions in memory and one step. After each
-// step it calls progress with the number of keys that it has looked at and the number of all. What was found before an
-// error is returned with it.
-func (s *Sessions) Top(ctx context.Context, order Order, n int, progress func(done, all int64) error) ([]Row, error) {
+// Top scans all sessions and returns the first n in an order. It holds n sessions in memory and one step. After each step
+// that is not the last it calls progress with the first ones of those found so far, which progress must not keep, the
+// number of keys that it has looked at, and the number of all. What was found before an error is returned with it.
+func (s *Sessions) Top(ctx context.Context, order Order, n int, progress func(soFar []Row, done, all int64) error) ([]Row, error) {
 	all, err := s.Keys(ctx)
 	if err != nil {
 		all = 0 // then there is no progress to show
@@ -131,8 +131,11 @@ func (s *Sessions) Top(ctx context.Context, order Order, n int, progress func(do
 		for _, r := range rows {
 			top = insert(top, r, order, n)
 		}
+		if done {
+			return top, nil
+		}
 		looked += topStep
-		if err := progress(min(looked, all), all); err != nil || done {
+		if err := progress(top, min(looked, all), all); err != nil {
 			return top, err
 		}
 		at = next
