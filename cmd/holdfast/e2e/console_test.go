@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/need"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
@@ -22,9 +23,12 @@ import (
 // office is a console of an application with sessions, opened in a browser.
 type office struct {
 	*tab
-	m    *manager.Manager
-	home string
-	ids  map[string][]string // of each user
+	m      *manager.Manager
+	rdb    redis.UniversalClient
+	addr   string // of Redis
+	prefix string
+	home   string
+	ids    map[string][]string // of each user
 }
 
 var basket = manager.Key[[]string]("basket")
@@ -42,7 +46,7 @@ func newOffice(t *testing.T, w window) *office {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close(context.Background()) })
-	o := &office{m: m, ids: map[string][]string{}}
+	o := &office{m: m, rdb: srv.Client(t), addr: srv.Addr(t), prefix: srv.Prefix, ids: map[string][]string{}}
 	for i := range 60 {
 		user := []string{"ada@example.org", "Grace Hopper", "", `O'Neil "the/slash" <b>`, "", ""}[i%6]
 		id, err := m.Create(t.Context(), func(s *manager.Session) error {
@@ -57,7 +61,7 @@ func newOffice(t *testing.T, w window) *office {
 		}
 		o.ids[user] = append(o.ids[user], id)
 	}
-	link := start(t, "console", "-listen", "localhost:0", "-redis", srv.Addr(t), "-prefix", srv.Prefix)
+	link := start(t, "console", "-listen", "localhost:0", "-redis", o.addr, "-prefix", o.prefix)
 	o.tab = browserOf(t, link, w)
 	u, err := url.Parse(link)
 	if err != nil {
