@@ -69,6 +69,7 @@ func (l *Locker) lease(ctx context.Context, key string, t turn, outlived bool) (
 		trust: t.lease, short: t.short, reused: t.retained, recalled: recalled, outlived: outlived,
 	}
 	l.leases[t.token] = le
+	signal(l.watch)
 	l.mu.Unlock()
 	l.stats.acquired.Add(1)
 	if recalled {

@@ -50,6 +50,24 @@ func TestLeaseIsRenewed(t *testing.T) {
 	})
 }
 
+// Decades of ticks would not end within a test.
+func TestIdleLockerRests(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		const decades = 20 * 365 * 24 * time.Hour
+		l := f.locker(srv.NewClient(), lock.Config{Node: "quiet", MaxHold: -1, Retain: time.Second}) // its own listener would probe
+		time.Sleep(decades)
+		for range 2 {
+			lease := mustAcquire(t, l)
+			time.Sleep(2 * ttl)
+			if !lease.Trusted() {
+				t.Fatal("the lease was not renewed after a rest")
+			}
+			mustRelease(t, lease)
+			time.Sleep(decades)
+		}
+	})
+}
+
 // A holder that died is forgotten with the TTL of its lock.
 func TestDeadHolderIsOutlived(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {

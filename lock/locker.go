@@ -35,6 +35,7 @@ type Locker struct {
 	closing      bool
 	idle         chan struct{} // closed when closing and there are no users left
 
+	watch      chan struct{}   // the signal that the renewer has something to watch
 	closed     chan struct{}   // closed at the start of Close: waiters give up
 	stop       context.Context //nolint:containedctx // ends the goroutines of the Locker, which owns them
 	stopNow    context.CancelFunc
@@ -97,6 +98,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 		earlyRecalls: make(map[string]time.Time),
 		orphans:      make(map[string]orphan),
 		idle:         make(chan struct{}),
+		watch:        make(chan struct{}, 1),
 		closed:       make(chan struct{}),
 		stop:         stop,
 		stopNow:      stopNow,

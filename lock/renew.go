@@ -16,12 +16,21 @@ var renewScript = rdb.NewScript(renewSource)
 
 // renew is the one goroutine that keeps the leases of this process alive. Every tick it ends those that cannot be
 // trusted any longer, and has those that are due prolonged. It does not wait for that itself: while Redis is silent the
-// leases must still end in time.
+// leases must still end in time. Without anything to look after it rests, so that an idle process is not woken.
 func (l *Locker) renew() {
 	tick := time.NewTicker(l.cfg.tick())
 	defer tick.Stop()
 	var busy chan struct{} // closed when the call under way has ended; nil without one
 	for {
+		if l.nothingToWatch() {
+			tick.Stop()
+			select {
+			case <-l.stop.Done():
+				return
+			case <-l.watch:
+			}
+			tick.Reset(l.cfg.tick())
+		}
 		select {
 		case <-l.stop.Done():
 			return
@@ -47,6 +56,13 @@ func (l *Locker) renew() {
 			l.noteRenewals(due, answers, sent)
 		})
 	}
+}
+
+// nothingToWatch reports whether due would find nothing. Whatever is added later comes with a signal to watch.
+func (l *Locker) nothingToWatch() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.leases) == 0 && len(l.retained) == 0 && len(l.earlyRecalls) == 0
 }
 
 // unanswered counts the renewals that Redis did not answer: some masters of a cluster may answer, and others not.

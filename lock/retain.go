@@ -44,6 +44,7 @@ func (l *Locker) retain(key string, t turn) bool {
 	r := &retained{key: key, token: t.token, trust: t.lease}
 	l.local[key] = &localQueue{retained: r}
 	l.retained[t.token] = r
+	signal(l.watch)
 	return true
 }
 
@@ -164,6 +165,7 @@ func (l *Locker) noteEarlyRecall(token string) {
 	}
 	if len(l.earlyRecalls) < maxEarlyRecalls {
 		l.earlyRecalls[token] = time.Now()
+		signal(l.watch)
 	}
 }
 

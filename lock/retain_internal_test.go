@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast/embedded"
@@ -54,6 +55,31 @@ func TestRecallBetweenLeaseAndRetention(t *testing.T) {
 		t.Error("a lock is retained that another process waits for")
 	}
 	l.userGone()
+}
+
+// What comes while the renewer rests is forgotten in time as well: a lock that is retained some while after the end of its
+// lease, and a recall of a lock that nobody has.
+func TestRenewerForgetsAfterARest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := inMemory(t, &Config{Retain: time.Minute, TTL: time.Minute, Node: "quiet"})
+		lease := acquireKey(t, l)
+		lease.end()
+		time.Sleep(10 * time.Second) // it rests
+		l.pass("k", turn{token: lease.token, lease: l.trustFor(time.Now(), time.Minute)})
+		l.userGone()
+		if !l.Retains("k") {
+			t.Fatal("the lock is not retained")
+		}
+		time.Sleep(2 * time.Minute)
+		l.Recalled("nobody's")
+		time.Sleep(2 * time.Minute)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if len(l.retained)+len(l.earlyRecalls) > 0 {
+			t.Errorf("%d locks and %d recalls are kept for ever", len(l.retained), len(l.earlyRecalls))
+		}
+	})
 }
 
 // A renewal that crosses the end of its lease: the next lease of the same lock lasts in Redis for as long.
