@@ -113,14 +113,14 @@ func BenchmarkShortOpen(b *testing.B) {
 }
 
 func BenchmarkShortCommit(b *testing.B) {
-	commit := script(b, "tags", "fastcommit")
+	commit := script(b, "fastcommit")
 	onEach(b, func(b *testing.B, rdb *redis.Client) {
 		b.Helper()
 		rdb.HSet(b.Context(), "record", "v", "1.a", "n", "node")
 		before := cpu(b)
 		for b.Loop() {
 			rdb.Set(b.Context(), "lock", "me.1", 0)
-			err := commit.Run(b.Context(), rdb, short, "me.1", "1.a", "b", "node", 100_000, "", "v", "1.a", ".x", "data").Err()
+			err := commit.Run(b.Context(), rdb, short, "me.1", "1.a", "node", 100_000, "", "1.a", "b", ".x", "data").Err()
 			if err != nil {
 				b.Fatal(err)
 			}

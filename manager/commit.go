@@ -190,7 +190,7 @@ func (m *Manager) send(ctx context.Context, c *store.Commit, h *hold) (*store.Co
 			}
 		}
 	}
-	c.Register = h.retain
+	c.Register, c.Registered = h.retain, h.registered && h.sole
 	answered := m.copies.pending(c.ID)
 	fill := m.copies.begin(c.ID)
 	out, err := m.store.Commit(ctx, c)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,7 +27,10 @@ func (*mute) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPi
 func (h *mute) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
-		commit := slices.Contains(cmd.Args(), any("holdfast:nodes")) || slices.Contains(cmd.Args(), any("v"))
+		commit := slices.ContainsFunc(cmd.Args(), func(arg any) bool {
+			text, _ := arg.(string)
+			return text == "holdfast:nodes" || strings.HasPrefix(text, ".") // of commit.lua; a value's field, of fastcommit.lua
+		})
 		if h.on.Load() && commit {
 			<-ctx.Done()
 			return ctx.Err()

@@ -7,16 +7,16 @@ import (
 
 // apply returns the record that the commit makes of its base, as the script has written it. What the commit brings is
 // the caller's, who may use its bytes again; the record has copies of it.
-func (c *Commit) apply(version string, now time.Time) *Record {
+func (c *Commit) apply(next version, now time.Time) *Record {
 	r := &Record{}
 	if c.Base != nil {
 		*r = *c.Base
 	} else {
 		r.ID = strings.Clone(c.ID)
 	}
-	stamp, at := stampOf(version), TimeOf(now)
+	stamp, at := stampOf(next.text), TimeOf(now)
 	changesUser, changesKeys := c.User != nil && *c.User != r.User, c.changesKeys()
-	r.Version = version
+	r.Version, r.tags = next.text, next.tags
 	if c.Mode == Create {
 		r.Created, r.Issued = at, at
 	}
@@ -51,15 +51,7 @@ func (c *Commit) apply(version string, now time.Time) *Record {
 		r.Browser = *c.Browser
 	}
 	if len(c.Set)+len(c.Delete) > 0 {
-		set := make(map[string]Value, len(c.Set))
-		for key, w := range c.Set {
-			v := Value{Stamp: stamp, Data: strings.Clone(w.Data)}
-			if w.For > 0 {
-				v.Expires = at.Add(max(time.Millisecond, w.For))
-			}
-			set[key] = v
-		}
-		r.Values = r.Values.with(set, c.Delete)
+		r.Values = r.Values.with(c.Set, stamp, at, c.Delete)
 	}
 	r.measure()
 	return r

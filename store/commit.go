@@ -33,7 +33,7 @@ var destroyBody string
 
 var (
 	commitScript     = newScript(strings.Join([]string{commitArguments, commitVerify, commitFields, commitBody}, "\n"))
-	fastCommitScript = rdb.NewScript(tagsFunction + "\n" + fastCommitBody)
+	fastCommitScript = rdb.NewScript(fastCommitBody)
 	destroyScript    = newScript(destroyBody)
 )
 
@@ -67,6 +67,9 @@ type Commit struct {
 	Token    string        // lock token; empty without a lock
 	Keep     time.Duration // how long to keep the lock, if no other process waits for it; 0 frees it
 	Register bool          // this node keeps a copy, and is to be notified of changes
+
+	// Registered means that this node was in the directory of copies at the open, and no other node was.
+	Registered bool
 
 	// EstimatedNow is the server's time as the caller estimates it. Set it if no other node had a registered copy when the
 	// session was opened: then fastcommit.lua may do.
@@ -121,13 +124,13 @@ const commitPause = 20 * time.Millisecond
 // doubles nor fails it. A commit that removes a user's session also removes its entry from the user's index, in one more
 // round trip.
 func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
-	tag := keys.Random(64)
+	next := c.Base.after(keys.Random(64))
 	unknown := false // an earlier try may have been written
 	for try := 0; ; try++ {
 		sent := time.Now()
-		a, err := s.try(ctx, c, tag, unknown)
+		a, err := s.try(ctx, c, next, unknown)
 		if err == nil {
-			out, err := s.committed(c, tag, sent, a.reply)
+			out, err := s.committed(c, next, sent, a.reply)
 			if err == nil {
 				err = s.confirm(a.replicas)
 			}
@@ -153,14 +156,14 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 
 // try sends the commit once. In the usual case the short script does; where it finds that it does not, it has changed
 // nothing.
-func (s *Store) try(ctx context.Context, c *Commit, tag string, again bool) (answer, error) {
+func (s *Store) try(ctx context.Context, c *Commit, next version, again bool) (answer, error) {
 	if !again && c.fastPath() {
-		a, err := s.once(ctx, s.update(c, tag))
+		a, err := s.once(ctx, s.update(c, next))
 		if a.reply == updated || rdb.IsOutage(err) {
 			return a, err
 		}
 	}
-	return s.once(ctx, s.step(c, tag, again))
+	return s.once(ctx, s.step(c, next.tag, again))
 }
 
 // once sends the script without go-redis' own retries: see rdb.Once.
@@ -196,13 +199,13 @@ func (s *Store) keys(id string) []string {
 	return []string{k.Record, k.Lock, k.Queue}
 }
 
-// updated is the answer of fastcommit.lua when it has done its work.
-const updated = int64(1)
+// updated is the answer of fastcommit.lua when it has done its work, and confirmed that of confirm.lua.
+const updated, confirmed = int64(1), int64(1)
 
 // committed reads the answer of a script.
-func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Committed, error) {
+func (s *Store) committed(c *Commit, next version, sent time.Time, reply any) (*Committed, error) {
 	if reply == updated {
-		r := c.apply(versionAfter(c.Base, tag), c.EstimatedNow)
+		r := c.apply(next, c.EstimatedNow)
 		return &Committed{Record: r, Now: c.EstimatedNow, Expiry: r.Expiry(c.EstimatedNow), Sent: sent, Kept: c.Keep, Fast: true}, nil
 	}
 	words, _ := reply.([]any)
@@ -225,7 +228,7 @@ func (s *Store) committed(c *Commit, tag string, sent time.Time, reply any) (*Co
 	case word != "ok" || len(words) < 6:
 		return nil, fmt.Errorf("%w: commit.lua answered %d words, first %q", ErrOutcomeUnknown, len(words), word)
 	}
-	c.readWritten(out, words)
+	c.readWritten(out, words, next)
 	return out, nil
 }
 
@@ -235,8 +238,7 @@ var notWritten = map[string]error{
 }
 
 // readWritten takes in the answer of a commit that was written.
-func (c *Commit) readWritten(out *Committed, words []any) {
-	version, _ := words[2].(string)
+func (c *Commit) readWritten(out *Committed, words []any, next version) {
 	now, _ := words[3].(int64)
 	expiry, _ := words[4].(int64)
 	whole, _ := words[5].(int64)
@@ -244,12 +246,13 @@ func (c *Commit) readWritten(out *Committed, words []any) {
 	switch {
 	case whole != 1 || c.removes():
 	case len(words) > 6: // an earlier attempt has written it, at its own time
+		version, _ := words[2].(string)
 		fields, _ := words[6].([]any)
 		if rec, err := parseRecord(c.ID, version, fields); err == nil {
 			out.Record = rec
 		}
 	default:
-		out.Record = c.apply(version, out.Now)
+		out.Record = c.apply(next, out.Now)
 	}
 }
 

@@ -3,7 +3,6 @@ package store
 import (
 	_ "embed"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
@@ -22,24 +21,19 @@ func (c *Commit) fastPath() bool {
 			return false
 		}
 	}
-	// Close to the deadline the server's own clock has to decide.
-	b := c.Base
-	return b.Idle == 0 || b.Deadline.IsZero() || b.Deadline.Sub(c.EstimatedNow.Add(b.Idle)) > time.Minute
+	return !c.Base.nearDeadline(c.EstimatedNow)
 }
 
 // update returns the short script of a commit with its arguments.
-func (s *Store) update(c *Commit, tag string) queue.Step {
-	_, replaces, _ := strings.Cut(c.Base.Version, ".")
-	version := versionAfter(c.Base, tag)
-	stamp := stampOf(version)
-	idle := ""
-	if c.Base.Idle > 0 {
-		idle = strconv.FormatInt(c.Base.Idle.Milliseconds(), 10)
-	}
-	args := make([]any, 0, 10+2*len(c.Set))
-	args = append(args, c.Token, c.Base.Version, replaces, s.cfg.Node, idle, c.keepMS(), "v", version)
-	if c.Register {
-		args = append(args, "n", s.cfg.Node)
+func (s *Store) update(c *Commit, next version) queue.Step {
+	stamp := stampOf(next.text)
+	args := make([]any, 0, 9+2*len(c.Set))
+	args = append(args, c.Token, c.Base.Version, "", milliseconds(c.Base.Idle), milliseconds(c.Keep), next.text, next.tags)
+	switch {
+	case c.Registered:
+		args[2] = s.node
+	case c.Register:
+		args = append(args, "n", s.node)
 	}
 	for key, w := range c.Set {
 		args = append(args, "."+key, stamp+":0:"+w.Data)
@@ -71,7 +65,7 @@ func (s *Store) args(c *Commit, tag string, again bool) []any {
 	args := make([]any, 0, 32+3*len(c.Set)+len(c.Delete)+2*len(c.Checks))
 	args = append(args,
 		s.space.NodePrefix(), s.space.Nodes(), s.cfg.GrantTTL.Milliseconds(), flag(c.Register),
-		c.Token, c.keepMS(), c.ID, string(c.Mode), version, tag, s.cfg.Node, flag(again), len(c.Set))
+		c.Token, milliseconds(c.Keep), c.ID, string(c.Mode), version, tag, s.cfg.Node, flag(again), len(c.Set))
 	for key, w := range c.Set {
 		ms := ""
 		if w.For > 0 {
@@ -83,14 +77,6 @@ func (s *Store) args(c *Commit, tag string, again bool) []any {
 		return args
 	}
 	return c.appendMore(args)
-}
-
-// keepMS is Keep as the scripts want it.
-func (c *Commit) keepMS() string {
-	if c.Keep < time.Millisecond {
-		return ""
-	}
-	return strconv.FormatInt(c.Keep.Milliseconds(), 10)
 }
 
 // valuesOnly reports whether the commit does nothing but set keys that are there: most do.
@@ -142,6 +128,14 @@ func (c *Commit) appendMore(args []any) []any {
 		args = append(args, key, stamp)
 	}
 	return args
+}
+
+// milliseconds is a time as the scripts want it: ” for none.
+func milliseconds(d time.Duration) any {
+	if d < time.Millisecond {
+		return ""
+	}
+	return d.Milliseconds()
 }
 
 func flag(on bool) string {

@@ -117,6 +117,13 @@ func TestShortOpen(t *testing.T) {
 				if token != "me.1" || ttl > lockTTL || ttl < lockTTL-5*time.Second {
 					t.Errorf("the lock is held by %q for %v", token, ttl)
 				}
+				e.hold(t, base.ID, "me.1", time.Second)
+				if reply, err := redis.NewScript(step.Script.Source()).Run(t.Context(), e.rdb, step.Keys, step.Args...).Result(); !queue.Hit(reply) {
+					t.Errorf("a token that holds the lock already: answered %v, %v", reply, err)
+				}
+				if _, ttl := e.holder(t, base.ID); ttl <= time.Second {
+					t.Errorf("the lock was kept for %v", ttl)
+				}
 			})
 		})
 	}
@@ -159,8 +166,8 @@ func TestShortOpenIsNotForAll(t *testing.T) {
 	})
 }
 
-// A lock token that holds the lock keeps it.
-func TestShortOpenOfOnesOwnLock(t *testing.T) {
+// A lock token that holds the lock keeps it, and another one does not get it.
+func TestConfirm(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		base := e.create(t, "a", "1")
@@ -239,7 +246,7 @@ func TestShortCommitIsACommit(t *testing.T) {
 							e.rdb.PExpire(t.Context(), e.space.Of(base.ID).Record, 20*time.Second)
 						}
 						c = change(base, "a", "4")
-						c.Token, c.EstimatedNow = "me.1", reckoned
+						c.Token, c.Registered, c.EstimatedNow = "me.1", true, reckoned
 						if tt.change != nil {
 							tt.change(c)
 						}
@@ -277,6 +284,32 @@ func TestShortCommitIsACommit(t *testing.T) {
 	}
 }
 
+// The short commit enters its node into the directory of copies, and leaves any other directory than the expected one to
+// the long commit.
+func TestShortCommitRegisters(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		for _, registered := range []bool{false, true} {
+			for _, expected := range []bool{false, true} {
+				base := e.create(t, "a", "1")
+				e.hold(t, base.ID, "me.1", lockTTL)
+				if !registered {
+					e.rdb.HDel(t.Context(), e.space.Of(base.ID).Record, "n")
+				}
+				c := change(base, "a", "2")
+				c.Token, c.EstimatedNow, c.Registered = "me.1", time.Now(), expected
+				out, err := e.Commit(t.Context(), c)
+				if err != nil || out.Fast != (registered == expected) {
+					t.Errorf("registered %v, expected %v: %+v, %v", registered, expected, out, err)
+				}
+				if n := e.hash(t, base.ID)["n"]; n != e.node {
+					t.Errorf("registered %v, expected %v: the directory is %q, want %q", registered, expected, n, e.node)
+				}
+			}
+		}
+	})
+}
+
 // withoutTimes takes the Unix times out of a state.
 func withoutTimes(state string) string {
 	lines := strings.Split(state, "\n")
@@ -308,7 +341,7 @@ func TestLostAnswerOfAShortCommit(t *testing.T) {
 			admin := newEnv(t, b.Client(t), b.Prefix)
 			admin.hold(t, rec.ID, "me.1", lockTTL)
 			c := change(rec, "n", data)
-			c.Token, c.EstimatedNow = "me.1", time.Now()
+			c.Token, c.Registered, c.EstimatedNow = "me.1", true, time.Now()
 			return e.Commit(t.Context(), c)
 		}
 		rec := e.create(t, "n", "")

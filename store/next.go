@@ -2,6 +2,7 @@ package store
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
@@ -24,7 +25,7 @@ func (c *Commit) Next(record *Record, now time.Time) (*Record, error) {
 	}
 	onto := *c
 	onto.Base = record
-	return onto.apply(versionAfter(record, keys.Random(64)), now), nil
+	return onto.apply(record.after(keys.Random(64)), now), nil
 }
 
 // compare returns why the commit must not be written over the record.
@@ -60,16 +61,37 @@ func (c *Commit) compare(record *Record) error {
 // Fenced returns the record under a new version and epoch, so that every commit under way on it fails with ErrConflict.
 func (r *Record) Fenced() *Record {
 	fenced := *r
-	fenced.Version = versionAfter(r, keys.Random(64))
+	next := r.after(keys.Random(64))
+	fenced.Version, fenced.tags = next.text, next.tags
 	fenced.Epoch = stampOf(fenced.Version)
 	return &fenced
 }
 
-// versionAfter returns the version that a commit with this tag makes of a record.
-func versionAfter(r *Record, tag string) string {
-	counter := uint64(0)
-	if r != nil {
-		counter = r.Counter()
+// maxTags is how many commits before its version a record remembers.
+const maxTags = 3
+
+// version is what a commit makes of a record's version.
+type version struct {
+	tag  string // of the commit
+	text string // COUNTER.TAG
+	tags string // of the commits before: see tags.lua
+}
+
+// after returns the version that a commit with this tag makes of a record. A nil record is none.
+func (r *Record) after(tag string) version {
+	var text [64]byte
+	if r == nil {
+		return version{tag: tag, text: "1." + tag}
 	}
-	return strconv.FormatUint(counter+1, 10) + "." + tag
+	head, newest, _ := strings.Cut(r.Version, ".")
+	counter, _ := strconv.ParseUint(head, 10, 64)
+	both := append(append(strconv.AppendUint(text[:0], counter+1, 10), '.'), tag...)
+	n := len(both)
+	both = append(append(both, ' '), newest...)
+	if r.tags != "" {
+		both = append(append(both, ' '), r.tags...)
+		both = both[:min(len(both), n+maxTags*(1+len(newest)))]
+	}
+	shared := string(both)
+	return version{tag: tag, text: shared[:n], tags: shared[n+1:]}
 }

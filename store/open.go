@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"time"
 
@@ -66,20 +67,25 @@ func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
 	return q.result(reply, sent, err)
 }
 
+//go:embed confirm.lua
+var confirmBody string
+
+var confirmScript = rdb.NewScript(confirmBody)
+
 // Confirm checks that the record is still the current version, and that the lock token holds its
-// lock or can take it again, for retain. It counts as a use. If Redis finds that the lock is not
-// held, Confirm reports that, after a second round trip; otherwise it costs one. It returns
-// ErrConflict if there is another version, and ErrRemoved if there is no session.
+// lock, which it then keeps for retain. It counts as a use. If Redis finds that the lock is not
+// held, or that another request waits for it, Confirm reports that, after a second round trip;
+// otherwise it costs one. It returns ErrConflict if there is another version, and ErrRemoved if
+// there is no session.
 func (s *Store) Confirm(ctx context.Context, rec *Record, now time.Time, token string, retain time.Duration) (held bool, sent time.Time, err error) {
-	q := Query{ID: rec.ID, Secret: rec.Hash, Known: rec, Current: true, Now: now, Retain: retain}
 	sent = time.Now()
-	if step, ok := s.fastOpen(&q, token, s.cfg.LockTTL); ok {
-		reply, err := s.db.Repeat(ctx, step)
-		if rdb.IsOutage(err) {
-			return false, sent, err
-		}
-		if n, hit := reply.(int64); hit && n > 0 {
-			return true, sent, nil
+	if !rec.nearDeadline(now) {
+		reply, err := s.db.Repeat(ctx, queue.Step{
+			Script: confirmScript, Keys: s.keys(rec.ID),
+			Args: []any{token, rec.Version, retain.Milliseconds(), milliseconds(rec.Idle)},
+		})
+		if reply == confirmed || rdb.IsOutage(err) {
+			return err == nil, sent, err
 		}
 	}
 	o, err := s.Open(ctx, Query{ID: rec.ID, Known: rec, Long: true})

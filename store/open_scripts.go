@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
@@ -22,31 +21,37 @@ var (
 	fastOpenScript = rdb.NewScript(recordFunctions + "\n" + fastOpenBody)
 )
 
-// nearDeadline is how far from its deadline a session must be for a caller to know that its idle timeout ends it first.
-const nearDeadline = time.Minute
+// untilDeadline is how far from its deadline a session must be for a caller to know that its idle timeout ends it first.
+const untilDeadline = time.Minute
+
+// nearDeadline reports whether the server's own clock has to decide how long the session lives. now is the server's time as
+// the caller estimates it.
+func (r *Record) nearDeadline(now time.Time) bool {
+	return r.Idle > 0 && !r.Deadline.IsZero() && (now.IsZero() || r.Deadline.Time().Sub(now)-r.Idle < untilDeadline)
+}
 
 // fastOpen returns fastopen.lua with its arguments, and false if only open.lua will do. An empty token takes no lock.
 func (s *Store) fastOpen(q *Query, token string, ttl time.Duration) (queue.Step, bool) {
 	if q.Long {
 		return queue.Step{}, false
 	}
-	version, idle := "", ""
+	var version string
+	var idle any = ""
 	if q.Known != nil {
 		version = q.Known.Version
 	}
-	if q.Current && q.Known.Idle > 0 {
-		// Close to the deadline the server's own clock has to decide.
-		if end := q.Known.Deadline; !end.IsZero() && (q.Now.IsZero() || end.Time().Sub(q.Now)-q.Known.Idle < nearDeadline) {
+	if q.Current {
+		if q.Known.nearDeadline(q.Now) {
 			return queue.Step{}, false
 		}
-		idle = strconv.FormatInt(q.Known.Idle.Milliseconds(), 10)
+		idle = milliseconds(q.Known.Idle)
 	}
 	if q.Retain > 0 {
 		ttl = q.Retain
 	}
 	return queue.Step{
 		Script: fastOpenScript, Keys: s.keys(q.ID),
-		Args: []any{token, ttl.Milliseconds(), version, q.Secret, s.cfg.Node, flag(q.Register), flag(q.Current), idle},
+		Args: []any{token, ttl.Milliseconds(), version, q.Secret, s.node, flag(q.Register), flag(q.Current), idle},
 	}, true
 }
 

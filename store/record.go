@@ -30,6 +30,7 @@ type Record struct {
 
 	Browser bool // the client's cookie ends with the browser
 	size    uint32
+	tags    string // of the commits before Version, newest first
 }
 
 // Expiry returns when the session ends if it is not used after now, or the zero time if it never
@@ -64,13 +65,13 @@ func stampOf(version string) string {
 // recordOverhead is what a record costs in addition to its texts, and valueOverhead what each value does, measured with
 // the memory scenario of the benchmark.
 const (
-	recordOverhead = 320
+	recordOverhead = 336
 	valueOverhead  = 96
 )
 
 // measure sets the size.
 func (r *Record) measure() {
-	n := recordOverhead + len(r.ID) + len(r.Version) + len(r.Hash) + len(r.User) + len(r.Client)
+	n := recordOverhead + len(r.ID) + len(r.Version) + len(r.tags) + len(r.Hash) + len(r.User) + len(r.Client)
 	for key, v := range r.Values.All() {
 		n += valueOverhead + len(key) + len(v.Data)
 	}
@@ -179,6 +180,8 @@ func (r *Record) setMeta(name, text string) (err error) {
 		r.Idle = time.Duration(ms) * time.Millisecond
 	case "h":
 		r.Hash = text
+	case "t":
+		r.tags = text
 	case "u":
 		r.User = text
 	case "m":

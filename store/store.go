@@ -45,6 +45,8 @@ type Store struct {
 	cfg   Config
 	db    *rdb.DB
 	space keys.Space
+
+	node any // cfg.Node, as an argument of a command
 }
 
 // New returns a Store that uses the client and never closes it.
@@ -52,7 +54,7 @@ func New(client redis.UniversalClient, cfg Config) (*Store, error) {
 	if client == nil {
 		return nil, errors.New("store: the client is nil")
 	}
-	return &Store{cfg: cfg, db: rdb.New(client, cfg.Timeout), space: keys.In(cfg.Prefix)}, nil
+	return &Store{cfg: cfg, db: rdb.New(client, cfg.Timeout), space: keys.In(cfg.Prefix), node: cfg.Node}, nil
 }
 
 //go:embed record.lua

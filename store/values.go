@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Value is one key's encoded value.
@@ -70,29 +71,28 @@ func (vs Values) All() iter.Seq2[string, Value] {
 	}
 }
 
-// with returns the values with some set and some deleted.
-func (vs Values) with(set map[string]Value, deleted []string) Values {
-	list := make([]keyed, 0, len(vs.list)+len(set))
-	deleted = slices.Sorted(slices.Values(deleted)) // there may be as many as values
-	gone := func(key string) bool { _, ok := slices.BinarySearch(deleted, key); return ok }
-	for _, e := range vs.list {
-		if _, again := set[e.key]; !again && !gone(e.key) {
-			list = append(list, e)
-		}
-	}
-	for key, v := range set {
-		if gone(key) {
-			continue
+// with returns the values with some set, by the commit of a stamp at a time, and some deleted.
+func (vs Values) with(set map[string]Write, stamp string, at Time, deleted []string) Values {
+	list := append(make([]keyed, 0, len(vs.list)+len(set)), vs.list...)
+	for key, w := range set {
+		v := Value{Stamp: stamp, Data: strings.Clone(w.Data)}
+		if w.For > 0 {
+			v.Expires = at.Add(max(time.Millisecond, w.For))
 		}
 		if i, there := vs.find(key); there {
-			key = vs.list[i].key
+			list[i].Value = v
 		} else {
-			key = strings.Clone(key)
+			list = append(list, keyed{strings.Clone(key), v})
 		}
-		list = append(list, keyed{key, v})
+	}
+	if len(deleted) > 0 {
+		sorted := slices.Sorted(slices.Values(deleted)) // there may be as many as values
+		list = slices.DeleteFunc(list, func(e keyed) bool { _, gone := slices.BinarySearch(sorted, e.key); return gone })
 	}
 	out := Values{list}
-	out.sort()
+	if len(list) > len(vs.list) || len(deleted) > 0 { // else the keys are the same
+		out.sort()
+	}
 	return out
 }
 

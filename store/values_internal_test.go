@@ -21,7 +21,7 @@ func TestManyValuesAreDeleted(t *testing.T) {
 	all := NewValues(values)
 	done := make(chan Values, 1)
 	go func() {
-		done <- all.with(map[string]Value{"3": {Data: "again"}, "1": {Data: "set and deleted"}, "new": {}}, deleted)
+		done <- all.with(map[string]Write{"3": {Data: "again"}, "1": {Data: "set and deleted"}, "new": {}}, "2.b", 0, deleted)
 	}()
 	select {
 	case left := <-done:

@@ -198,7 +198,7 @@ handler:
 			answer(); finish(); over()
 		fi
 	}
-	:: atomic {  /* fastopen.lua with the token of the lock, at the end of the request */
+	:: atomic {  /* confirm.lua, at the end of the request */
 		!writes && assumed ->
 		if
 		:: UNTRUE -> refuse()
