@@ -132,7 +132,7 @@ func (c *console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			allow += ", POST"
 		}
 		h.Set("Allow", allow)
-		c.refuse(w, r, http.StatusMethodNotAllowed, "Method not allowed", "This page takes "+allow+" only.")
+		c.refuse(w, r, http.StatusMethodNotAllowed, "Method not allowed", "This page only accepts "+allow+".")
 	}
 }
 
@@ -160,7 +160,7 @@ func (c *console) draw(w http.ResponseWriter, r *http.Request, status int, name 
 	var out bytes.Buffer
 	if err := templates[name].ExecuteTemplate(&out, "layout", v); err != nil {
 		c.cfg.Logger.ErrorContext(r.Context(), "holdfast console: cannot draw a page", "page", name, "error", err)
-		http.Error(w, "The page could not be drawn. The log says why.", http.StatusInternalServerError)
+		http.Error(w, "The page could not be rendered. The log says why.", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -32,15 +32,15 @@ type command struct {
 }
 
 var commands = []command{
-	{"demo", "a shop on several replicas, to click on or to drive", demo},
+	{"demo", "run a shop on several replicas, to click on or to load", demo},
 	{"ls", "list sessions, by user, age or size", ls},
-	{"show", "all that is known of one session", show},
-	{"revoke", "end sessions, by ID or of a user, at once and for good", revoke},
-	{"locks", "who holds a session's lock, and who waits for it", locks},
-	{"watch", "the messages between replicas, as they come", watch},
+	{"show", "show all that Redis holds of one session", show},
+	{"revoke", "end sessions by ID, or those of a user, at once and for good", revoke},
+	{"locks", "show who holds a session's lock, and who waits for it", locks},
+	{"watch", "show the messages between replicas, as they come", watch},
 	{"console", "serve a web page that shows and revokes sessions", serveConsole},
-	{"failover", "replace a primary as planned, without losing a write", failOver},
-	{"doctor", "examine whether a Redis is fit to keep sessions", examine},
+	{"failover", "replace a primary in a planned failover that loses no write", failOver},
+	{"doctor", "check whether a Redis is fit to keep sessions", examine},
 }
 
 // run picks the subcommand and returns the process's exit status.

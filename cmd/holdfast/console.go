@@ -25,13 +25,14 @@ import (
 
 const consoleHelp = `Usage: holdfast console [flags]
 
-Serves a web page that shows sessions, locks and the load, and revokes sessions.
-It prints a link that opens the page once, in one browser; that browser may use
-the page until the command ends. Revocations are logged to standard error.
+Serve a web page that shows sessions, locks and the load, and revokes sessions.
+The command prints a link that works once and opens the page in one browser,
+which may use it until the command ends. Each revocation is logged to standard
+error.
 
-  -listen ADDR    where to serve it (localhost:8081)
-  -public         allow an ADDR that other machines can reach. The page comes
-                  over plain HTTP: prefer an SSH tunnel to localhost
+  -listen ADDR    address to serve the page on (localhost:8081)
+  -public         allow an ADDR that other machines can reach. The page uses
+                  plain HTTP: prefer an SSH tunnel to localhost
   -values         show the values of sessions, too, except encrypted ones. They
                   may be private
 `
@@ -49,7 +50,7 @@ func serveConsole(ctx context.Context, args []string, p process) int {
 	case err != nil:
 		return o.misuse(err, p)
 	case o.json:
-		return o.misuse(errors.New("-json is for commands that print"), p)
+		return o.misuse(errors.New("-json is not for this command: it serves a page"), p)
 	}
 	return o.run(ctx, p, func(t *target.Target, _ *report.Writer) error {
 		log := slog.New(slog.NewTextHandler(p.errs, nil))

@@ -19,27 +19,27 @@ import (
 
 const demoHelp = `Usage: holdfast demo [flags]
 
-Serves a shop on several replicas, and a page that shows what goes on in them.
-  -replicas N     replicas behind the balancer (3)
-  -listen ADDR    of the balancer (localhost:8080; with -drive a free port)
-  -public         let other machines reach ADDR, and press the buttons
-  -redis ADDR     host:port or redis:// URL; without it, a Redis inside this
-                  process. The demo's keys are removed at the end
-  -tls            serve HTTPS, with a certificate that browsers warn of
-  -unlocked       keep sessions by plain GET and SET, as most libraries do
-  -think TIME     work of each add on the cart it has read (100ms; -drive: 0s)
+Serve a shop on several replicas, with a page that shows what happens in them.
+  -replicas N     replicas behind the load balancer (3)
+  -listen ADDR    load balancer's address (localhost:8080; -drive: a free port)
+  -public         allow an ADDR that other machines can reach
+  -redis ADDR     host:port or redis:// URL (default: a Redis inside this
+                  process). The demo removes its keys at the end
+  -tls            serve HTTPS, with a certificate that browsers warn about
+  -unlocked       keep sessions with plain GET and SET, as most libraries do
+  -think TIME     work of each add between read and write (100ms; -drive: 0s)
 
-With -drive, users with many tabs each click by themselves while a replica is
-stopped and started; then carts are compared with what was acknowledged.
-  -tabs N         tabs of each browser (8)
-  -users N        browsers, each with a user of its own (4)
-  -actions N      clicks of each tab (400)
-  -duration TIME  click no longer than this (45s)
-  -kill           stop it as a crash does: unanswered adds then make a range
+With -drive, simulated users click in many tabs while a replica is stopped and
+started again. Then the carts are compared with the acknowledged clicks.
+  -tabs N         tabs of each user (8)
+  -users N        users, each with one browser (4)
+  -actions N      clicks in each tab (400)
+  -duration TIME  stop clicking after this time (45s)
+  -kill           kill the replica instead, as a crash does
   -seed N         random seed for the clicks (1)
 
-Exit status with -drive: 1 if an update was lost or an ended session came back,
-if requests failed, or the demo could not run; 2 for wrong flags.
+Exit status with -drive: 1 if an update was lost, an ended session came back,
+requests failed or the demo could not run; 2 usage error.
 `
 
 type demoFlags struct {
@@ -121,12 +121,12 @@ func (f *demoFlags) validate() error {
 		return errors.New("-redis needs an address such as localhost:6379")
 	}
 	if f.drive && f.cluster.TLS {
-		return errors.New("-tls is for clicking, not for -drive")
+		return errors.New("-tls cannot be used with -drive")
 	}
 	if !f.drive {
 		for _, name := range driveOnly {
 			if f.set[name] {
-				return fmt.Errorf("-%s is for -drive", name)
+				return fmt.Errorf("-%s needs -drive", name)
 			}
 		}
 	}
@@ -150,7 +150,7 @@ func (f *demoFlags) serve(ctx context.Context, out io.Writer) (int, error) {
 		return failed, err
 	}
 	if guard.Public(f.cluster.Listen) {
-		f.cluster.Log.Warn("other machines can reach the page: their users can press its buttons")
+		f.cluster.Log.Warn("other machines can reach this page, and their users can press its buttons")
 	}
 	fmt.Fprintf(out, `The shop is open at %s (Ctrl-C closes it).
 

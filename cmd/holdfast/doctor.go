@@ -10,14 +10,14 @@ import (
 
 const doctorHelp = `Usage: holdfast doctor [flags]
 
-Examines whether a Redis is fit to keep sessions: version, topology, eviction,
-memory, buffers of pub/sub, persistence, clock; and tries on it what requests
-do, with one session of its own, which it removes. Each line is ok, warn or
-fail, with what to do. What this user may not ask for is a warning.
+Check whether a Redis is fit to keep sessions: version, topology, eviction,
+memory, pub/sub buffers, persistence and clock. Then do what requests do, with
+one session that is removed again. Each line begins with ok, warn or fail, and
+says what to do. A check that the Redis user has no permission for is a warning.
 
-  -json           one JSON document
+  -json           print one JSON document
 
-Exit status: 1 if anything fails.
+Exit status: 1 if a check failed.
 `
 
 func examine(ctx context.Context, args []string, p process) int {

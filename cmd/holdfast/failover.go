@@ -14,15 +14,15 @@ import (
 const failoverHelp = `Usage: holdfast failover -sentinel NAME [flags]
        holdfast failover -cluster -master HOST:PORT [flags]
 
-Replaces a primary by a replica, as planned, without losing a write that was
-acknowledged: pauses writes, waits for a replica that has everything, promotes
-it, and lets writes go on. Refuses if no replica is fit.
+Replace a primary with one of its Redis replicas, without losing an acknowledged
+write: pause writes, wait until a Redis replica has everything, promote it, and
+resume writes. Refuse to begin if no Redis replica is fit.
 
-  -master ADDR    the master of a cluster to replace
-  -pause TIME     writes resume after this, whatever has happened (8s)
-  -dry-run        make the checks only
-  -yes            do not ask
-  -json           one JSON object per step and line
+  -master ADDR    in a cluster, the master to replace
+  -pause TIME     resume writes after this time, whatever happens (8s)
+  -dry-run        only check whether it can be done
+  -yes            do not ask for confirmation
+  -json           print one JSON object per line, for each step
 `
 
 func failOver(ctx context.Context, args []string, p process) int {

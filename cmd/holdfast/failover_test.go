@@ -245,7 +245,7 @@ func TestFailoverIsCompleted(t *testing.T) {
 			if status != succeeded || errs.Len() > 0 {
 				t.Errorf("status %d, errors %q", status, errs.String())
 			}
-			if roleOf(t, primary) != "slave" || !strings.Contains(out.all.String(), "go on, to the new primary") {
+			if roleOf(t, primary) != "slave" || !strings.Contains(out.all.String(), "continue with the new primary") {
 				t.Errorf("the old primary is a %s\n%s", roleOf(t, primary), out.all.String())
 			}
 			b.check()

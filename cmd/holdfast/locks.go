@@ -12,13 +12,14 @@ import (
 
 const locksHelp = `Usage: holdfast locks [flags]
 
-Lists the locks of sessions that requests hold at the moment, and who waits for
-them, in order: those waited for the longest in front. ASKED is when a node
-began to ask, by its own clock; it may have passed the lock on within itself.
+List the session locks that are held now, and the waiters of each in their
+order. Locks with the longest wait come first. ASKED is when a node first asked
+for the lock, by its own clock. It does not change while the node passes the
+lock between its own requests.
 
-  -watch          again every second, until Ctrl-C
+  -watch          repeat every second, until Ctrl-C
   -for TIME       with -watch: end after this time
-  -json           one JSON object per lock and line
+  -json           print one JSON object per line, for each lock
 `
 
 func locks(ctx context.Context, args []string, p process) int {

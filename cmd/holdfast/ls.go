@@ -12,17 +12,17 @@ import (
 
 const lsHelp = `Usage: holdfast ls [flags]
 
-Lists sessions as it finds them, over every master: with SCAN in small steps,
-so it may run on a busy Redis. SIZE is what a session occupies in Redis.
+List sessions as they are found, on every master. It uses SCAN in small steps,
+so it may run on a busy Redis. SIZE is the memory of the session in Redis.
 
-  -user NAME      sessions of this user; needs no scan
-  -older TIME     created longer ago than this: 90s, 36h, 30d
-  -newer TIME     created within this time
-  -min-size SIZE  occupying at least this: 4096, 16k, 2M
+  -user NAME      only sessions of this user; needs no scan
+  -older TIME     only sessions created longer ago than this: 90s, 36h, 30d
+  -newer TIME     only sessions created within this time
+  -min-size SIZE  only sessions of at least this size: 4096, 16k, 2M
   -limit N        stop after N sessions
-  -json           one JSON object per session and line
+  -json           print one JSON object per line, for each session
 
-Exit status: 1 if the user of -user has no sessions.
+Exit status: 1 if -user names a user without sessions.
 `
 
 func ls(ctx context.Context, args []string, p process) int {

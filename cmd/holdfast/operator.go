@@ -16,13 +16,13 @@ import (
 // connectionHelp ends the help of all commands that look into a Redis.
 const connectionHelp = `
   -redis ADDR     host:port or redis[s]://user@host:port/db (localhost:6379);
-                  several, comma-separated, are nodes of a cluster
-  -sentinel NAME  ADDR are Sentinels, and NAME is the set that they watch
-  -cluster        one ADDR is a node of a cluster, too
+                  several, separated by commas, are nodes of a cluster
+  -sentinel NAME  ADDR lists Sentinels, and NAME is the set that they watch
+  -cluster        ADDR is one node of a cluster
   -prefix NAME    Config.Prefix of the application (holdfast)
-  -timeout TIME   of one call to Redis (3s)
+  -timeout TIME   limit for each call to Redis (3s)
   -cacert, -cert, -key FILE  for rediss://: authority, client certificate, key
-A password comes from the URL or, better, from HOLDFAST_REDIS_PASSWORD.
+Put the password into HOLDFAST_REDIS_PASSWORD rather than into the URL.
 `
 
 // operator is one run of a command that looks into a Redis.

@@ -19,16 +19,16 @@ import (
 const revokeHelp = `Usage: holdfast revoke ID... [flags]
        holdfast revoke -user NAME [flags]
 
-Ends sessions, at once and for good, even while they are in use. On a terminal
-it asks first.
+End sessions at once and for good, even while they are in use. On a terminal it
+asks for confirmation.
 
-  -user NAME      all sessions of this user. To lock a user out, disable the
-                  account first: later logins are not affected
-  -yes            do not ask
-  -json           one JSON document
+  -user NAME      end all sessions of this user. To lock a user out, disable
+                  the account first: later logins are not affected
+  -yes            do not ask for confirmation
+  -json           print one JSON document
 
-Exit status: 1 if a session was not there, the user has none, or the answer was
-no.
+Exit status: 1 if a session did not exist, the user had none, or you did not
+confirm.
 `
 
 func revoke(ctx context.Context, args []string, p process) int {
@@ -67,7 +67,7 @@ func revoke(ctx context.Context, args []string, p process) int {
 		}
 		operate.PrintRevocation(done, w)
 		if err != nil && len(done.Revoked) > 0 {
-			w.Line("what could not be reached is not revoked: run the command again when Redis answers")
+			w.Line("sessions on servers that did not answer were not revoked: run the command again when they answer")
 		}
 		switch {
 		case err != nil:

@@ -14,11 +14,13 @@ import (
 
 const showHelp = `Usage: holdfast show ID [flags]
 
-Shows one session: its dates, who may hold a local copy, who holds its lock and
-who waits, and its keys. It counts as no use of the session.
+Show one session: its times, which replicas may hold a local copy, which one
+holds its lock and which ones wait for it, and its keys. This is not a use of
+the session: it does not extend its idle timeout.
 
-  -values         the values too, but for encrypted ones. They may be private
-  -json           one JSON document
+  -values         show the values, too, except encrypted ones. They may be
+                  private
+  -json           print one JSON document
 
 Exit status: 1 if there is no such session.
 `

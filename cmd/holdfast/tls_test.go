@@ -108,7 +108,7 @@ func TestPrivateAuthority(t *testing.T) {
 	problem(t, with{}, []string{"doctor", "-redis", addr, "-cacert", other}, "does not trust", "if it is given, correct it")
 	problem(t, with{}, []string{"doctor", "-redis", "rediss://localhost:" + strconv.Itoa(port), "-cacert", ca}, "certificate of another name")
 	problem(t, with{}, []string{"doctor", "-redis", "rediss://" + srv.Addr(), "-cacert", ca, "-timeout", "100ms"}, "may not speak TLS")
-	problem(t, with{}, []string{"doctor", "-redis", strings.Replace(addr, "rediss", "redis", 1)}, "want TLS (rediss://)")
+	problem(t, with{}, []string{"doctor", "-redis", strings.Replace(addr, "rediss", "redis", 1)}, "require TLS (rediss://)")
 	out := ""
 	status, out, errs = holdfast(t.Context(), "doctor", "-redis", addr, "-cacert", ca)
 	if found := findings(out); status != succeeded || errs != "" || found["scripts"] != "ok" || found["pub/sub"] != "ok" {

@@ -14,14 +14,16 @@ import (
 
 const watchHelp = `Usage: holdfast watch [flags]
 
-Shows the messages between replicas as they come, until Ctrl-C: to whom, and
-what. An invalidation says that a session has changed or ended, a grant that a
-lock was passed on, a recall that another replica waits for a lock, and by
-probes a replica proves to itself that it hears.
+Show the messages between replicas as they come, until Ctrl-C, each with the
+node that it was sent to:
+  invalidation    a session has changed or ended
+  grant           the node now holds a lock that it waited for
+  recall          another node waits for a lock of this node
+  probe           a heartbeat, which a node sends to itself
 
-  -kind LIST      only these, of invalidation,grant,recall,probe
+  -kind LIST      only these kinds, separated by commas
   -for TIME       end after this time
-  -json           one JSON object per message and line
+  -json           print one JSON object per line, for each message
 `
 
 func watch(ctx context.Context, args []string, p process) int {

@@ -155,7 +155,7 @@ func TestRedisIsCutOff(t *testing.T) {
 	b.until("the click is refused", `document.querySelector('#result').textContent.startsWith('Refused with status 503')`)
 	b.shoot("cut")
 	b.click("#cut")
-	b.shows("#reach", "in reach")
+	b.shows("#reach", "reachable")
 	b.until("all are fresh again", `[...document.querySelectorAll('[data-is="fresh"]')].every((e) => e.textContent !== 'no proof')`)
 	b.click(`[data-add="rope"]`)
 	b.shows("#found", "2")
@@ -181,7 +181,7 @@ func TestWithoutTheLockUpdatesVanish(t *testing.T) {
 		}
 		b.shoot("unlocked")
 		b.click("#lock")
-		b.shows("#holder", "nobody")
+		b.shows("#holder", "none")
 		b.click("#crowd")
 		b.until("the crowd is over", `document.querySelector('#crowd').getAttribute('aria-disabled') !== 'true' && `+crowdIsOver)
 		if expected, found := b.addsUp(); expected != 20 || found != 20 {

@@ -92,11 +92,11 @@ func TestKeyboard(t *testing.T) {
 		}
 		order = append(order, at.Name)
 	}
-	want := []string{"Skip to what happens", "Open another tab", "Send 20 clicks", "Sticky off", "Lock on", "Cut Redis off"}
+	want := []string{"Skip to the result", "Open another tab", "Send 20 clicks", "Sticky off", "Lock on", "Cut Redis off"}
 	for _, thing := range []string{"Folding anchor", "Mooring rope", "Bow shackle", "Deck cleat", "Storm lantern", "Hand compass"} {
 		want = append(want, "Add "+thing)
 	}
-	want = append(want, "Just look", "Start over", "Your name", "Log in",
+	want = append(want, "Read the cart", "Start over", "Your name", "Log in",
 		"Pause replica 1", "Kill replica 1", "Pause replica 2", "Kill replica 2")
 	if !slices.Equal(order, want) {
 		t.Errorf("Tab leads through %q, want %q", order, want)

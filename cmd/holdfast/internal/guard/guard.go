@@ -17,7 +17,7 @@ func Listen(addr string, public bool) error {
 	host, _, err := net.SplitHostPort(addr)
 	switch {
 	case err != nil:
-		return fmt.Errorf("-listen needs HOST:PORT such as localhost:8080, and has no such form")
+		return fmt.Errorf("-listen needs HOST:PORT, such as localhost:8080")
 	case !public && !isLoopback(host):
 		return fmt.Errorf("-listen %s can be reached from other machines: add -public to allow it", addr)
 	}
@@ -75,7 +75,7 @@ func (h Hosts) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case !h.allows(r.Host):
-			http.Error(w, "This server does not go by that name. Open it by the address that it printed.", http.StatusForbidden)
+			http.Error(w, "This server has another name. Open the address that the command printed.", http.StatusForbidden)
 		case foreign(r):
 			http.Error(w, "Requests from other sites are refused.", http.StatusForbidden)
 		default:

@@ -138,9 +138,9 @@ func outcome(r *http.Request, status int, n *note) (words string, bad bool) {
 	case errors.Is(n.failed, manager.ErrLockTimeout), errors.Is(n.failed, manager.ErrTooManyWaiters):
 		return "refused: waited too long", true
 	case errors.Is(n.failed, manager.ErrOutcomeUnknown):
-		return "Redis did not answer: outcome open", true
+		return "Redis did not answer: outcome unknown", true
 	case errors.Is(n.failed, manager.ErrUnavailable):
-		return "refused: Redis is out of reach", true
+		return "refused: Redis cannot be reached", true
 	case status >= 400:
 		return "refused with status " + strconv.Itoa(status), true
 	case r.Method != http.MethodPost && n.new:

@@ -40,7 +40,7 @@ func (s *Cluster) StopReplica(ctx context.Context, i int, kill bool) error {
 		return nil
 	}
 	if kill {
-		s.eventLog.add(Event{Replica: i, Outcome: "killed: its connections are cut, its locks stay until they expire", Bad: true})
+		s.eventLog.add(Event{Replica: i, Outcome: "killed: its connections are cut, and its locks stay until they expire", Bad: true})
 		err = r.kill()
 		s.remains.Go(r.bury)
 	} else {
@@ -87,14 +87,14 @@ func (s *Cluster) StartReplica(ctx context.Context, i int) error {
 	}
 	s.put(i, r)
 	s.balancer.Replace(i, r.addr)
-	s.eventLog.add(Event{Replica: i, Outcome: "started, with nothing in its memory"})
+	s.eventLog.add(Event{Replica: i, Outcome: "started, with an empty memory"})
 	return nil
 }
 
 // PauseReplica lets no byte into or out of replica i, as if its process were stopped, until ResumeReplica. The balancer
 // sends nothing more to it.
 func (s *Cluster) PauseReplica(i int) error {
-	return s.pause(i, true, "paused: nothing gets in or out", func(r *replica) {
+	return s.pause(i, true, "paused: no byte gets in or out", func(r *replica) {
 		s.balancer.Suspend(i)
 		r.hold()
 	})

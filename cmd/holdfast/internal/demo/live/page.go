@@ -84,7 +84,7 @@ func (p *Page) page(w http.ResponseWriter, _ *http.Request) {
 		"Rows":     make([]struct{}, rows),
 	})
 	if err != nil {
-		http.Error(w, "The page could not be drawn.", http.StatusInternalServerError)
+		http.Error(w, "The page could not be rendered.", http.StatusInternalServerError)
 		return
 	}
 	_, _ = w.Write(page.Bytes()) // the client has left
@@ -188,8 +188,8 @@ func done(w http.ResponseWriter, err error) {
 	case err == nil:
 		w.WriteHeader(http.StatusNoContent)
 	case errors.Is(err, cluster.ErrNoSuchReplica):
-		http.Error(w, "The replica is in that state already.", http.StatusConflict)
+		http.Error(w, "The replica is already in that state.", http.StatusConflict)
 	default:
-		http.Error(w, "That did not work.", http.StatusInternalServerError)
+		http.Error(w, "The demo could not do that.", http.StatusInternalServerError)
 	}
 }

@@ -41,7 +41,7 @@ func (s *Shop) render(w http.ResponseWriter, r *http.Request, v Visit, status in
 	}
 	var page bytes.Buffer
 	if err := pageTemplate.Execute(&page, data); err != nil {
-		http.Error(w, "The page could not be drawn.", http.StatusInternalServerError)
+		http.Error(w, "The page could not be rendered.", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

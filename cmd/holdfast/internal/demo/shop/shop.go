@@ -169,7 +169,7 @@ func (s *Shop) refuse(w http.ResponseWriter, r *http.Request, v Visit) bool {
 	if !v.Superseded() {
 		return false
 	}
-	s.complain(w, r, v, http.StatusConflict, "You logged in at the same moment in another tab. Nothing was changed here: please click again.")
+	s.complain(w, r, v, http.StatusConflict, "You logged in in another tab at the same moment. Nothing was changed; please click again.")
 	return true
 }
 

@@ -170,13 +170,13 @@ func persistence(_ *target.Target, nodes []node) Check {
 		case n.info["rdb_last_bgsave_status"] == "err" || aof == "1" && n.info["aof_last_write_status"] == "err":
 			return Check{
 				Status: Fail, Found: "the last attempt to write to disk failed",
-				Advice: "see the server's log and the disk: until it is mended, Redis may refuse every commit (MISCONF)",
+				Advice: "see the server's log and the disk: until this is fixed, Redis may refuse every commit (MISCONF)",
 			}
 		case aof == "1":
 			return Check{Status: OK, Found: "append-only file"}
 		case snapshots:
 			return Check{
-				Status: Warn, Found: "snapshots only: a crash loses what came after the last one",
+				Status: Warn, Found: "snapshots only: a crash loses all changes since the last one",
 				Advice: "CONFIG SET appendonly yes, if users must not lose minutes of their sessions",
 			}
 		case n.save == nil:

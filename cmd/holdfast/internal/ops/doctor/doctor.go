@@ -74,7 +74,7 @@ func Examine(ctx context.Context, t *target.Target, w *report.Writer) (bool, err
 		if c := tried(ctx, t); len(wounds) == 0 || c.Status != Fail {
 			add(c)
 		} else { // the master that does not answer is named above, and is one problem
-			add(Check{Name: c.Name, Status: Warn, Found: "not known: a master does not answer", Advice: "run doctor again when all of them do"})
+			add(Check{Name: c.Name, Status: Warn, Found: "unknown: a master does not answer", Advice: "run doctor again when all masters answer"})
 		}
 	}
 	w.Object(d)

@@ -95,7 +95,7 @@ func scripts(ctx context.Context, t *target.Target) Check {
 	if !errors.Is(err, store.ErrConflict) {
 		return Check{Name: name, Status: Fail, Found: "a stale commit was not refused", Advice: "this server does not run scripts as Redis does: use another"}
 	}
-	return Check{Name: name, Status: OK, Found: "a session was created, opened, changed, kept from a stale change, and removed"}
+	return Check{Name: name, Status: OK, Found: "a session was created, opened, changed and removed, and a stale change was refused"}
 }
 
 // locks takes a lock and gives it back.
@@ -210,7 +210,7 @@ func latency(name string, t *target.Target, rights string, call func() error) Ch
 	c := Check{Name: name, Status: OK, Found: fmt.Sprintf("p50 %v, p99 %v of %d", round(p50), round(p99), samples)}
 	if p99 > slow {
 		c.Status = Warn
-		c.Advice = "bring Redis nearer, or see SLOWLOG and its load: every writing request waits for two round trips"
+		c.Advice = "move Redis closer, or check SLOWLOG and its load: every writing request waits for up to two round trips"
 	}
 	return c
 }

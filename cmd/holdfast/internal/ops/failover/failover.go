@@ -287,7 +287,7 @@ func (r *run) resume(ctx context.Context) error {
 		r.say("clients of %s wait until the pause ends, in %v: %v", r.addr, time.Until(r.pausedAt.Add(r.cfg.Pause)).Round(time.Second), r.t.Explain(err))
 		return nil
 	}
-	r.say("clients of %s go on, to the new primary", r.addr)
+	r.say("clients of %s continue with the new primary", r.addr)
 	return r.w.Err()
 }
 

@@ -17,7 +17,7 @@ func printLock(w *report.Writer, l *admin.Lock, now time.Time, head string) {
 		w.Line("%sfree", head)
 		return
 	case l.Holder == nil:
-		w.Line("%sfree; its holder is gone, and those who wait ask again when they expect its end", head)
+		w.Line("%sfree: its holder is gone, and the waiters retry when the lock would have expired", head)
 	default:
 		w.Line("%sheld by %s, asked %s; ends in %s unless renewed", head, report.Text(l.Holder.Label()), ago(now, l.Holder.Asked()), report.Age(l.Left))
 	}

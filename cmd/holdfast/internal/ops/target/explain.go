@@ -103,7 +103,7 @@ func diagnosis(where string, cfg Config, err error) string {
 		return fmt.Sprintf("cannot reach %s: %s", where, oneLine(err))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		if cfg.tls == nil {
-			return where + " closed the connection: it may have stopped, or want TLS (rediss://)"
+			return where + " closed the connection: it may have stopped, or require TLS (rediss://)"
 		}
 		return where + " closed the connection"
 	}

@@ -32,7 +32,7 @@ async function ask(method, path, body) {
 
 const order = (path) => fetch('/live/' + path, { method: 'POST' }).then(
   async (r) => { if (!r.ok && r.status !== 409) say(await r.text(), 'bad'); },
-  () => say('The demo does not answer.', 'bad'),
+  () => say('The demo does not answer. Is the command still running?', 'bad'),
 );
 
 const snapshot = async () => (await fetch('/live/state?session=' + encodeURIComponent(session))).json();
@@ -49,7 +49,7 @@ async function add(sku) {
   else say(complaint(r), 'bad');
 }
 
-const complaint = (r) => (r.status === 0 || r.status === 502 ? 'No answer came: the click may or may not have been saved.' : `Refused with status ${r.status}: ${r.text.trim()}`);
+const complaint = (r) => (r.status === 0 || r.status === 502 ? 'There was no answer. The click may or may not have been saved.' : `Refused with status ${r.status}: ${r.text.trim()}`);
 
 // crowd sends 20 clicks at once, as five tabs with four clicks each do. Over plain HTTP the browser keeps to about five
 // connections and sends the next click when one is answered.
@@ -57,7 +57,7 @@ async function crowd() {
   const skus = $$('[data-add]').map((b) => b.dataset.add);
   const clicks = Array.from({ length: 20 }, (_, i) => () => ask('POST', '/cart/' + skus[i % skus.length]));
   const answers = [];
-  say('20 clicks are on their way.');
+  say('20 clicks are in progress.');
   if (!session) answers.push(await clicks.shift()()); // the first one begins the session
   const before = await snapshot();
   const first = answers.length;
@@ -95,12 +95,12 @@ $('#look').addEventListener('click', async () => {
 });
 $('#leave').addEventListener('click', async () => {
   const r = await ask('POST', '/logout');
-  say(r.ok ? 'The session is gone from Redis and from every copy. The next click begins a new one.' : complaint(r), r.ok ? '' : 'bad');
+  say(r.ok ? 'The session has ended, in Redis and in every copy. The next click begins a new one.' : complaint(r), r.ok ? '' : 'bad');
 });
 $('#login').addEventListener('submit', async (e) => {
   e.preventDefault();
   const r = await ask('POST', '/login', new URLSearchParams(new FormData(e.target)));
-  say(r.ok ? 'Logged in: the cookie has a new secret, and the old one opens nothing any more.' : complaint(r), r.ok ? 'good' : 'bad');
+  say(r.ok ? 'Logged in. The cookie has a new secret, and the old one no longer opens the session.' : complaint(r), r.ok ? 'good' : 'bad');
 });
 once($('#sticky'), () => order('sticky/' + ($('#sticky').getAttribute('aria-checked') === 'true' ? 'off' : 'on')));
 once($('#lock'), () => order('lock/' + ($('#lock').getAttribute('aria-checked') === 'true' ? 'off' : 'on')));
@@ -175,7 +175,7 @@ function audit(s) {
 
 function facts(s) {
   put($('#id'), s.session?.id ?? 'none yet');
-  put($('#who'), s.session?.user || 'nobody');
+  put($('#who'), s.session?.user || 'none');
   put($('#cookie'), s.book.cookie || 'none yet');
   put($('#cookies'), s.book.cookies ? `${items(s.book.cookies, 'time')}; the secret is not shown` : 'never');
 }
@@ -205,11 +205,11 @@ function redis(s) {
   const panel = $('.redis');
   panel.dataset.cut = s.cut;
   panel.dataset.unlocked = s.unlocked;
-  put($('#reach'), s.cut ? 'cut off' : 'in reach');
+  put($('#reach'), s.cut ? 'cut off' : 'reachable');
   put($('#version'), s.session?.version || '–');
   put($('#trips'), s.trips < 0 ? '–' : s.trips);
   const holder = s.session?.holder ?? '';
-  put($('#holder'), s.unlocked ? 'no lock' : s.session?.kept ? `${holder}, for its next request` : holder || 'nobody');
+  put($('#holder'), s.unlocked ? 'no lock' : s.session?.kept ? `${holder}, for its next request` : holder || 'none');
   $('.holder').classList.toggle('full', holder !== '');
   $$('[data-slot]').forEach((slot, i) => {
     const name = s.session?.queue?.[i] ?? '';
@@ -245,7 +245,7 @@ function tell(s) {
   if (!last) return;
   const news = [];
   s.replicas.forEach((r, i) => { if (r.state !== last.replicas[i].state) news.push(`Replica ${i + 1} is ${words[r.state]}.`); });
-  if (s.cut !== last.cut) news.push(s.cut ? 'Redis is cut off.' : 'Redis is in reach again.');
+  if (s.cut !== last.cut) news.push(s.cut ? 'Redis is cut off.' : 'Redis is reachable again.');
   if (s.unlocked !== last.unlocked) news.push(s.unlocked ? 'The lock is off.' : 'The lock is on.');
   if (news.length) put($('#news'), news.join(' '));
 }
