@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
 )
 
 // Create stores a new session for the server's own use: fn fills it, and Create returns its ID. No
@@ -115,7 +117,7 @@ func (m *Manager) byID(ctx context.Context, mode Mode, id string) (*Session, err
 
 // ofID makes the session of an ID, without opening it.
 func (m *Manager) ofID(ctx context.Context, mode Mode, id string) (*Session, error) {
-	if !isID(id) {
+	if !keys.IsID(id) {
 		return nil, fmt.Errorf("open session: %w", ErrNotFound)
 	}
 	s := m.blankSession(ctx, mode)

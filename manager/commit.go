@@ -56,7 +56,7 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 	case t.lease != nil && t.lease.Reused():
 		err = m.confirm(ctx, &t.hold)
 	default:
-		m.releaseUnchanged(t.lease, t.retain)
+		m.releaseUnchanged(&t.hold)
 	}
 	if err != nil {
 		out.err = fmt.Errorf("commit session: %w", err)
@@ -162,14 +162,14 @@ func (m *Manager) write(ctx context.Context, p plan, h *hold, out *outcome) erro
 		m.release(h.lease)
 		return nil
 	}
-	indexed, err := m.index(ctx, p.write)
+	entries, err := m.index(ctx, p.write)
 	if err != nil {
 		m.release(h.lease)
-		m.unindex(ctx, indexed, err)
+		m.unindex(ctx, entries, err)
 		return err
 	}
 	c, err := m.send(ctx, p.write, h)
-	m.unindex(ctx, indexed, err)
+	m.unindex(ctx, entries, err)
 	if err == nil && p.token != "" {
 		*out = outcome{token: p.token, expires: m.expiry(p.write, c)}
 	}

@@ -11,13 +11,14 @@ package manager
 // deferred. No round trip.
 func (s *Session) Discard() {
 	s.mu.Lock()
-	taken := s.drop()
+	taken := s.discardChanges()
 	s.mu.Unlock()
 	s.m.releaseMerged(taken)
 }
 
-// drop forgets the changes of the request, and returns the sessions that it wanted to take in. It is called with mu held.
-func (s *request) drop() []merged {
+// discardChanges forgets the changes of the request, and returns the sessions that were to be merged. It is called with mu
+// held.
+func (s *request) discardChanges() []merged {
 	if s.state >= committing {
 		return nil
 	}

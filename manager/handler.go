@@ -107,39 +107,55 @@ func (m *Manager) serve(mode Mode, next http.Handler) http.Handler {
 
 // run serves next with a session of its own, which inner has in its context, and commits that.
 func (m *Manager) run(w http.ResponseWriter, r, inner *http.Request, s *Session, next http.Handler) {
-	before := headerOf(w)
-	var refusal header // of the ErrorHandler's answer
-	ww := &writer{below: w}
-	ww.commit = func() error {
-		answered := false
-		answer := func(err error) {
-			answered, ww.failed = true, err
-			switch {
-			case err == nil:
-				m.tellClient(w, s.request, ww.streams)
-			case s.answered:
-				m.reportRefusal(inner, s.request, err)
-			default:
-				before.restore(w)
-				m.tellClient(w, s.request, true) // of a removal that was made before the rest failed
-				m.refuse(w, inner, s.request, err)
-				refusal = headerOf(w)
-			}
-		}
-		defer func() {
-			if !answered { // a hook panicked, after the commit
-				answer(s.commitError())
-			}
-		}()
-		answer(m.commit(inner.Context(), s.request))
-		return ww.failed
-	}
-	m.call(ww, r, inner, s, next)
-	_ = ww.begin() // a handler that wrote nothing; an error was answered
-	if ww.failed != nil && !s.answered {
-		refusal.restore(w) // what the handler has added since would go out as trailers, or from a writer that buffers
+	res := &response{session: s, request: inner, before: headerOf(w)}
+	res.writer = writer{below: w, commit: res.commit}
+	m.call(&res.writer, r, inner, s, next)
+	_ = res.begin() // a handler that wrote nothing; an error was answered
+	if res.failed != nil && !s.answered {
+		res.refusal.restore(w) // what the handler has added since would go out as trailers, or from a writer that buffers
 	}
 	m.reportLate(inner, s)
+}
+
+// response is what a handler writes to. It commits the session before its first byte leaves, and carries the outcome.
+type response struct {
+	writer
+	session  *Session
+	request  *http.Request // of the handler
+	before   header        // before the handler ran
+	refusal  header        // of the ErrorHandler's answer, if the commit failed
+	answered bool          // the commit has come to its end
+}
+
+// commit commits, and answers the request itself if that fails.
+func (res *response) commit() error {
+	defer func() {
+		if !res.answered { // a hook panicked, after the commit
+			res.answer(res.session.commitError())
+		}
+	}()
+	res.answer(res.session.m.commit(res.request.Context(), res.session.request))
+	return res.failed
+}
+
+// answer lets the response carry the outcome of the commit, or the ErrorHandler's answer.
+func (res *response) answer(err error) {
+	m, s, w := res.session.m, res.session.request, res.below
+	res.answered, res.failed = true, err
+	switch {
+	case err == nil:
+		m.tellClient(w, s)
+		if res.streams { // the handler may still use the session
+			m.vary(w.Header())
+		}
+	case s.answered:
+		m.reportRefusal(res.request, s, err)
+	default:
+		res.before.restore(w)
+		m.tellClient(w, s) // of a removal that was made before the rest failed
+		m.refuse(w, res.request, s, err)
+		res.refusal = headerOf(w)
+	}
 }
 
 // call runs next with inner, a copy of r. What next does to it reaches the original, as it would without the wrap:
@@ -180,9 +196,9 @@ func (m *Manager) reportLate(r *http.Request, s *Session) {
 	}
 }
 
-// tellClient puts the outcome of a commit into the header of the response. A response that may differ from one client
-// to the next tells caches: its handler has used the session, or goes on writing and may still use it.
-func (m *Manager) tellClient(w http.ResponseWriter, s *request, streams bool) {
+// tellClient puts the outcome of a commit into the header of the response. A response whose handler has used the session
+// may differ from one client to the next, and says so to caches.
+func (m *Manager) tellClient(w http.ResponseWriter, s *request) {
 	s.mu.Lock()
 	out, used := s.outcome, s.used
 	s.mu.Unlock()
@@ -193,7 +209,7 @@ func (m *Manager) tellClient(w http.ResponseWriter, s *request, streams bool) {
 	case out.forget:
 		s.carrier.Remove(w)
 	}
-	if used || streams {
+	if used {
 		m.vary(w.Header())
 	}
 }

@@ -91,7 +91,7 @@ func (m *Manager) Commit(ctx context.Context) (token string, expires time.Time, 
 func (m *Manager) CommitResponse(ctx context.Context, w http.ResponseWriter) error {
 	s := m.Session(ctx)
 	err := m.commit(ctx, s.request)
-	m.tellClient(w, s.request, false) // after an error of a removal that was made before the rest failed
+	m.tellClient(w, s.request) // after an error of a removal that was made before the rest failed
 	return err
 }
 

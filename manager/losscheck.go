@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
 )
 
 // A codec may lose what it is given without an error: encoding/json replaces bytes that are no UTF-8, gob forgets
@@ -161,7 +163,7 @@ func (f *lossCheck) examineFields(t reflect.Type, within map[reflect.Type]bool) 
 			name = field.Name
 		}
 		name = strings.ToLower(name) // decoders take any case
-		if names[name] || field.Anonymous || !isBase64(name) || options != "" && options != "omitempty" {
+		if names[name] || field.Anonymous || !keys.IsBase64(name) || options != "" && options != "omitempty" {
 			found |= doubtful
 		}
 		names[name] = true

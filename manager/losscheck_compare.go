@@ -14,7 +14,7 @@ func (f *lossCheck) compare(a, b reflect.Value) *loss {
 	t := a.Type()
 	switch {
 	case t == timeType:
-		return differ(a.Interface().(time.Time).Equal(b.Interface().(time.Time))) //nolint:forcetypeassert // by its type
+		return lossUnless(a.Interface().(time.Time).Equal(b.Interface().(time.Time))) //nolint:forcetypeassert // by its type
 	case f.marshals(t):
 		return f.compareOwn(a, b)
 	}
@@ -23,9 +23,9 @@ func (f *lossCheck) compare(a, b reflect.Value) *loss {
 		if a.String() != b.String() && !utf8.ValidString(a.String()) {
 			return &loss{why: "a string that is not UTF-8; use []byte"}
 		}
-		return differ(a.String() == b.String())
+		return lossUnless(a.String() == b.String())
 	case reflect.Float32, reflect.Float64:
-		return differ(a.Float() == b.Float() || math.IsNaN(a.Float()) && math.IsNaN(b.Float()))
+		return lossUnless(a.Float() == b.Float() || math.IsNaN(a.Float()) && math.IsNaN(b.Float()))
 	case reflect.Pointer, reflect.Interface:
 		return f.compareHeld(a, b)
 	case reflect.Slice, reflect.Array:
@@ -35,14 +35,14 @@ func (f *lossCheck) compare(a, b reflect.Value) *loss {
 	case reflect.Struct:
 		return f.compareFields(a, b)
 	case reflect.Func, reflect.Chan, reflect.UnsafePointer:
-		return differ(a.IsZero() && b.IsZero())
+		return lossUnless(a.IsZero() && b.IsZero())
 	default:
-		return differ(a.Equal(b))
+		return lossUnless(a.Equal(b))
 	}
 }
 
-// differ is nil for what is the same.
-func differ(same bool) *loss {
+// lossUnless returns a loss unless a value came back as it was.
+func lossUnless(same bool) *loss {
 	if same {
 		return nil
 	}
@@ -52,7 +52,7 @@ func differ(same bool) *loss {
 // compareOwn compares values of a type that encodes itself: by its method Equal or Cmp, or else by what it encodes to.
 func (f *lossCheck) compareOwn(a, b reflect.Value) *loss {
 	if a.Kind() == reflect.Pointer && (a.IsNil() || b.IsNil()) {
-		return differ(a.IsNil() && b.IsNil())
+		return lossUnless(a.IsNil() && b.IsNil())
 	}
 	a, b = addressed(a), addressed(b)
 	for _, method := range [...]reflect.Value{a.MethodByName("Equal"), a.MethodByName("Cmp")} {
@@ -67,15 +67,15 @@ func (f *lossCheck) compareOwn(a, b reflect.Value) *loss {
 		}
 		switch out := method.Call([]reflect.Value{arg})[0]; out.Kind() {
 		case reflect.Bool: // of Equal
-			return differ(out.Bool())
+			return lossUnless(out.Bool())
 		case reflect.Int: // of Cmp
-			return differ(out.Int() == 0)
+			return lossUnless(out.Int() == 0)
 		default:
 		}
 	}
 	one, err := f.marshal(a.Interface())
 	two, err2 := f.marshal(b.Interface())
-	return differ(err == nil && err2 == nil && bytes.Equal(one, two))
+	return lossUnless(err == nil && err2 == nil && bytes.Equal(one, two))
 }
 
 // addressed returns a pointer to a copy of a value.
@@ -87,7 +87,7 @@ func addressed(v reflect.Value) reflect.Value {
 
 func (f *lossCheck) compareHeld(a, b reflect.Value) *loss {
 	if a.IsNil() || b.IsNil() {
-		return differ(a.IsNil() && b.IsNil())
+		return lossUnless(a.IsNil() && b.IsNil())
 	}
 	a, b = a.Elem(), b.Elem()
 	if a.Type() != b.Type() {
@@ -98,7 +98,7 @@ func (f *lossCheck) compareHeld(a, b reflect.Value) *loss {
 
 func (f *lossCheck) compareElements(a, b reflect.Value) *loss {
 	if a.Len() != b.Len() {
-		return differ(false)
+		return lossUnless(false)
 	}
 	for i := range a.Len() {
 		if l := f.compare(a.Index(i), b.Index(i)); l != nil {
@@ -122,7 +122,7 @@ func (f *lossCheck) compareMaps(a, b reflect.Value) *loss {
 			return &loss{path: "[...]", why: "its key would not come back as it is"}
 		}
 	}
-	return differ(a.Len() == b.Len())
+	return lossUnless(a.Len() == b.Len())
 }
 
 func (f *lossCheck) compareFields(a, b reflect.Value) *loss {

@@ -40,11 +40,11 @@ type Manager struct {
 
 	plainHTTP  sync.Once // the warning about plain HTTP
 	closed     atomic.Bool
-	admissions admissions     // tokens on their way to a lock
-	underWay   underWay       // sessions that requests have had open for a while
-	stop       chan struct{}  // ends the toucher
-	stopOnce   sync.Once      //
-	background sync.WaitGroup // the toucher
+	admissions admissions    // tokens on their way to a lock
+	underWay   underWay      // sessions that requests have had open for a while
+	stop       chan struct{} // ends what runs in the background
+	stopOnce   sync.Once
+	background sync.WaitGroup // touch and announce
 	counts     counts
 	stopLog    func() // from then on every line is logged
 }
@@ -72,7 +72,7 @@ func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 		policy: policy{cfg: c, tokens: newTokens(c.TokenKeys)}, habits: newHabits(), varies: varyOf(c.Propagator), lossCheck: lossCheckOf(c.Codec),
 		admissions: newAdmissions(), underWay: newUnderWay(), stop: make(chan struct{}), version: version(), started: time.Now(),
 	}
-	if err := m.keys(); err != nil {
+	if err := m.deriveKeys(); err != nil {
 		return nil, fmt.Errorf("manager: Config.%w", err)
 	}
 	var err error
@@ -108,9 +108,9 @@ func (m *Manager) Lifetime() time.Duration { return m.cfg.Lifetime }
 // library learns from it what the cookie will be.
 func (m *Manager) Propagator() Propagator { return m.cfg.Propagator }
 
-// keys derives what encrypts, and keeps of the keys only how many there are: fmt reaches them through a field of another
-// struct, where it asks no String method.
-func (m *Manager) keys() (err error) {
+// deriveKeys derives what encrypts, and keeps of the keys only how many there are: package fmt prints a field of another
+// struct without its String method.
+func (m *Manager) deriveKeys() (err error) {
 	if m.values, err = newSealer(m.cfg.EncryptionKeys, "values"); err != nil {
 		return err
 	}
@@ -128,22 +128,22 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 	node := keys.NewNode()
 	m.node = node
 	grant := min(2*time.Second, c.LockTTL)
-	keeper := node
+	copyNode := node // that keeps local copies
 	if c.CacheBytes < 0 || c.Store != nil {
-		keeper = "" // another store sends no invalidations
+		copyNode = "" // another store sends no invalidations
 	}
 	if c.Store != nil {
 		m.store = apart{c.Store}
 	} else {
 		m.store, err = store.New(client, store.Config{
-			Prefix: c.Prefix, Node: keeper, Timeout: c.Timeout,
+			Prefix: c.Prefix, Node: copyNode, Timeout: c.Timeout,
 			LockTTL: c.LockTTL, GrantTTL: grant, Grace: c.RotateGrace, Replicas: c.WaitReplicas,
 		})
 		if err != nil {
 			return err
 		}
 	}
-	if keeper != "" {
+	if copyNode != "" {
 		if m.copies, err = newCopies(c); err != nil {
 			return err
 		}

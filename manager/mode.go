@@ -58,13 +58,13 @@ func (m Mode) rank() int {
 // lock. They may still write, to pop a flash message for instance; the commit fails with
 // ErrConflict if another request has changed the same key. All other requests are Exclusive.
 func ByMethod(r *http.Request) Mode {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, "": // "" is GET to net/http
+	if safe(r.Method) {
 		return Optimistic
 	}
 	return Exclusive
 }
 
+// mode is that of a wrap, or Config.Mode's for mode 0.
 func (m *Manager) mode(mode Mode, r *http.Request) Mode {
 	if mode == 0 && m.cfg.Mode != nil {
 		mode = m.cfg.Mode(r)
@@ -75,8 +75,11 @@ func (m *Manager) mode(mode Mode, r *http.Request) Mode {
 	return mode
 }
 
-// safe reports whether a method promises not to change anything (RFC 9110, section 9.2.1). Such a request most likely
-// writes nothing; for the same price as at its end it is checked before it begins, and then need not be refused.
+// safe reports whether a method promises not to change anything (RFC 9110, section 9.2.1).
 func safe(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions || method == ""
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, "": // "" is GET to net/http
+		return true
+	}
+	return false
 }

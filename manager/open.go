@@ -11,7 +11,8 @@ import (
 	"github.com/holdfast-go/holdfast/lock"
 )
 
-// newSession makes the session of a request that shows a token, or something else, or nothing.
+// newSession makes the session of a request that carries this as its token. It may be anything, and is empty if there is
+// none.
 func (m *Manager) newSession(ctx context.Context, mode Mode, rawToken string) *Session {
 	rawToken = strings.Clone(rawToken) // a server other than net/http may use the bytes again while the session is open
 	s := m.blankSession(ctx, mode)
@@ -31,8 +32,8 @@ func (m *Manager) blankSession(ctx context.Context, mode Mode) *Session {
 	return &Session{request: &request{m: m, wrap: mode, ctx: ctx, changes: changes{rules: &m.policy}}, as: mode}
 }
 
-// open opens a session for use in a mode, once, however many goroutines ask, and again if it was opened for less. The
-// error sticks to the session.
+// open opens a session for use in a mode: once, however many goroutines call it, and again if the mode needs more than the
+// one before. The session keeps the error.
 func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 	s.lockOpened()
 	if !s.needs(mode) || s.state == open && s.raise(mode) {
@@ -52,7 +53,10 @@ func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 		}
 	}()
 	start := time.Now()
-	found, err := m.find(ctx, s.token, mode, s.http == nil || !safe(s.http.Method))
+	// A request that most likely writes nothing is checked when it begins, at the price of the check at its end: so it need
+	// not be refused there.
+	assume := s.http == nil || !safe(s.http.Method)
+	found, err := m.find(ctx, s.token, mode, assume)
 	event := found.event(mode, time.Since(start), err)
 	err = m.begin(s, mode, found, err)
 	if f := m.cfg.Hooks.Opened; f != nil {
@@ -62,7 +66,7 @@ func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 	return err
 }
 
-// missed reports that it is too late to open a session, and notes that. It is called with mu held.
+// missed returns an error if it is too late to open a session, and notes that. It is called with mu held.
 func (s *request) missed() error {
 	if s.state < committing || s.on.mode != 0 {
 		return nil
@@ -71,8 +75,8 @@ func (s *request) missed() error {
 	return errMissed
 }
 
-// begin lets the session be used as it was found. If the request has ended meanwhile, since another goroutine was the one
-// that opened a lazy session, nothing is kept.
+// begin lets the session be used as it was found. Nothing is kept if the request has ended meanwhile, while another
+// goroutine opened a lazy session.
 func (m *Manager) begin(s *request, mode Mode, f found, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,7 +103,7 @@ func (m *Manager) begin(s *request, mode Mode, f found, err error) error {
 	return s.err
 }
 
-// asRead is the error of a call that was to change nothing: see unanswered.
+// asRead returns the error of a call that changes nothing: see unanswered.
 func asRead(err error) error {
 	if errors.Is(err, ErrOutcomeUnknown) {
 		return &unanswered{err}
@@ -118,7 +122,7 @@ func (e *unanswered) Is(target error) bool {
 	return target == ErrUnavailable || target != ErrOutcomeUnknown && errors.Is(e.cause, target)
 }
 
-// take makes what was found the ground that changes stand on.
+// take makes what was found what the changes apply to.
 func (s *request) take(f found) {
 	s.on, s.lease = f.opened, f.lease
 	if f.lease != nil {

@@ -8,8 +8,8 @@ import (
 	"github.com/holdfast-go/holdfast/lock"
 )
 
-// request is one request's session, which nested wraps, a session and its children share. What Redis said (opened) and
-// what the handlers have made of it (changes) flow into a plan, and the plan into an outcome.
+// request is one request's session, which nested wraps, a session and its children share. What Redis returned (opened) and
+// what the handlers have changed (changes) become a plan, and the plan becomes an outcome.
 type request struct {
 	m      *Manager
 	wrap   Mode                    // of the wrap that began it and will commit it
@@ -30,10 +30,10 @@ type request struct {
 
 // origin is who asks for the session, and by which token.
 type origin struct {
-	rawToken string        // what the client sent as its token, whatever it is
-	token    token         // the same, if it has the form of a token
+	rawToken string        // as the client sent it, and maybe malformed
+	token    token         // the same, parsed; empty if it is malformed
 	http     *http.Request // nil without HTTP
-	carrier  Propagator    // of the token, likewise
+	carrier  Propagator    // of the token; nil without HTTP
 }
 
 // holds is what an open session holds, and its end gives back.
@@ -51,16 +51,18 @@ type nested struct {
 	watchers []context.CancelCauseFunc // to be called when the lease is lost
 }
 
-// state is how far a session has come.
+// state is how far a session has come. It goes from unopened to opening, and from there to open or broken. A session that is
+// open may be opening again, for a mode that needs more. Each of them ends in committing and then done, or in done at once
+// if it is discarded.
 type state int
 
 const (
-	unopened state = iota
-	opening
-	open
-	broken // it could not be opened; err says why
-	committing
-	done // committed or discarded
+	unopened   state = iota
+	opening          // a call to Redis is under way; others wait for it
+	open             // the session can be read and, as its mode allows, changed
+	broken           // it could not be opened; err says why
+	committing       // the changes are closed, and a call to Redis may be under way
+	done             // committed or discarded
 )
 
 // lockOpened locks mu once no other goroutine is opening the session.
@@ -83,7 +85,7 @@ func (s *request) waitWhile(busy state) {
 	}
 }
 
-// wake ends the wait of those who wait for ready. It is called with mu held.
+// wake wakes the goroutines that wait for ready. It is called with mu held.
 func (s *request) wake() {
 	if s.ready != nil {
 		close(s.ready)

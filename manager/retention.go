@@ -5,8 +5,6 @@ import (
 	"hash/maphash"
 	"sync/atomic"
 	"time"
-
-	"github.com/holdfast-go/holdfast/lock"
 )
 
 // enoughInARow is how many requests of a session in a row this node must have served for it to keep the session's lock
@@ -74,11 +72,11 @@ func (m *Manager) assumes(lc *localCopy, at time.Time) bool {
 	return !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness
 }
 
-// rest ends a lease whose holder has changed nothing, off the response's path: the lock goes to the next request of this
-// process with what the holder was told of the session, is retained as it is, or is released.
-func (m *Manager) releaseUnchanged(lease *lock.Lease, retain bool) {
-	if lease != nil && !(retain && lease.Park()) {
-		lease.Rest()
+// releaseUnchanged ends the lease of a request that has changed nothing, off the response's path: the lock is retained, or
+// goes to the next request of this process with what was read, or is released.
+func (m *Manager) releaseUnchanged(h *hold) {
+	if h.lease != nil && !(h.retain && h.lease.Park()) {
+		h.lease.Rest()
 	}
 }
 
@@ -86,7 +84,7 @@ func (m *Manager) releaseUnchanged(lease *lock.Lease, retain bool) {
 // Config.Retain. It costs no round trip.
 func (m *Manager) Retains(id string) bool { return m.locker.Retains(id) }
 
-// confirm has Redis check what a request has assumed that changed nothing.
+// confirm has Redis check what a request assumed that began on a retained lock and changed nothing.
 func (m *Manager) confirm(ctx context.Context, h *hold) error {
 	lease := h.lease
 	ttl := lease.Keep(h.retain)
@@ -101,6 +99,7 @@ func (m *Manager) confirm(ctx context.Context, h *hold) error {
 		m.copies.drop(h.rec.ID)
 		m.counts.unconfirmed.Add(1)
 	}
-	m.releaseUnchanged(lease, h.retain && held)
+	h.retain = h.retain && held
+	m.releaseUnchanged(h)
 	return err
 }

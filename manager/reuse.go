@@ -25,7 +25,7 @@ func (m *Manager) tokenReused(ctx context.Context, id string) {
 	if errors.Is(err, ErrOutcomeUnknown) {
 		m.copies.drop(id)
 	}
-	m.ended(ctx, e)
+	m.noteEnded(ctx, e)
 	if err != nil {
 		m.cfg.Logger.Error("holdfast: session with a reused token not ended; the next reuse tries again", "id", id, "error", err)
 	}

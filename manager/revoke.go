@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/keys"
 )
 
 // Revoke ends sessions by their IDs, at once and for good: a request that has one of them open can
@@ -27,19 +29,19 @@ func (m *Manager) Revoke(ctx context.Context, ids ...string) (int, error) {
 		ended[i] = r.ID
 	}
 	if s, ok := m.Lookup(ctx); ok && err == nil {
-		s.revoked(ids) // even if another request has ended it before
+		s.restartIfEnded(ids) // even if another request has ended it before
 	}
 	if err != nil {
 		err = fmt.Errorf("revoke sessions: %w", err)
 	}
-	m.revoked(ctx, RevokeEvent{IDs: ended, Took: time.Since(start), Err: err})
+	m.noteRevoked(ctx, RevokeEvent{IDs: ended, Took: time.Since(start), Err: err})
 	return len(ended), err
 }
 
 // sessionIDs returns copies of those texts that may be IDs of sessions: the hook may keep them.
 func sessionIDs(texts []string) (ids []string) {
 	for _, text := range texts {
-		if isID(text) {
+		if keys.IsID(text) {
 			ids = append(ids, strings.Clone(text))
 		}
 	}
@@ -79,14 +81,14 @@ func (m *Manager) RevokeUser(ctx context.Context, user string, except ...string)
 	if err != nil {
 		err = fmt.Errorf("revoke sessions of a user: %w", err)
 	}
-	m.revoked(ctx, RevokeEvent{IDs: ended, User: user, Took: time.Since(start), Err: err})
+	m.noteRevoked(ctx, RevokeEvent{IDs: ended, User: user, Took: time.Since(start), Err: err})
 	if s, ok := m.Lookup(ctx); ok {
 		s.rotateKept(user, except)
 	}
 	return len(ended), err
 }
 
-// quiet lets a request end its own session without losing its lock to that. The returned function ends it.
+// quiet lets a request end its own session without losing its lock over it. Call the returned function afterwards.
 func (m *Manager) quiet(ctx context.Context) (end func()) {
 	s, ok := m.Lookup(ctx)
 	if !ok {
@@ -102,16 +104,16 @@ func (m *Manager) quiet(ctx context.Context) (end func()) {
 	return func() { lease.Quiet(false) }
 }
 
-// revoked takes note of sessions that were ended from outside of their requests, or by this one itself.
-func (m *Manager) revoked(ctx context.Context, e RevokeEvent) {
+// noteRevoked takes note of sessions that were ended from outside of their requests, or by this one itself.
+func (m *Manager) noteRevoked(ctx context.Context, e RevokeEvent) {
 	if s, ok := m.Lookup(ctx); ok {
-		s.revoked(e.IDs)
+		s.restartIfEnded(e.IDs)
 	}
-	m.ended(ctx, e)
+	m.noteEnded(ctx, e)
 }
 
-// ended takes note of sessions that no longer are.
-func (m *Manager) ended(ctx context.Context, e RevokeEvent) {
+// noteEnded takes note of sessions that no longer are.
+func (m *Manager) noteEnded(ctx context.Context, e RevokeEvent) {
 	for _, id := range e.IDs {
 		m.copies.drop(id)
 	}
@@ -121,9 +123,9 @@ func (m *Manager) ended(ctx context.Context, e RevokeEvent) {
 	}
 }
 
-// revoked makes this a fresh session if it is among those that were ended a moment ago by a call from within its request:
-// Destroy, but for the removal itself.
-func (s *request) revoked(ended []string) {
+// restartIfEnded makes this a fresh session if it is among those that a call from within its request has just ended, as
+// Destroy does. The removal itself is done.
+func (s *request) restartIfEnded(ended []string) {
 	s.lockOpened()
 	defer s.mu.Unlock()
 	switch {
@@ -151,8 +153,8 @@ func (s *request) revoked(ended []string) {
 	}
 }
 
-// spared rotates this session if it is the one that a call from within its request has left a user. Any other client that holds
-// its token is one of the others.
+// rotateKept rotates this session if a call from within its request has logged the user out everywhere else. Any other
+// client that has its token must not stay logged in.
 func (s *Session) rotateKept(user string, except []string) {
 	if s.as == ReadOnly || s.token.id == "" || !slices.Contains(except, s.token.id) {
 		return

@@ -56,7 +56,7 @@ func (t *tokens) issue(id string) token {
 	return token{id: id, hash: hashOf(secret), text: text}
 }
 
-// parse reads a token that came from outside. A wrong one costs a few comparisons, and no question to Redis.
+// parse reads a token that came from outside. A malformed one costs a few comparisons, and no call to Redis.
 func (t *tokens) parse(text string) (token, bool) {
 	const plainLen = idLen + 1 + secretLen
 	length := plainLen
@@ -67,15 +67,14 @@ func (t *tokens) parse(text string) (token, bool) {
 		return token{}, false
 	}
 	id, secret := text[:idLen], text[idLen+1:plainLen]
-	if !isBase64(id) || !isBase64(secret) {
+	if !keys.IsBase64(id) || !keys.IsBase64(secret) {
 		return token{}, false
 	}
 	if len(t.signers) > 0 && (text[plainLen] != '.' || !t.verify(text[:plainLen], text[plainLen+1:])) {
 		return token{}, false
 	}
-	// The ID becomes the name of a local copy, which outlives the request. It must not keep the whole Cookie header alive,
-	// which nobody counts, and not be part of a buffer that a server other than net/http uses again. Nor must it keep the
-	// secret in memory.
+	// The ID becomes the name of a local copy, which outlives the request. So it must not keep the secret in memory, nor the
+	// whole Cookie header, whose size the cache does not count, and must not lie in a buffer that the server uses again.
 	return token{id: strings.Clone(id), hash: hashOf(secret), text: text}, true
 }
 
@@ -140,17 +139,3 @@ func hashOf(secret string) string {
 
 // sameHash compares in constant time.
 func sameHash(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
-
-// isID reports whether a text has the form of a session's ID.
-func isID(text string) bool { return len(text) == idLen && isBase64(text) }
-
-func isBase64(s string) bool {
-	for i := range len(s) {
-		switch c := s[i]; {
-		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
-		default:
-			return false
-		}
-	}
-	return true
-}

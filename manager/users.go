@@ -111,7 +111,7 @@ func (m *Manager) limit(ctx context.Context, c *store.Commit) {
 	start := time.Now()
 	ended, err := m.store.Trim(ctx, *c.User, limit)
 	if len(ended) > 0 {
-		m.revoked(ctx, RevokeEvent{IDs: ended, Took: time.Since(start), Err: err})
+		m.noteRevoked(ctx, RevokeEvent{IDs: ended, Took: time.Since(start), Err: err})
 	}
 	if err != nil {
 		m.cfg.Logger.Warn("holdfast: a user may have more sessions than Config.MaxUserSessions until the next login", "error", err)

@@ -49,12 +49,12 @@ func ParseLockToken(token string) (node string, drawn time.Time) {
 }
 
 // IsID reports whether a text has the form of a session ID.
-func IsID(text string) bool {
-	if len(text) != IDLen {
-		return false
-	}
-	for _, c := range []byte(text) {
-		switch {
+func IsID(text string) bool { return len(text) == IDLen && IsBase64(text) }
+
+// IsBase64 reports whether a text has no other characters than those of base64url.
+func IsBase64(text string) bool {
+	for i := range len(text) {
+		switch c := text[i]; {
 		case 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z', '0' <= c && c <= '9', c == '-', c == '_':
 		default:
 			return false
