@@ -9,12 +9,12 @@ import (
 	"github.com/holdfast-go/holdfast/internal/queue"
 )
 
-// contend asks Redis until the lock is ours. A token that comes with the turn is asked for first. With a state as well
-// there is nothing to ask, unless the turn comes too late for that, or this request began only after the state was
-// checked: something may have happened in between that it must see.
-func (l *Locker) contend(ctx context.Context, key string, t turn, script Script, p *waitBudget) (*Lease, error) {
-	if t.state != nil && time.Now().Before(t.lease.until) && p.start.Before(t.checked) {
-		return l.lease(ctx, key, t, outlived(script))
+// contend queries Redis until the lock is ours, first for the token that comes with the turn, if one does. If a state comes
+// with it as well, no query is needed, unless the turn comes too late, or this request began only after the state was
+// checked: it must see what may have happened in between.
+func (l *Locker) contend(ctx context.Context, key string, t turn, script Script, budget *waitBudget) (*Lease, error) {
+	if t.state != nil && time.Now().Before(t.lease.until) && budget.start.Before(t.checked) {
+		return l.lease(ctx, key, t, script)
 	}
 	if lease, err := l.reuse(ctx, key, t, script); lease != nil || err != nil {
 		return lease, err
@@ -25,7 +25,7 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, script Script,
 		at, sent, err := a.ask(ctx, script)
 		if err != nil {
 			l.abandonUnanswered(key, a.token, err)
-			return nil, cmp.Or(p.over(), err) // a call that was cut short by the caller's context is no fault of Redis'
+			return nil, cmp.Or(budget.over(), err) // a call that the caller's context cut short is not a fault of Redis
 		}
 		switch at.Position {
 		case queue.Held:
@@ -38,8 +38,8 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, script Script,
 			if !a.waited {
 				l.stats.queued.Add(1)
 			}
-			a.waited, a.fresh, p.queued = true, false, true
-			err = a.await(p, at)
+			a.waited, a.fresh, budget.queued = true, false, true
+			err = a.await(budget, at)
 		}
 		if err != nil {
 			l.abandonQueued(key, a.token)
@@ -48,17 +48,17 @@ func (l *Locker) contend(ctx context.Context, key string, t turn, script Script,
 	}
 }
 
-// asker is a request that asks Redis for the lock of a key.
+// asker is a request that queries Redis for the lock of a key.
 type asker struct {
 	locker *Locker
 	key    string
 	token  string
-	wake   chan struct{} // a signal to ask again
+	wake   chan struct{} // a signal to query again
 	fresh  bool          // Redis has never answered a request with this token
 	waited bool          // Redis has put the token into the queue
 }
 
-// asker begins to ask, with the token that came with the turn or with one of its own.
+// asker returns an asker with the token that came with the turn, or a new one.
 func (l *Locker) asker(key, token string) *asker {
 	a := &asker{locker: l, key: key, token: token}
 	if token == "" {
@@ -68,8 +68,8 @@ func (l *Locker) asker(key, token string) *asker {
 	return a
 }
 
-// ask asks once, and after an error as often as the client is set to, within the time of one call. It returns when the
-// request that was answered had been sent.
+// ask queries Redis once, and after an error as often as the client is set to, within the time of one call. It returns when
+// the request that was answered was sent.
 func (a *asker) ask(ctx context.Context, script Script) (at queue.Status, sent time.Time, err error) {
 	l := a.locker
 	ctx, cancel := l.db.Bound(ctx) // all tries together
@@ -82,7 +82,7 @@ func (a *asker) ask(ctx context.Context, script Script) (at queue.Status, sent t
 	}()
 	for tries := 0; ; tries++ {
 		sent = time.Now()
-		at, err = l.try(ctx, a.key, queue.Ask{Token: a.token, Waited: a.waited, Settings: &l.settings}, !a.waited, script)
+		at, err = l.try(ctx, queue.Ask{Token: a.token, Waited: a.waited, Settings: &l.settings}, script)
 		if !l.db.Again(ctx, tries, err) {
 			returned = true
 			return at, sent, err
@@ -93,18 +93,18 @@ func (a *asker) ask(ctx context.Context, script Script) (at queue.Status, sent t
 	}
 }
 
-// changeToken goes on with another token. The request that was not answered may yet arrive: with the old token in use it would
-// put that into the queue once more, long after its request has got the lock and gone, and the waiters behind it would wait
-// for a grant that is never answered.
+// changeToken replaces the token. The request that was not answered may yet arrive. If its token was still in use, it would
+// queue that token once more after the lock was released, and the waiters behind it would wait for a grant that is never
+// answered.
 func (a *asker) changeToken(ctx context.Context) {
 	l, old := a.locker, a.token
 	l.forget(old)
 	a.token = keys.NewLockToken(l.cfg.Node)
 	a.wake = l.expect(a.token)
-	l.clean(ctx, old, l.unanswered(a.key)) // now, lest it stand before us
+	l.clean(ctx, old, l.unanswered(a.key)) // now: in the queue it would stand before the new one
 }
 
-// signal coalesces: one is enough to ask again.
+// signal coalesces: one is enough to query again.
 func signal(wake chan struct{}) {
 	select {
 	case wake <- struct{}{}:
@@ -126,13 +126,13 @@ func (l *Locker) forget(token string) {
 	l.mu.Unlock()
 }
 
-// await waits in Redis' queue until it makes sense to ask for the lock again: after a signal, or once the lock has
-// expired. The first of those who wait recalls the lock from time to time, since the message that did may be lost.
-func (a *asker) await(p *waitBudget, at queue.Status) error {
+// await waits in the queue in Redis until the lock may be free: until a signal, or until the lock has expired. The first
+// waiter recalls the lock from time to time, since the message that did may be lost.
+func (a *asker) await(budget *waitBudget, at queue.Status) error {
 	l := a.locker
 	end := time.Now().Add(at.Expiry + jitter(l.cfg.GrantTTL))
 	for d := firstRecall; at.First && time.Until(end) > d; d *= 2 {
-		if signaled, err := p.pause(a.wake, d); signaled || err != nil {
+		if signaled, err := budget.pause(a.wake, d); signaled || err != nil {
 			return err
 		}
 		l.cleanUps.Go(func() {
@@ -141,6 +141,6 @@ func (a *asker) await(p *waitBudget, at queue.Status) error {
 			})
 		})
 	}
-	_, err := p.pause(a.wake, time.Until(end))
+	_, err := budget.pause(a.wake, time.Until(end))
 	return err
 }

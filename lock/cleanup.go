@@ -54,7 +54,7 @@ func (l *Locker) cleanSoon(token string, o orphan) {
 	l.cleanUps.Go(func() { l.clean(context.WithoutCancel(l.stop), token, o) })
 }
 
-// clean takes a token out. What cannot be done now is left to sweep.
+// clean takes a token out. What cannot be done now is left to the sweep.
 func (l *Locker) clean(ctx context.Context, token string, o orphan) {
 	_, err := l.leave(ctx, o.key, token)
 	switch {
@@ -62,7 +62,7 @@ func (l *Locker) clean(ctx context.Context, token string, o orphan) {
 	case err == nil:
 		l.leaveToSweep(token, o.once(l.cfg.TTL))
 	case !rdb.IsOutage(err):
-		l.warnOf(o, err) // it does not argue with an answer: a key of another type stays one
+		l.warnOf(o, err) // Redis has refused, for instance since the key has another type, and would refuse again
 	case l.stop.Err() != nil:
 		l.warnOf(o, err)
 		l.leftBehind.Add(1)
@@ -71,7 +71,7 @@ func (l *Locker) clean(ctx context.Context, token string, o orphan) {
 	}
 }
 
-// once is what remains to do for a token that was taken out: a quarter of the lock's TTL later, and that TTL after it.
+// once is what remains to do for a token that was taken out: again after a quarter of the lock's TTL, and after that TTL.
 func (o orphan) once(ttl time.Duration) orphan {
 	o.cleaned, o.since = true, time.Now().Add(ttl/time.Duration(o.again*o.again))
 	o.again--
@@ -96,8 +96,8 @@ func (l *Locker) toSweep(token string, o orphan) {
 // sweepBatch bounds one pipeline of clean-ups.
 const sweepBatch = 256
 
-// sweep is the one goroutine that takes tokens out which could not be taken out at once, however many there are after
-// an outage. It tries until it succeeds, what they are in must have ended, or the Locker stops.
+// sweep is the one goroutine that takes out the tokens that could not be taken out at once, however many there are after an
+// outage. It tries until it succeeds, or until Redis has dropped them by itself, or the Locker stops.
 func (l *Locker) sweep() {
 	const firstPause = 10 * time.Millisecond
 	closed := l.closed
@@ -105,7 +105,7 @@ func (l *Locker) sweep() {
 		select {
 		case <-time.After(pause):
 		case <-l.stop.Done():
-		case <-closed: // nothing is put off any more
+		case <-closed: // from now on all are due
 			closed, pause = nil, firstPause
 		}
 		stopped := l.stop.Err() != nil
@@ -113,7 +113,7 @@ func (l *Locker) sweep() {
 		for batch := range slices.Chunk(l.dueOrphans(stopped || closed == nil), sweepBatch) {
 			var answered bool
 			if answered, err = l.takeOut(batch); !answered {
-				break // the others would wait for the same
+				break // the next batch would meet the same outage
 			}
 		}
 		if l.sweptOut(stopped, err) {
@@ -133,7 +133,7 @@ func (l *Locker) sweptOut(stopped bool, err error) bool {
 		}
 		delete(l.orphans, token)
 		if o.cleaned {
-			continue // the other times were only to be sure
+			continue // the removals after the first are a precaution
 		}
 		l.warnOf(o, err)
 		if stopped {

@@ -20,7 +20,7 @@ type Lease struct {
 	cancel context.CancelCauseFunc
 
 	state   any       // see State and Vouch; the holder's
-	checked time.Time // Redis was asked about the state
+	checked time.Time // when the query that read the state was sent
 
 	// What follows is guarded by locker.mu.
 	trust    leaseTrust
@@ -30,9 +30,9 @@ type Lease struct {
 	ended    bool
 	quiet    bool // see Quiet
 
-	reused bool // it was retained, and Redis was not asked for it
+	reused bool // it was retained, and Redis was not queried for it
 
-	outlived bool // its context goes on after the lease
+	keepCtx bool // its context continues after the lease
 }
 
 // leaseTrust is what is known of a lease's time, on the monotonic clock of this process.
@@ -55,7 +55,7 @@ func (l *Locker) trustFor(sent time.Time, ttl time.Duration) leaseTrust {
 
 // lease gives out the lease that a turn brings, unless Close has begun: it must find every lease there is. Otherwise the
 // lock is given back.
-func (l *Locker) lease(ctx context.Context, key string, t turn, outlived bool) (*Lease, error) {
+func (l *Locker) lease(ctx context.Context, key string, t turn, script Script) (*Lease, error) {
 	l.mu.Lock()
 	if l.closing {
 		l.abandon(key, t.token)
@@ -66,7 +66,7 @@ func (l *Locker) lease(ctx context.Context, key string, t turn, outlived bool) (
 	ctx, cancel := context.WithCancelCause(ctx)
 	le := &Lease{
 		locker: l, key: key, token: t.token, state: t.state, checked: t.checked, ctx: ctx, cancel: cancel,
-		trust: t.lease, short: t.short, reused: t.retained, recalled: recalled, outlived: outlived,
+		trust: t.lease, short: t.short, reused: t.retained, recalled: recalled, keepCtx: keepsCtx(script),
 	}
 	l.leases[t.token] = le
 	signal(l.watch)
@@ -129,7 +129,7 @@ func (le *Lease) Release(ctx context.Context) error {
 	var err error
 	if first {
 		defer le.locker.userGone()
-		if lost == nil && !le.hand(false) {
+		if lost == nil && !le.hand(lockAlone) {
 			err = le.giveBack(ctx)
 		}
 	}
@@ -140,7 +140,7 @@ func (le *Lease) Release(ctx context.Context) error {
 }
 
 // ReleaseSoon is Release in the background. Errors are logged.
-func (le *Lease) ReleaseSoon() { le.releaseSoon(false) }
+func (le *Lease) ReleaseSoon() { le.releaseSoon(lockAlone) }
 
 // stateAge is how old a state may get by going from one request to the next. A conflict with a change that is made
 // without the lock is the more likely the older it is.
@@ -149,9 +149,17 @@ const stateAge = 100 * time.Millisecond
 // Rest is ReleaseSoon for a holder that has changed nothing. Together with the lock it passes on
 // the state of the lease, to a request of this process that was already waiting when the state was
 // read. So the requests of one page query Redis only once.
-func (le *Lease) Rest() { le.releaseSoon(true) }
+func (le *Lease) Rest() { le.releaseSoon(lockAndState) }
 
-func (le *Lease) releaseSoon(unchanged bool) {
+// handing is what a lease passes on to the next request of this process.
+type handing bool
+
+const (
+	lockAlone    handing = false
+	lockAndState handing = true // if the state is still good
+)
+
+func (le *Lease) releaseSoon(h handing) {
 	first, lost := le.end()
 	if !first {
 		return
@@ -159,14 +167,13 @@ func (le *Lease) releaseSoon(unchanged bool) {
 	l := le.locker
 	defer l.userGone()
 	if lost == nil {
-		le.passOn(unchanged)
+		le.passOn(h)
 	}
 }
 
-// passOn gives the lock to the next request of this process, with the state if that may go on, or has it released in the
-// background.
-func (le *Lease) passOn(state bool) {
-	if le.hand(state) {
+// passOn gives the lock to the next request of this process, or has it released in the background.
+func (le *Lease) passOn(h handing) {
+	if le.hand(h) {
 		return
 	}
 	l := le.locker
@@ -178,9 +185,9 @@ func (le *Lease) passOn(state bool) {
 	})
 }
 
-// hand gives the lock to the next request of this process, if there is one, with the state if that may go on. Once
-// another node has asked for the lock the next request asks Redis, to learn whose turn it is.
-func (le *Lease) hand(state bool) bool {
+// hand gives the lock to the next request of this process and reports whether there is one. The state stays behind once
+// another node has recalled the lock: the next request then queries Redis, to learn whose turn it is.
+func (le *Lease) hand(h handing) bool {
 	l := le.locker
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -188,7 +195,7 @@ func (le *Lease) hand(state bool) bool {
 		return false
 	}
 	t := turn{token: le.token}
-	if now := time.Now(); state && !le.recalled && now.Sub(le.checked) < stateAge {
+	if now := time.Now(); h == lockAndState && !le.recalled && now.Sub(le.checked) < stateAge {
 		t.state, t.checked, t.lease, t.short = le.state, le.checked, le.trust, le.short
 		t.lease.since = now
 	}
@@ -220,7 +227,7 @@ func (le *Lease) Done(kept time.Duration, sent time.Time, state any) {
 		l.pass(le.key, turn{})
 		return
 	case le.wanted():
-		le.passOn(false)
+		le.passOn(lockAlone)
 		return
 	}
 	l.pass(le.key, turn{token: le.token, state: state, checked: sent, lease: l.trustFor(sent, kept), short: kept < l.cfg.TTL})
@@ -258,7 +265,7 @@ func (le *Lease) end() (first bool, lost error) {
 		delete(l.leases, le.token)
 	}
 	l.mu.Unlock()
-	if !le.outlived {
+	if !le.keepCtx {
 		le.cancel(nil)
 	}
 	return first, lost

@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// localQueue is the queue of this process for one key. It exists while a request of this process has the turn: talks to
-// Redis, holds the lock or is releasing it. The others wait in order. Only the one who has the turn may call next.
+// localQueue is the queue of this process for one key. It exists while a request of this process has the turn, which means
+// that it queries Redis, holds the lock or is releasing it. The others wait in order. Only the request that has the turn may
+// call next.
 //
 // A localQueue has no lock of its own: Locker.mu guards them all.
 type localQueue struct {
@@ -21,16 +22,16 @@ type waiter struct {
 	turn chan turn // of capacity 1, so that passing the turn on never blocks
 }
 
-// turn is the right to go on. With a token the lock, or what is left of it, comes along; with a state as well, Redis has
+// turn is the right to go on. With a token the lock comes along, which may have been lost. With a state as well, Redis has
 // checked what the state describes while the lock was ours.
 type turn struct {
 	token   string
 	state   any
-	checked time.Time // Redis was asked about the state
+	checked time.Time // when the query that read the state was sent
 	lease   leaseTrust
 	short   bool // see Lease
 
-	retained bool // the lock was retained, and Redis was not asked for it
+	retained bool // the lock was retained, and Redis was not queried for it
 }
 
 // localQueues are the queues of this process by key.

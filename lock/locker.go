@@ -39,7 +39,7 @@ type Locker struct {
 	closed     chan struct{}   // closed at the start of Close: waiters give up
 	stop       context.Context //nolint:containedctx // ends the goroutines of the Locker, which owns them
 	stopNow    context.CancelFunc
-	cleanUps   sync.WaitGroup // see cleanUp; only users and clean-ups start one
+	cleanUps   sync.WaitGroup // see cleanup.go; only users and clean-ups start one
 	background sync.WaitGroup // the renewer and the listener
 	leftBehind atomic.Int64   // clean-ups that did not succeed
 
@@ -138,7 +138,7 @@ func (l *Locker) AcquireWith(ctx context.Context, key string, script Script) (*L
 func (l *Locker) AcquireSince(ctx context.Context, key string, start time.Time, script Script) (*Lease, error) {
 	key = strings.Clone(key) // local queues, leases and clean-ups outlive the call; the caller may use its bytes again
 	if script == nil {
-		script = lockOnly{keys: l.space.Of(key), outlived: true}
+		script = lockOnly{keys: l.space.Of(key), keepCtx: true}
 	}
 	budget := waitBudget{ctx: ctx, closed: l.closed, limit: l.cfg.Wait, start: start}
 	defer budget.end()
@@ -173,7 +173,7 @@ func (l *Locker) Busy(key string) bool {
 }
 
 // turn waits until this request is the one of its process that may talk to Redis about the key.
-func (l *Locker) turn(key string, p *waitBudget) (turn, error) {
+func (l *Locker) turn(key string, budget *waitBudget) (turn, error) {
 	l.mu.Lock()
 	l.users++
 	if l.closing {
@@ -189,9 +189,9 @@ func (l *Locker) turn(key string, p *waitBudget) (turn, error) {
 	case w == nil:
 		return t, nil
 	}
-	err := p.wait(w.turn)
+	err := budget.wait(w.turn)
 	if err == nil {
-		return p.got, nil
+		return budget.got, nil
 	}
 	l.mu.Lock()
 	quit := l.local.quit(key, w)

@@ -51,7 +51,7 @@ func (l *Locker) renew() {
 			answers, err := l.prolong(due)
 			if err != nil && l.stop.Err() == nil {
 				l.cfg.Logger.Warn("holdfast: locks could not be renewed; they are lost unless the next try succeeds",
-					"locks", unanswered(answers), "error", err)
+					"locks", countUnanswered(answers), "error", err)
 			}
 			l.noteRenewals(due, answers, sent)
 		})
@@ -65,8 +65,8 @@ func (l *Locker) nothingToWatch() bool {
 	return len(l.leases) == 0 && len(l.retained) == 0 && len(l.earlyRecalls) == 0
 }
 
-// unanswered counts the renewals that Redis did not answer: some masters of a cluster may answer, and others not.
-func unanswered(answers []*bool) (n int) {
+// countUnanswered counts the renewals that Redis did not answer: some masters of a cluster may answer, and others not.
+func countUnanswered(answers []*bool) (n int) {
 	for _, a := range answers {
 		if a == nil {
 			n++
@@ -116,8 +116,8 @@ func (c *Config) shortDue(t leaseTrust, now time.Time) bool {
 	return now.Sub(t.since) >= c.Retain/8 || t.until.Sub(now) < c.Retain/2
 }
 
-// prolong asks Redis to renew leases, and returns what it says of each: true, false, or nil for no answer. It gives up
-// early enough for a second try to be of use.
+// prolong has Redis renew leases, and returns its answer for each: true, false, or nil if there was none. It gives up early
+// enough for a second try to be of use.
 func (l *Locker) prolong(due []*Lease) ([]*bool, error) {
 	ctx, cancel := context.WithTimeout(l.stop, l.cfg.TTL/3)
 	defer cancel()
@@ -138,7 +138,7 @@ func (l *Locker) prolong(due []*Lease) ([]*bool, error) {
 	return answers, err
 }
 
-// noteRenewals notes what Redis said of the leases. The time counts from before the request was sent.
+// noteRenewals records the answers of Redis. The time of a lease counts from before the request was sent.
 func (l *Locker) noteRenewals(due []*Lease, answers []*bool, sent time.Time) {
 	for i, le := range due {
 		switch ours := answers[i]; {

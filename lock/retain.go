@@ -30,13 +30,13 @@ var recallScript = queue.NewScript(recallBody)
 // firstRecall is after how long the first waiter recalls a lock again; the time doubles with each try.
 const firstRecall = 100 * time.Millisecond
 
-// mayRetain reports whether there is room, and a use. It is called with mu held.
+// mayRetain reports whether a lock may be retained now. It is called with mu held.
 func (l *Locker) mayRetain() bool {
 	return l.cfg.Retain > 0 && !l.closing && len(l.retained) < maxRetained
 }
 
-// retain keeps a lock in mind for the next request of this process. It reports false if it does not: then the lock has
-// to be released. It is called with mu held, when no request has the turn.
+// retain remembers a lock for the next request of this process. If it reports false, the lock has to be released. It is called
+// with mu held, when no request has the turn.
 func (l *Locker) retain(key string, t turn) bool {
 	if t.token == "" || !l.mayRetain() || !time.Now().Before(t.lease.until) || l.takeEarlyRecall(t.token) {
 		return false
@@ -48,13 +48,13 @@ func (l *Locker) retain(key string, t turn) bool {
 	return true
 }
 
-// reuse gives out a retained lock without asking Redis, if the script can do without and enough of its time is left.
+// reuse gives out a retained lock without a call to Redis, if the script allows that and enough of the lock's time is left.
 func (l *Locker) reuse(ctx context.Context, key string, t turn, script Script) (*Lease, error) {
 	if a, ok := script.(queue.Assumer); !ok || !t.retained || time.Until(t.lease.until) < l.cfg.Retain/2 || !a.Assume() {
 		return nil, nil //nolint:nilnil // neither is the usual answer
 	}
 	t.lease.since, t.short = time.Now(), true
-	lease, err := l.lease(ctx, key, t, outlived(script))
+	lease, err := l.lease(ctx, key, t, script)
 	if err == nil {
 		l.stats.reused.Add(1)
 	}
@@ -67,7 +67,7 @@ func (l *Locker) held(ctx context.Context, key, token string, sent time.Time, at
 	if at.For > 0 {
 		t.lease, t.short = l.trustFor(sent, at.For), true
 	}
-	return l.lease(ctx, key, t, outlived(script))
+	return l.lease(ctx, key, t, script)
 }
 
 // Retains reports whether the process keeps the lock of a key for its next request.
@@ -120,7 +120,7 @@ func (le *Lease) Park() bool {
 	l := le.locker
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if !le.short || le.ended || le.lost != nil || le.recalled || !le.outlived || !l.mayRetain() ||
+	if !le.short || le.ended || le.lost != nil || le.recalled || !le.keepCtx || !l.mayRetain() ||
 		time.Until(le.trust.until) < l.cfg.Retain/2 || l.local.anyone(le.key) {
 		return false
 	}

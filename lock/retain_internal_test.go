@@ -88,7 +88,7 @@ func TestRenewalCrossesToTheNextLease(t *testing.T) {
 	l := inMemory(t, &Config{Retain: time.Second, TTL: time.Hour})
 	first := acquireKey(t, l)
 	first.end()
-	next, err := l.lease(context.Background(), "k", turn{token: first.token, lease: l.trustFor(time.Now(), time.Second)}, false)
+	next, err := l.lease(context.Background(), "k", turn{token: first.token, lease: l.trustFor(time.Now(), time.Second)}, lockOnly{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,9 +15,10 @@ import (
 // [Locker.Acquire] uses one that only takes the lock.
 type Script = queue.LockScript
 
-// try asks once, in one round trip; in two if short is set and the script's short script does not do.
-func (l *Locker) try(ctx context.Context, key string, ask queue.Ask, short bool, script Script) (queue.Status, error) {
-	if s, ok := script.(queue.FastPath); ok && short {
+// try queries Redis once, in one round trip, or in two if the script has a fast path and that does not apply. A request that
+// has waited takes none: the queue was not empty.
+func (l *Locker) try(ctx context.Context, ask queue.Ask, script Script) (queue.Status, error) {
+	if s, ok := script.(queue.FastPath); ok && !ask.Waited {
 		if step, ok := s.FastStep(ask); ok {
 			reply, err := l.db.Run(ctx, step)
 			if queue.Hit(reply) || rdb.IsOutage(err) {
@@ -36,23 +37,23 @@ var acquireScript = queue.NewLockScript(acquireBody)
 
 // lockOnly is the script of Acquire: it asks for the lock and nothing else.
 type lockOnly struct {
-	keys     keys.Keys
-	outlived bool // see Lease.outlived
+	keys    keys.Keys
+	keepCtx bool // see Lease
 }
 
 var _ Script = lockOnly{}
 
-// outlived reports whether the context of a lease that a script brings goes on after it: see Lease.Context.
-func outlived(r Script) bool {
-	p, ok := r.(lockOnly)
-	return !ok || p.outlived
+// keepsCtx reports whether the context of a script's lease continues after the lease: see Lease.Context.
+func keepsCtx(script Script) bool {
+	s, ok := script.(lockOnly)
+	return !ok || s.keepCtx
 }
 
-func (p lockOnly) Step(ask queue.Ask) queue.Step {
-	return queue.Step{Script: acquireScript, Keys: []string{p.keys.Lock, p.keys.Queue}, Args: ask.Args()}
+func (s lockOnly) Step(ask queue.Ask) queue.Step {
+	return queue.Step{Script: acquireScript, Keys: []string{s.keys.Lock, s.keys.Queue}, Args: ask.Args()}
 }
 
-func (p lockOnly) Answer(reply any, err error) (queue.Status, error) {
+func (s lockOnly) Answer(reply any, err error) (queue.Status, error) {
 	if err != nil {
 		return queue.Status{}, err
 	}

@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// waitBudget is what one request is ready to wait for, all its waits together: its context, Config.Wait, and the end of
-// the Locker.
+// waitBudget bounds all the waits of one request together: by its context, by Config.Wait, and by the end of the Locker.
 type waitBudget struct {
 	ctx    context.Context //nolint:containedctx // lives for one Acquire, which has the context as an argument
 	closed <-chan struct{}
@@ -22,56 +21,56 @@ type waitBudget struct {
 }
 
 // spent is how long the request has waited by now; 0 if it did not have to.
-func (p *waitBudget) spent() time.Duration {
-	if !p.waited {
+func (b *waitBudget) spent() time.Duration {
+	if !b.waited {
 		return 0
 	}
-	return time.Since(p.start)
+	return time.Since(b.start)
 }
 
-// until is the channel that tells the end of the limit; nil without one.
-func (p *waitBudget) until() <-chan time.Time {
-	if p.limit <= 0 {
+// until is the channel that fires at the end of the limit; nil without one.
+func (b *waitBudget) until() <-chan time.Time {
+	if b.limit <= 0 {
 		return nil
 	}
-	if p.timer == nil {
-		p.timer = time.NewTimer(time.Until(p.start.Add(p.limit)))
+	if b.timer == nil {
+		b.timer = time.NewTimer(time.Until(b.start.Add(b.limit)))
 	}
-	return p.timer.C
+	return b.timer.C
 }
 
-func (p *waitBudget) end() {
-	if p.timer != nil {
-		p.timer.Stop()
+func (b *waitBudget) end() {
+	if b.timer != nil {
+		b.timer.Stop()
 	}
 }
 
-// over tells of a context that has ended; nil if it goes on.
-func (p *waitBudget) over() error {
-	if p.ctx.Err() == nil {
+// over returns an error if the context has ended.
+func (b *waitBudget) over() error {
+	if b.ctx.Err() == nil {
 		return nil
 	}
-	return errors.Join(ErrTimeout, context.Cause(p.ctx))
+	return errors.Join(ErrTimeout, context.Cause(b.ctx))
 }
 
 // wait waits for a turn.
-func (p *waitBudget) wait(c <-chan turn) error {
-	p.waited = true
+func (b *waitBudget) wait(c <-chan turn) error {
+	b.waited = true
 	select {
-	case p.got = <-c:
+	case b.got = <-c:
 		return nil
-	case <-p.ctx.Done():
-		return p.over()
-	case <-p.until():
+	case <-b.ctx.Done():
+		return b.over()
+	case <-b.until():
 		return ErrTimeout
-	case <-p.closed:
+	case <-b.closed:
 		return ErrClosed
 	}
 }
 
-// pause waits for a signal, or for as long as it makes sense to wait without one, and reports which it was.
-func (p *waitBudget) pause(wake <-chan struct{}, d time.Duration) (signaled bool, err error) {
-	p.waited = true
+// pause waits for a signal, for d at most, and reports whether the signal came.
+func (b *waitBudget) pause(wake <-chan struct{}, d time.Duration) (signaled bool, err error) {
+	b.waited = true
 	fallback := time.NewTimer(d)
 	defer fallback.Stop()
 	select {
@@ -79,16 +78,16 @@ func (p *waitBudget) pause(wake <-chan struct{}, d time.Duration) (signaled bool
 		return true, nil
 	case <-fallback.C:
 		return false, nil
-	case <-p.ctx.Done():
-		return false, p.over()
-	case <-p.until():
+	case <-b.ctx.Done():
+		return false, b.over()
+	case <-b.until():
 		return false, ErrTimeout
-	case <-p.closed:
+	case <-b.closed:
 		return false, ErrClosed
 	}
 }
 
-// jitter keeps those who wait for the same expiry from asking at the same moment.
+// jitter spreads the requests that wait for the same expiry, so that they do not all query Redis at one moment.
 func jitter(most time.Duration) time.Duration {
 	return time.Millisecond + rand.N(min(most, 100*time.Millisecond))
 }
