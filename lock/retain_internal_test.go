@@ -71,14 +71,17 @@ func TestRenewerForgetsAfterARest(t *testing.T) {
 		if !l.Retains("k") {
 			t.Fatal("the lock is not retained")
 		}
-		time.Sleep(2 * time.Minute)
-		l.Recalled("nobody's")
-		time.Sleep(2 * time.Minute)
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if len(l.retained)+len(l.earlyRecalls) > 0 {
-			t.Errorf("%d locks and %d recalls are kept for ever", len(l.retained), len(l.earlyRecalls))
+		kept := func(what string, in func() int) {
+			time.Sleep(2 * time.Minute)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if n := in(); n > 0 {
+				t.Errorf("%d %s are kept for ever", n, what)
+			}
 		}
+		kept("locks", func() int { return len(l.retained) })
+		l.Recalled("nobody's")
+		kept("recalls", func() int { return len(l.earlyRecalls) })
 	})
 }
 
