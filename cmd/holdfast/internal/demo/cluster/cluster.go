@@ -44,10 +44,14 @@ type Config struct {
 	Redis    string        // host:port or redis:// URL; empty starts one in this process
 	Unlocked bool          // keep sessions without a lock, for comparison
 	Think    time.Duration // how long an add works between reading and writing the cart
+	LockTTL  time.Duration // of the sessions' locks. Defaults to the constant LockTTL
 	Count    bool          // count round trips to Redis, except for the feed's probes
 	Switch   bool          // SetUnlocked may be called
 	TLS      bool          // serve HTTPS, with a self-signed certificate
 	Log      *slog.Logger  // what the session managers say goes here; nil is slog's default
+
+	// Work is what an add does at a replica between reading and writing the cart. Nil waits for Think.
+	Work func(ctx context.Context, replica int)
 
 	// Front, if set, wraps the balancer in what serves the page.
 	Front func(s *Cluster, balancer http.Handler) http.Handler

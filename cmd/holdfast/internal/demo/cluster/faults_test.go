@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -120,41 +121,67 @@ func TestSessionIsWhatRedisHolds(t *testing.T) {
 	})
 }
 
+// lockTTL is long enough for a busy machine. Each test waits for its end once.
+const lockTTL = 2 * time.Second
+
+// slowAdd is an add that stops between reading and writing the cart, where it holds the lock.
+type slowAdd struct {
+	begun  atomic.Bool // the next add is the slow one
+	holder chan int    // the replica at which it has stopped
+	leave  chan struct{}
+	status chan int
+}
+
+func newSlowAdd() *slowAdd {
+	return &slowAdd{holder: make(chan int), leave: make(chan struct{}), status: make(chan int, 1)}
+}
+
+// work is the cluster's Config.Work.
+func (a *slowAdd) work(ctx context.Context, replica int) {
+	if !a.begun.CompareAndSwap(true, false) {
+		return
+	}
+	a.holder <- replica
+	select {
+	case <-a.leave:
+	case <-ctx.Done():
+	}
+}
+
+// begin starts the add in the background, and returns when it has stopped at a replica.
+func (a *slowAdd) begin(v visitor) (holder int) { // with the same cookie
+	a.begun.Store(true)
+	go func() {
+		status, _ := v.post(v.t.Context(), "/cart/anchor")
+		a.status <- status
+	}()
+	return <-a.holder
+}
+
 func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		v := locked(t, cluster.Config{Replicas: 2, Redis: b.Addr(t), Think: 800 * time.Millisecond})
+		t.Parallel()
+		slow := newSlowAdd()
+		v := locked(t, cluster.Config{Replicas: 2, Redis: b.Addr(t), LockTTL: lockTTL, Work: slow.work})
 		v.add()
 		v.add()
-		slow := make(chan int)
-		other := *v // has the same cookie
-		go func() {
-			status, _ := other.post(t.Context(), "/cart/anchor")
-			slow <- status
-		}()
-		var holder int
-		wait.Until(t, "somebody holds the lock", func() bool {
-			h := v.look().Holder
-			if h != nil {
-				holder = h.Replica
-			}
-			return h != nil
-		})
-		time.Sleep(200 * time.Millisecond) // Redis knows before the replica does
+		holder := slow.begin(*v)
 		if err := v.cluster.PauseReplica(holder); err != nil {
 			t.Fatal(err)
 		}
 		if s := v.cluster.Replicas()[holder].State; s != cluster.Paused {
 			t.Errorf("state is %s", s)
 		}
-		v.add() // waits until the lock has expired
+		close(slow.leave) // the write is on its way, and does not get out
+		v.add()           // waits until the lock has expired
 		if n := v.look().Cart.Count(); n != 3 {
 			t.Errorf("%d in the cart, want 3", n)
 		}
 		if err := v.cluster.ResumeReplica(holder); err != nil {
 			t.Fatal(err)
 		}
-		if status := <-slow; status != http.StatusConflict {
+		if status := <-slow.status; status != http.StatusConflict {
 			t.Errorf("the late write is answered %d, want 409", status)
 		}
 		if n := v.look().Cart.Count(); n != 3 {
@@ -169,20 +196,15 @@ func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 func TestKilledReplicaLeavesItsLock(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		v := locked(t, cluster.Config{Replicas: 2, Redis: b.Addr(t), Think: 300 * time.Millisecond})
+		t.Parallel()
+		slow := newSlowAdd()
+		v := locked(t, cluster.Config{Replicas: 2, Redis: b.Addr(t), LockTTL: lockTTL, Work: slow.work})
 		v.add()
-		cut := make(chan int)
-		other := *v
-		go func() {
-			status, _ := other.post(t.Context(), "/cart/anchor")
-			cut <- status
-		}()
-		wait.Until(t, "somebody holds the lock", func() bool { return v.look().Holder != nil })
-		holder := v.look().Holder.Replica
+		holder := slow.begin(*v)
 		if err := v.cluster.StopReplica(t.Context(), holder, true); err != nil {
 			t.Fatal(err)
 		}
-		if status := <-cut; status != http.StatusBadGateway {
+		if status := <-slow.status; status != http.StatusBadGateway {
 			t.Errorf("the request is answered %d, want 502", status)
 		}
 		if h := v.look().Holder; h == nil || !h.Gone || h.Replica != holder {

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +35,7 @@ func (s *Cluster) startReplica(ctx context.Context, i int) (*replica, error) {
 	if r.line, err = s.backend.line(s.cfg.Count); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	handler, err := s.handler(r, name)
+	handler, err := s.handler(r, i)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), r.line.close())
 	}
@@ -49,9 +50,13 @@ func (s *Cluster) startReplica(ctx context.Context, i int) (*replica, error) {
 }
 
 // handler returns the replica's shop over each way of keeping sessions that the cluster may use.
-func (s *Cluster) handler(r *replica, name string) (http.Handler, error) {
+func (s *Cluster) handler(r *replica, i int) (http.Handler, error) {
+	var work func(context.Context)
+	if s.cfg.Work != nil {
+		work = func(ctx context.Context) { s.cfg.Work(ctx, i) }
+	}
 	look := func(unlocked bool) shop.Config {
-		return shop.Config{Replica: name, Variant: variant(unlocked), Backend: s.backend.name, Think: s.cfg.Think}
+		return shop.Config{Replica: replicaName(i), Variant: variant(unlocked), Backend: s.backend.name, Think: s.cfg.Think, Work: work}
 	}
 	r.unlocked = shop.NewUnlocked(r.line, s.prefix, idleTimeout)
 	r.unlocked.Saved = s.remember
@@ -63,7 +68,7 @@ func (s *Cluster) handler(r *replica, name string) (http.Handler, error) {
 	r.holdfast, err = shop.NewHoldfast(r.line, &manager.Config{
 		Prefix:      s.prefix,
 		IdleTimeout: idleTimeout,
-		LockTTL:     LockTTL,
+		LockTTL:     cmp.Or(s.cfg.LockTTL, LockTTL),
 		LockWait:    lockWait,
 		Insecure:    !s.cfg.TLS,
 		Hooks:       hooks(),
@@ -141,12 +146,12 @@ func (r *replica) kill() error {
 	return err
 }
 
-// bury ends the goroutines of a replica that was killed. Their errors tell what they could not give back, which is what a
-// crash is about.
+// bury ends the goroutines of a replica that was killed, without the time to give anything back. Their errors tell what
+// they could not give back, which is what a crash is about.
 func (r *replica) bury() {
-	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-	defer cancel()
-	_ = r.closeSessions(ctx)
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = r.closeSessions(over)
 	_ = r.line.close()
 }
 

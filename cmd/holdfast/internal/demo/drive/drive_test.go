@@ -67,7 +67,7 @@ func TestHoldfastSurvivesKilledReplica(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		cfg := cluster.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond}
+		cfg := cluster.Config{Replicas: 3, Redis: b.Addr(t), Think: time.Millisecond, LockTTL: time.Second}
 		report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 50, Seed: 2, Kill: true})
 		if !report.OK() {
 			t.Errorf("the audit failed:\n%s", out)
