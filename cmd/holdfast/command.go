@@ -78,7 +78,8 @@ func parse(flags *flag.FlagSet, args []string, help string, p process) (rest []s
 	for len(args) > 0 {
 		switch {
 		case args[0] == "--":
-			return append(rest, args[1:]...), succeeded, true
+			rest, args = append(rest, args[1:]...), nil
+			continue
 		case startsWithID(args[0]), !strings.HasPrefix(args[0], "-"): // an ID, or a token, may begin with a dash
 			rest, args = append(rest, args[0]), args[1:]
 			continue
@@ -97,7 +98,21 @@ func parse(flags *flag.FlagSet, args []string, help string, p process) (rest []s
 		}
 		args = args[n:]
 	}
+	if err := empty(flags); err != nil {
+		return nil, misuse(flags, err, p), false
+	}
 	return rest, succeeded, true
+}
+
+// empty is the mistake of a flag that is set to nothing, as by a variable that a shell does not know. Taken as a flag that
+// is left out, -user would mean everyone.
+func empty(flags *flag.FlagSet) (err error) {
+	flags.Visit(func(f *flag.Flag) {
+		if f.Value.String() == "" {
+			err = fmt.Errorf("-%s has no value: give one, or leave the flag out", f.Name)
+		}
+	})
+	return err
 }
 
 // words is how many arguments a flag takes up, itself included.

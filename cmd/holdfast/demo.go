@@ -117,9 +117,6 @@ func (f *demoFlags) validate() error {
 	if f.load.Limit <= 0 {
 		return fmt.Errorf("-duration must be positive, not %v", f.load.Limit)
 	}
-	if f.set["redis"] && f.cluster.Redis == "" {
-		return errors.New("-redis needs an address such as localhost:6379")
-	}
 	if f.drive && f.cluster.TLS {
 		return errors.New("-tls cannot be used with -drive")
 	}

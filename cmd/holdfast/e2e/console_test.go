@@ -33,8 +33,6 @@ type office struct {
 
 var basket = manager.Key[[]string]("basket")
 
-const agent = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-
 func newOffice(t *testing.T, w window) *office {
 	t.Helper()
 	need.Program(t, "chromium")
