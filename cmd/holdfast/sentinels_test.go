@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
@@ -41,4 +43,50 @@ func TestSentinelsMoved(t *testing.T) {
 	check(1, 3)
 	set.Sentinels[2].Kill()
 	check(1, 2)
+}
+
+// Nothing fails yet when a Sentinel or a replica has died, and nobody notices until another server does.
+func TestDoctorMissesSentinelsAndReplicas(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t)
+	examine := func(wantStatus int, want ...string) {
+		t.Helper()
+		status, out, errs := holdfast(t.Context(), "doctor", "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name())
+		if status != wantStatus || errs != "" {
+			t.Errorf("status %d, want %d\n%s%s", status, wantStatus, out, errs)
+		}
+		for _, line := range want {
+			if strings.Count(out, line) != 1 {
+				t.Errorf("not once: %q in\n%s", line, out)
+			}
+		}
+	}
+	examine(succeeded, "ok    sentinels    3 of 3 answer\n")
+	set.Sentinels[0].Kill()
+	examine(succeeded, "warn  sentinels    2 of 3 answer; "+set.Sentinels[0].Addr()+" does not", "-> start it: a failover needs 2 of 3\n")
+	primary := set.Primary(t)
+	replica := set.Servers[slices.IndexFunc(set.Servers, func(s *redistest.Server) bool { return s != primary })]
+	replica.Kill()
+	examine(succeeded, "2 of 3 answer", "warn  replica      replica "+replica.Addr()+" does not answer\n")
+	set.Sentinels[1].Kill()
+	examine(failed, "fail  sentinels    1 of 3 answer", "a failover needs 2 of 3, so no replica would take over\n")
+}
+
+// Sentinels that name different primaries send clients to different servers.
+func TestDoctorOfDividedSentinels(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinel(t)
+	other := redistest.Start(t)
+	odd := set.Sentinels[2].Client(t)
+	if err := odd.Do(t.Context(), "SENTINEL", "REMOVE", set.Name()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	host, port, _ := net.SplitHostPort(other.Addr())
+	if err := odd.Do(t.Context(), "SENTINEL", "MONITOR", set.Name(), host, port, "2").Err(); err != nil {
+		t.Fatal(err)
+	}
+	status, out, _ := holdfast(t.Context(), "doctor", "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name())
+	if status != failed || strings.Count(out, "3 of 3 answer; they name 2 primaries") != 1 {
+		t.Errorf("status %d\n%s", status, out)
+	}
 }

@@ -60,6 +60,12 @@ func Examine(ctx context.Context, t *target.Target, w *report.Writer) (bool, err
 	for _, wound := range wounds {
 		add(Check{Name: "master", Status: Fail, Found: wound.String(), Advice: wound.Advice()})
 	}
+	for _, addr := range t.Replicas {
+		add(replica(t, addr))
+	}
+	if t.Kind == target.Sentinel {
+		add(sentinels(ctx, t))
+	}
 	for _, configured := range []func(*target.Target, []node) Check{
 		server, topology, eviction, memory, buffers, persistence,
 	} {

@@ -31,15 +31,17 @@ type Target struct {
 	Kind   Kind
 	Name   string // for people
 
-	Wounds []Wound // the masters that did not answer when it was opened
+	Wounds   []Wound  // the masters that did not answer when it was opened
+	Replicas []string // likewise those of masters that do
 
+	named  []string // the addresses that were given, whether they answer or not
 	cfg    Config
 	silent silent
 }
 
 // Open connects and makes sure that what answers is what the configuration says. The caller closes the Target.
 func Open(ctx context.Context, cfg Config) (*Target, error) {
-	t := &Target{Kind: Standalone, Name: "Redis at " + cfg.seeds[0], cfg: cfg}
+	t := &Target{Kind: Standalone, Name: "Redis at " + cfg.seeds[0], named: cfg.seeds, cfg: cfg}
 	t.silent.since = make(map[string]time.Time)
 	var err error
 	switch {
@@ -57,7 +59,7 @@ func Open(ctx context.Context, cfg Config) (*Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.Wounds = t.findWounds(ctx)
+	t.Wounds, t.Replicas = t.findWounds(ctx)
 	t.note(t.Wounds)
 	t.Client = t.client()
 	if err := t.prepare(ctx); err != nil {

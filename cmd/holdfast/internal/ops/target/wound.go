@@ -55,9 +55,9 @@ func (w Wound) Advice() string {
 	return "start it, or promote its replica (" + command + " CLUSTER FAILOVER FORCE): " + lost
 }
 
-// findWounds returns the masters that do not answer. It asks all of them and their replicas at once, and takes little more
-// than a second.
-func (t *Target) findWounds(ctx context.Context) []Wound {
+// findWounds returns the masters that do not answer, and those replicas of the others. It asks all of them at once, and
+// takes little more than a second.
+func (t *Target) findWounds(ctx context.Context) (wounds []Wound, replicas []string) {
 	var known []Wound
 	switch t.Kind {
 	case Cluster:
@@ -71,19 +71,19 @@ func (t *Target) findWounds(ctx context.Context) []Wound {
 		ask = append(append(ask, m.Addr), m.replicas...)
 	}
 	heard := t.answering(ctx, ask)
-	var wounds []Wound
 	for _, m := range known {
 		if slices.Contains(heard, m.Addr) {
+			replicas = append(replicas, slices.DeleteFunc(m.replicas, func(r string) bool { return slices.Contains(heard, r) })...)
 			continue
 		}
 		for _, r := range m.replicas {
-			if slices.Contains(heard, r) {
+			if m.Set == "" && slices.Contains(heard, r) { // behind Sentinel an operator promotes none
 				m.Heir = r
 			}
 		}
 		wounds = append(wounds, m)
 	}
-	return wounds
+	return wounds, replicas
 }
 
 // clusterMasters reads the masters with slots, as the first node that answers sees them.
@@ -127,13 +127,14 @@ func (t *Target) sentinelMaster(ctx context.Context) []Wound {
 		o.DialTimeout, o.ReadTimeout = probeTime, probeTime
 		c := redis.NewSentinelClient(o)
 		m, err := c.Master(ctx, t.cfg.Sentinel).Result()
+		replicas, _ := c.Replicas(ctx, t.cfg.Sentinel).Result() // without them none is missed
 		_ = c.Close()
 		if err != nil {
 			continue
 		}
-		w := Wound{Addr: net.JoinHostPort(m["ip"], m["port"]), Set: t.cfg.Sentinel, Heir: addr}
-		if ms, err := strconv.ParseInt(m["last-ok-ping-reply"], 10, 64); err == nil {
-			w.For = time.Duration(ms) * time.Millisecond
+		w := Wound{Addr: net.JoinHostPort(m["ip"], m["port"]), Set: t.cfg.Sentinel, Heir: addr, For: milliseconds(m["last-ok-ping-reply"])}
+		for _, r := range replicas {
+			w.replicas = append(w.replicas, net.JoinHostPort(r["ip"], r["port"]))
 		}
 		return []Wound{w}
 	}
@@ -150,7 +151,7 @@ func (t *Target) Diagnose(ctx context.Context, err error) []string {
 	var lines []string
 	wounds := t.Wounds
 	if len(wounds) == 0 { // it may have died since
-		wounds = t.findWounds(ctx)
+		wounds, _ = t.findWounds(ctx)
 	}
 	for _, w := range wounds {
 		lines = append(lines, fmt.Sprintf("%s: %s", w, w.Advice()))
