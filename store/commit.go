@@ -61,12 +61,20 @@ const (
 
 // Commit is a change of one session.
 type Commit struct {
-	ID       string
-	Mode     Mode
-	Base     *Record       // as it was opened; nil to create
-	Token    string        // lock token; empty without a lock
-	Keep     time.Duration // how long to keep the lock, if no other process waits for it; 0 frees it
-	Register bool          // this node keeps a copy, and is to be notified of changes
+	ID   string
+	Mode Mode
+
+	// Base is the record as it was opened. Nil creates a session.
+	Base *Record
+
+	// Token is the lock token. Empty means that the caller has no lock.
+	Token string
+
+	// Keep is how long to keep the lock if no other process waits for it. Zero releases it.
+	Keep time.Duration
+
+	// Register enters this node into the directory of copies, so that it is notified of changes.
+	Register bool
 
 	// Registered means that this node was in the directory of copies at the open, and no other node was.
 	Registered bool
@@ -75,21 +83,30 @@ type Commit struct {
 	// session was opened: then fastcommit.lua may do.
 	EstimatedNow time.Time
 
-	// What changes. A nil pointer and an empty Rotate mean no change.
-	Hash     string // of the new secret, with Rotate or to create
-	Rotate   Rule
-	Old      time.Duration // how long the replaced secret is recognized
+	// Hash is that of the new secret, with Rotate or to create. Empty keeps the secret.
+	Hash string
+
+	// Rotate is the rule for the secret that Hash replaces, and Old is how long that is recognized.
+	Rotate Rule
+	Old    time.Duration
+
+	// Lifetime, Idle, User, Client and Browser replace what the record has. Nil means no change.
 	Lifetime *time.Duration
 	Idle     *time.Duration
 	User     *string
 	Client   *string
 	Browser  *bool
-	Set      map[string]Write
-	Delete   []string
 
-	// With Keys: what must not have changed.
-	Checks map[string]string // key to stamp at the open, empty if it was absent
-	KeySet bool              // no key was added or removed
+	// Set and Delete change values by their keys.
+	Set    map[string]Write
+	Delete []string
+
+	// Checks are the stamps that keys had at the open, empty for a key that was absent. Mode Keys requires that they still
+	// have them.
+	Checks map[string]string
+
+	// KeySet makes mode Keys require that no key was added or removed.
+	KeySet bool
 }
 
 // removes reports whether the commit ends the session.
@@ -98,18 +115,28 @@ func (c *Commit) removes() bool { return c.Mode == Remove || c.Mode == Take }
 // Write is the new value of a key.
 type Write struct {
 	Data string
-	For  time.Duration // until it expires; 0 for never
+
+	// For is how long the value lives. Zero means as long as the session.
+	For time.Duration
 }
 
 // Committed is what a commit that was written returns.
 type Committed struct {
-	Record *Record // as written; nil if it was removed, or if other commits were written in between
-	Now    time.Time
-	Expiry time.Time     // zero: never
-	Sent   time.Time     // when the request was sent, by this process's clock
-	Kept   time.Duration // how long the lock is kept; 0 if it is not
+	// Record is the record as written. Nil if the session was removed, or if other commits were written in between.
+	Record *Record
 
-	Fast bool // fastcommit.lua wrote it; Now is Commit.EstimatedNow
+	// Now is the server's time, and Expiry when the session ends without further use. A zero Expiry means never.
+	Now    time.Time
+	Expiry time.Time
+
+	// Sent is when the request was sent, by this process's clock.
+	Sent time.Time
+
+	// Kept is how long the lock is kept. Zero if it is not.
+	Kept time.Duration
+
+	// Fast is whether fastcommit.lua wrote it. Now is Commit.EstimatedNow then.
+	Fast bool
 }
 
 // tries bounds how often a commit is sent again when no answer came.

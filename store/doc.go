@@ -11,9 +11,9 @@
 //
 // # Outcomes
 //
-// A failed call has one of four outcomes, which are never confused. - Absent: [ErrNotFound], or
-// [ErrRemoved] if the session existed when the caller opened it.
+// A failed call has one of four outcomes, which are never confused:
 //
+//   - Absent: [ErrNotFound], or [ErrRemoved] if the session existed when the caller opened it.
 //   - Conflict: [ErrConflict], [ErrExists] or [ErrLockLost]. Another request was first, and nothing
 //     was written.
 //   - Unavailable: [ErrUnavailable]. Redis could not be reached or refused, and nothing was

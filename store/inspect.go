@@ -17,9 +17,14 @@ import (
 
 // Outline is a session without its values.
 type Outline struct {
-	*Record          // as Peek returns it
-	Keys    []string // sorted
-	Memory  int64    // bytes that the record occupies in Redis; negative if Redis does not say
+	// Record is the session as Peek returns it.
+	*Record
+
+	// Keys are the keys of the session's values, sorted.
+	Keys []string
+
+	// Memory is how many bytes the record occupies in Redis. Negative if Redis does not say.
+	Memory int64
 }
 
 // Outlines reads sessions without their values. An outline is nil if there is no such session, or
@@ -66,10 +71,17 @@ func (s *Store) Outlines(ctx context.Context, ids ...string) ([]*Outline, error)
 
 // Inspection is all that Redis holds of a session, except the hashes of its secrets.
 type Inspection struct {
-	Record *Record  // with Left and its values, some of which may have expired
-	Copies []string // nodes that are notified of changes, since they may hold a copy
-	All    bool     // there are so many that every node is notified; Copies is then empty
-	Memory int64    // see Outline
+	// Record is the session with Left and its values, some of which may have expired.
+	Record *Record
+
+	// Copies are the nodes that are notified of changes, since they may hold a copy.
+	Copies []string
+
+	// All is whether there are so many copies that every node is notified. Copies is then empty.
+	All bool
+
+	// Memory is as in Outline.
+	Memory int64
 }
 
 // Inspect reads a session. It returns ErrNotFound, ErrCorrupt, or an outcome of Redis. One round trip.

@@ -12,9 +12,13 @@ import (
 
 // Query describes which session to open, and how.
 type Query struct {
-	ID     string
-	Secret string  // hash of the secret that the client showed; empty opens by ID
-	Known  *Record // what the caller has of the session, current or not; nil for nothing
+	ID string
+
+	// Secret is the hash of the secret that the client showed. Empty opens by ID.
+	Secret string
+
+	// Known is what the caller has of the session, current or not. Nil for nothing.
+	Known *Record
 
 	// Current means that the secret opens Known, and that Redis has seen the secret. If Known is
 	// the current version, its fields then need not be read. Now is the server's time as the caller
@@ -22,8 +26,11 @@ type Query struct {
 	Current bool
 	Now     time.Time
 
-	Register bool // this node keeps a copy, and is to be notified of changes
-	Long     bool // the lock is most likely taken: the short script would not succeed
+	// Register enters this node into the directory of copies, so that it is notified of changes.
+	Register bool
+
+	// Long skips the short script, since the lock is most likely taken.
+	Long bool
 
 	// Retain is how long a lock that the short script takes lasts without renewal. Defaults to
 	// Config.LockTTL.
@@ -36,14 +43,26 @@ type Query struct {
 
 // Opened is a session that was opened.
 type Opened struct {
-	Record     *Record   // Query.Known if that is the current version
-	Now        time.Time // by the server's clock; zero if it was not asked
-	Expiry     time.Time // when it ends without further use, by the server's clock like Now; zero: never
-	Sent       time.Time // when the request was sent, by this process's clock: not after Now
-	Registered bool      // this node is in the directory of copies
-	Sole       bool      // no other node is in it
-	Replaced   bool      // the secret was replaced by periodic rotation
-	Current    bool      // Query.Known is the current version; Now and Expiry are not known
+	// Record is the session, and Query.Known itself if that is the current version.
+	Record *Record
+
+	// Now is the server's time, and Expiry when the session ends without further use, by the same clock. A zero Expiry means
+	// never.
+	Now    time.Time
+	Expiry time.Time
+
+	// Sent is when the request was sent, by this process's clock.
+	Sent time.Time
+
+	// Registered is whether this node is in the directory of copies, and Sole whether no other node is.
+	Registered bool
+	Sole       bool
+
+	// Replaced is whether periodic rotation has replaced the secret.
+	Replaced bool
+
+	// Current is whether the short script found Query.Known to be current. Now and Expiry are unknown then.
+	Current bool
 }
 
 // Lives returns how long the session lives after Sent without further use, and whether it ends at

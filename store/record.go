@@ -10,27 +10,51 @@ import (
 
 // Record is a session as it was at one version. It is immutable: many requests share one.
 type Record struct {
-	ID      string
-	Version string // COUNTER.TAG: equal only if both are; a failover may rewind the counter, but not draw the same tag
+	ID string
 
-	Created  Time
-	Deadline Time          // absolute; zero: none
-	Idle     time.Duration // 0 for none
-	Rotated  Time          // when Epoch began
-	Issued   Time          // when the secret was issued, by a rotation of either kind
-	Hash     string        // of the secret: base64url of SHA-256
-	User     string
-	Client   string // metadata of the client, as the caller encoded it
+	// Version is COUNTER.TAG. Two versions are equal only if both parts are: a failover may rewind the counter, but cannot
+	// draw the same tag.
+	Version string
 
-	Epoch  string // stamp of the last Rotate or change of user, or of the creation
-	KeySet string // stamp of the last commit that added or removed a key
+	Created Time
 
-	Left   time.Duration // Peek and Scan only: time until it ends without further use; negative: never
+	// Deadline is when the session ends at the latest. Zero means no deadline.
+	Deadline Time
+
+	// Idle is the idle timeout. Zero means none.
+	Idle time.Duration
+
+	// Rotated is when Epoch began.
+	Rotated Time
+
+	// Issued is when the current secret was issued, by a rotation of either kind or by the creation.
+	Issued Time
+
+	// Hash is the SHA-256 of the current secret, in base64url.
+	Hash string
+
+	// User is the user that the session is bound to. Empty means none.
+	User string
+
+	// Client is the metadata of the client, as the caller encoded it.
+	Client string
+
+	// Epoch is the stamp of the last rotation by rule Privilege or change of user, or of the creation.
+	Epoch string
+
+	// KeySet is the stamp of the last commit that added or removed a key.
+	KeySet string
+
+	// Left is how long the session lives without further use. Negative means without end. Only Peek, Scan and Inspect set it.
+	Left time.Duration
+
 	Values Values
 
-	Browser bool // the client's cookie ends with the browser
-	size    uint32
-	tags    string // of the commits before Version, newest first
+	// Browser is whether the client's cookie ends with the browser.
+	Browser bool
+
+	size uint32
+	tags string // of the commits before Version, newest first
 }
 
 // Expiry returns when the session ends if it is not used after now, or the zero time if it never

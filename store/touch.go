@@ -16,15 +16,23 @@ var touchScript = newScript(touchBody)
 // Use is a use of a session that was not reported to Redis yet.
 type Use struct {
 	ID string
-	At time.Time // by this process's clock
+
+	// At is when the session was used, by this process's clock.
+	At time.Time
 }
 
 // Touched is what Touch found out about a session.
 type Touched struct {
-	ID    string
-	Lives time.Duration // since Sent, without further use; negative: never
-	Gone  bool
-	Sent  time.Time
+	ID string
+
+	// Lives is how long after Sent the session lives without further use. Negative means without end.
+	Lives time.Duration
+
+	// Gone is whether there is no such session.
+	Gone bool
+
+	// Sent is when the request was sent, by this process's clock.
+	Sent time.Time
 }
 
 // Touch extends the idle timeout of sessions that were used from local copies. It never creates a

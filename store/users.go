@@ -49,9 +49,13 @@ const (
 // Entry is an entry of a session in the index of a user. Entering the session again replaces it by
 // another one.
 type Entry struct {
-	ID    string
-	Stamp string // tells it from other entries of the session; empty for whichever there is
-	Again bool   // the session had an entry before: there may be commits that rely on it
+	ID string
+
+	// Stamp tells this entry from others of the session. Empty stands for any of them.
+	Stamp string
+
+	// Again is whether the session had an entry before. There may be commits that rely on it.
+	Again bool
 }
 
 // Enlist enters a session into the index of a user, before the commit that binds it. It returns the

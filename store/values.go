@@ -10,9 +10,14 @@ import (
 
 // Value is one key's encoded value.
 type Value struct {
-	Stamp   string // of the commit that wrote it
-	Expires Time   // when the value expires; zero for never
-	Data    string
+	// Stamp is that of the commit that wrote the value.
+	Stamp string
+
+	// Expires is when the value expires. Zero means never.
+	Expires Time
+
+	// Data is the value as its codec wrote it.
+	Data string
 }
 
 // Values are the values of a session by key. They are not changed once they are part of a record.
