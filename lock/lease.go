@@ -83,6 +83,9 @@ func (l *Locker) lease(ctx context.Context, key string, t turn, script Script) (
 // [Locker.AcquireWith]: there the caller's work may outlive the lease, so the caller's own context must end at some point.
 func (le *Lease) Context() context.Context { return le.ctx }
 
+// Cancel ends the context of the lease, and not the lease.
+func (le *Lease) Cancel(cause error) { le.cancel(cause) }
+
 // Key returns the key that the lease locks.
 func (le *Lease) Key() string { return le.key }
 

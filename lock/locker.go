@@ -120,6 +120,7 @@ func (l *Locker) Acquire(ctx context.Context, key string) (*Lease, error) {
 	if key == "" {
 		return nil, errors.New("acquire lock: the key is empty")
 	}
+	key = strings.Clone(key) // local queues, leases and clean-ups outlive the call; the caller may use its bytes again
 	lease, err := l.AcquireWith(ctx, key, lockOnly{keys: l.space.Of(key)})
 	if err != nil {
 		return nil, fmt.Errorf("acquire lock: %w", err)
@@ -129,14 +130,13 @@ func (l *Locker) Acquire(ctx context.Context, key string) (*Lease, error) {
 
 // AcquireWith is Acquire with a script that does more than take the lock, for packages of this module. A nil script takes
 // the lock only. When the lease comes from a request of this process that passed a state on (see [Lease.Done]), the script
-// does not run and Lease.State returns that state.
+// does not run and Lease.State returns that state. The Locker keeps the key's bytes.
 func (l *Locker) AcquireWith(ctx context.Context, key string, script Script) (*Lease, error) {
 	return l.AcquireSince(ctx, key, time.Now(), script)
 }
 
 // AcquireSince is AcquireWith for a request that began to wait at start.
 func (l *Locker) AcquireSince(ctx context.Context, key string, start time.Time, script Script) (*Lease, error) {
-	key = strings.Clone(key) // local queues, leases and clean-ups outlive the call; the caller may use its bytes again
 	if script == nil {
 		script = lockOnly{keys: l.space.Of(key), keepCtx: true}
 	}
@@ -206,12 +206,11 @@ func (l *Locker) turn(key string, budget *waitBudget) (turn, error) {
 // is retained if Redis has just confirmed it for that, and released otherwise.
 func (l *Locker) pass(key string, t turn) {
 	l.mu.Lock()
-	taken := l.local.next(key, t)
-	if taken && t.token != "" {
-		l.stats.handed.Add(1)
-	}
+	taken := !l.local.anyone(key) && l.retain(key, t)
 	if !taken {
-		taken = l.retain(key, t)
+		if taken = l.local.next(key, t); taken && t.token != "" {
+			l.stats.handed.Add(1)
+		}
 	}
 	l.mu.Unlock()
 	if !taken && t.token != "" {

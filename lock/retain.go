@@ -41,9 +41,13 @@ func (l *Locker) retain(key string, t turn) bool {
 	if t.token == "" || !l.mayRetain() || !time.Now().Before(t.lease.until) || l.takeEarlyRecall(t.token) {
 		return false
 	}
-	r := &retained{key: key, token: t.token, trust: t.lease}
-	l.local[key] = &localQueue{retained: r}
-	l.retained[t.token] = r
+	q := l.local[key]
+	if q == nil { // the turn was lost with a lease, and nobody has taken it
+		q = &localQueue{}
+		l.local[key] = q
+	}
+	q.retained = &retained{key: key, token: t.token, trust: t.lease}
+	l.retained[t.token] = q.retained
 	signal(l.watch)
 	return true
 }

@@ -15,7 +15,7 @@ func (m *Manager) admit(ctx context.Context, t token, a *admission) error {
 	switch {
 	case a == nil, !m.locker.Busy(t.id):
 		return nil // Redis refuses a wrong secret when this request asks for the lock
-	case m.known(t) == nil && !a.shared(ctx, m.cfg.Timeout):
+	case !m.copies.get(t.id).mayBeShown(t) && !a.shared(ctx, m.cfg.Timeout):
 		if _, err := m.read(ctx, t, m.query(t, time.Now())); err != nil {
 			return err
 		}
@@ -28,34 +28,37 @@ func (m *Manager) admit(ctx context.Context, t token, a *admission) error {
 // to the first of them.
 type admissions struct {
 	mu sync.Mutex
-	of map[string]*admission // by ID and hash of the secret, while a request is in it; guarded by mu
+	of map[admissionKey]*admission // while a request is in it; guarded by mu
 }
 
 // admission is one token on its way to the lock. Another secret is another token. A nil one is of a request without a
 // secret, the server's own.
 type admission struct {
 	all *admissions
-	key string
+	key admissionKey
 
-	answered chan struct{} // closed with the first answer
+	answered chan struct{} // closed with the first answer; nil while nobody waits for it; guarded by all.mu
 	users    int           // requests that have not got the lock yet; guarded by all.mu
 	settled  bool          // answered is closed; guarded by all.mu
 	proven   bool          // the last answer was that the secret opens the session; guarded by all.mu
 }
 
-func newAdmissions() admissions { return admissions{of: make(map[string]*admission)} }
+// admissionKey is the ID of a session and the hash of a secret.
+type admissionKey struct{ id, hash string }
+
+func newAdmissions() admissions { return admissions{of: make(map[admissionKey]*admission)} }
 
 // join adds a request, which leaves with its own answer.
 func (as *admissions) join(t token) *admission {
 	if t.hash == "" {
 		return nil
 	}
-	key := t.id + t.hash
+	key := admissionKey{t.id, t.hash}
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	a := as.of[key]
 	if a == nil {
-		a = &admission{all: as, key: key, answered: make(chan struct{})}
+		a = &admission{all: as, key: key}
 		as.of[key] = a
 	}
 	a.users++
@@ -67,12 +70,16 @@ func (as *admissions) join(t token) *admission {
 func (a *admission) shared(ctx context.Context, limit time.Duration) bool {
 	a.all.mu.Lock()
 	alone, settled := a.users == 1, a.settled
+	if !alone && !settled && a.answered == nil {
+		a.answered = make(chan struct{})
+	}
+	answered := a.answered
 	a.all.mu.Unlock()
 	if !alone && !settled {
 		timer := time.NewTimer(limit)
 		defer timer.Stop()
 		select {
-		case <-a.answered:
+		case <-answered:
 		case <-timer.C:
 		case <-ctx.Done():
 		}
@@ -90,10 +97,10 @@ func (a *admission) answer(proven bool) {
 	a.all.mu.Lock()
 	defer a.all.mu.Unlock()
 	a.proven = proven
-	if !a.settled {
-		a.settled = true
+	if !a.settled && a.answered != nil {
 		close(a.answered)
 	}
+	a.settled = true
 	if !proven {
 		a.remove()
 	}

@@ -67,7 +67,7 @@ func (m *Manager) commit(ctx context.Context, s *request) error {
 		return nil
 	}
 	if err == nil && t.write != nil {
-		m.limit(context.WithoutCancel(ctx), t.write)
+		m.limit(ctx, t.write)
 	}
 	m.counts.committed(&t.plan, out.err)
 	if f := m.cfg.Hooks.Committed; f != nil {
@@ -191,11 +191,11 @@ func (m *Manager) send(ctx context.Context, c *store.Commit, h *hold) (*store.Co
 		}
 	}
 	c.Register, c.Registered = h.retain, h.registered && h.sole
-	answered := m.copies.pending(c.ID)
+	sent := m.copies.pending(c.ID)
 	fill := m.copies.begin(c.ID)
 	out, err := m.store.Commit(ctx, c)
 	m.keepWritten(fill, c, h, out)
-	answered(errors.Is(err, ErrOutcomeUnknown))
+	sent.answered(errors.Is(err, ErrOutcomeUnknown))
 	m.endLease(h.lease, out, err)
 	return out, err
 }
@@ -225,7 +225,7 @@ func (m *Manager) endLease(lease *lock.Lease, out *store.Committed, err error) {
 	case out == nil:
 		lease.Abandon()
 	case err == nil && out.Record != nil: // the next request in this process may start from it
-		lease.Done(out.Kept, out.Sent, found{opened: opened{rec: out.Record, clock: clock{out.Now, out.Sent}}})
+		lease.Done(out.Kept, out.Sent, out)
 	default:
 		lease.Done(out.Kept, out.Sent, nil)
 	}

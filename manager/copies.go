@@ -23,6 +23,8 @@ type copies struct {
 	uses pendingUses
 	tick time.Duration // how often Redis hears of them
 
+	sent sync.Pool // of *sending
+
 	mu      sync.Mutex
 	commits map[string]pendingCommit // by session, of which this node does not know whether it has changed it; guarded by mu
 }
@@ -70,15 +72,13 @@ func newCopies(cfg *Config) (*copies, error) {
 
 func (cs *copies) since(t time.Time) int64 { return int64(t.Sub(cs.start)) }
 
-// known returns the record this node has of a session, current or not, and nil if none.
-func (cs *copies) known(id string) *store.Record {
+// get returns the copy this node has of a session, current or not, and nil if none.
+func (cs *copies) get(id string) *localCopy {
 	if cs == nil {
 		return nil
 	}
-	if lc, ok := cs.cache.Get(id); ok {
-		return lc.rec
-	}
-	return nil
+	lc, _ := cs.cache.Get(id)
+	return lc
 }
 
 // begin must be called before Redis is asked for what keep is given.
@@ -145,25 +145,16 @@ func (lc *localCopy) clock(cs *copies) clock {
 	return clock{server: time.Unix(0, lc.ahead.Load()+read), local: cs.start.Add(time.Duration(read))}
 }
 
-// alive returns the copy of a session for use without asking Redis. It must have been checked not too long ago, and
-// early enough in the idle timeout that Redis hears of the use in time.
-func (cs *copies) alive(id string, at time.Time) *localCopy {
-	if cs == nil {
-		return nil
-	}
-	lc, ok := cs.cache.Get(id)
-	if !ok {
-		return nil
-	}
+// alive reports whether a copy may be used without asking Redis. It must have been checked not too long ago, and early
+// enough in the idle timeout that Redis hears of the use in time.
+func (cs *copies) alive(lc *localCopy, at time.Time) bool {
 	now := cs.since(at)
-	if now >= lc.ends.Load() || now-lc.read.Load() >= int64(cs.maxAge) || cs.mayBeOld(id, now) {
-		return nil
+	if now >= lc.ends.Load() || now-lc.read.Load() >= int64(cs.maxAge) || cs.mayBeOld(lc.rec.ID, now) {
+		return false
 	}
 	// A use may wait for one tick, and the call takes time too.
-	if u := lc.use; u != nil && now-u.slid.Load() >= int64(min(u.idle/2, u.idle-2*cs.tick)) {
-		return nil
-	}
-	return lc
+	u := lc.use
+	return u == nil || now-u.slid.Load() < int64(min(u.idle/2, u.idle-2*cs.tick))
 }
 
 // refreshed records that Redis has found a copy to be current, and that its idle timeout began again then.

@@ -12,25 +12,46 @@ type pendingCommit struct {
 // lateCommit is how long a commit of which nothing is known may still be on its way.
 const lateCommit = time.Minute
 
-// pending records that a commit is sent. No node gets messages about its own commits, so until this one is answered nobody knows
-// whether the copy is still good. Usually that is over in no time; once it has lasted for a while the copy
-// is not used. The returned function is called when the copy is right again, or when nothing is known of the commit.
-func (cs *copies) pending(id string) (answered func(unknown bool)) {
+// sending is a commit on its way. No node gets messages about its own commits, so until this one is answered nobody knows
+// whether the copy is still good. Usually that is over in no time; once it has lasted for a while the copy is not used.
+type sending struct {
+	copies *copies
+	id     string
+	slow   *time.Timer
+}
+
+// pending records that a commit is sent, until answered is called. Without copies it returns nil.
+func (cs *copies) pending(id string) *sending {
 	if cs == nil {
-		return func(bool) {}
+		return nil
 	}
-	slow := time.AfterFunc(cs.commitGrace, func() { cs.note(id, 1, 0) })
-	return func(unknown bool) {
-		pending, until := 0, int64(0)
-		if !slow.Stop() {
-			pending = -1 // which may come before the 1; the sum is the same
-		}
-		if unknown {
-			until = cs.since(time.Now().Add(lateCommit))
-		}
-		if pending != 0 || unknown {
-			cs.note(id, pending, until)
-		}
+	if p, ok := cs.sent.Get().(*sending); ok {
+		p.id = id
+		p.slow.Reset(cs.commitGrace)
+		return p
+	}
+	p := &sending{copies: cs, id: id}
+	p.slow = time.AfterFunc(cs.commitGrace, func() { cs.note(p.id, 1, 0) })
+	return p
+}
+
+// answered is called once, when the copy is right again, or when nothing is known of the commit.
+func (p *sending) answered(unknown bool) {
+	if p == nil {
+		return
+	}
+	cs, id := p.copies, p.id
+	pending, until := 0, int64(0)
+	if p.slow.Stop() {
+		cs.sent.Put(p) // nobody else has seen it: another commit may have it
+	} else {
+		pending = -1 // which may come before the 1; the sum is the same
+	}
+	if unknown {
+		until = cs.since(time.Now().Add(lateCommit))
+	}
+	if pending != 0 || unknown {
+		cs.note(id, pending, until)
 	}
 }
 

@@ -42,7 +42,7 @@ func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
 }
 
 // find looks for the session of the token. With assume, a locked request may begin with what this process knows.
-func (m *Manager) find(ctx context.Context, t token, mode Mode, assume bool) (found, error) {
+func (m *Manager) find(ctx context.Context, t token, mode Mode, start time.Time, assume bool) (found, error) {
 	if m.closed.Load() {
 		return found{}, ErrClosed
 	}
@@ -50,7 +50,6 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode, assume bool) (fo
 	if t.id == "" {
 		return found{}, nil
 	}
-	start := time.Now()
 	var f found
 	var err error
 	switch mode {
@@ -59,7 +58,7 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode, assume bool) (fo
 	case Optimistic:
 		f, err = m.read(ctx, t, m.query(t, start))
 	default:
-		f, err = m.findLocked(ctx, t, assume)
+		f, err = m.findLocked(ctx, t, start, assume)
 		m.counts.waited(time.Since(start))
 	}
 	switch {
@@ -84,7 +83,7 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode, assume bool) (fo
 // findCopy uses the copy in this process if that is fresh, and otherwise registers a new one.
 func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, error) {
 	if fresh := m.feed.FreshAsOf(); !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness {
-		if lc := m.copyFor(t, at); lc != nil && lc.registered.Load() {
+		if lc := m.copies.get(t.id); lc.mayBeShown(t) && m.opens(t, lc, at) && lc.registered.Load() {
 			m.counts.localHits.Add(1)
 			if lc.use != nil {
 				m.copies.uses.add(lc.use, m.copies.since(at))
@@ -97,27 +96,21 @@ func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, e
 	return m.read(ctx, t, q)
 }
 
-// copyFor returns the copy in this process that the token opens. Secrets that periodic rotation has replaced are for Redis
-// to judge, and Redis must have seen the new one once, to end those.
-func (m *Manager) copyFor(t token, at time.Time) *localCopy {
-	if lc := m.copies.alive(t.id, at); lc != nil && lc.confirmed.Load() && sameHash(lc.rec.Hash, t.hash) {
-		return lc
-	}
-	return nil
+// opens reports whether the token, which may be shown the copy, opens it now. Secrets that periodic rotation has replaced
+// are for Redis to judge, and Redis must have seen the new one once, to end those.
+func (m *Manager) opens(t token, lc *localCopy, at time.Time) bool {
+	return t.hash != "" && lc.confirmed.Load() && m.copies.alive(lc, at)
 }
 
-// known returns the record this node has of the token's session, current or not, and nil if none. A token without a secret
+// mayBeShown reports whether there is a copy, current or not, and it is one of the token's session. A token without a secret
 // is the server's own; any secret must be the record's, so that a client that knows only the ID has no effect on the copy.
-func (m *Manager) known(t token) *store.Record {
-	if rec := m.copies.known(t.id); rec != nil && (t.hash == "" || sameHash(rec.Hash, t.hash)) {
-		return rec
-	}
-	return nil
+func (lc *localCopy) mayBeShown(t token) bool {
+	return lc != nil && (t.hash == "" || sameHash(lc.rec.Hash, t.hash))
 }
 
 // dropProven forgets the copy that the token would open, since Redis has said that it opens nothing.
 func (m *Manager) dropProven(t token) {
-	if m.known(t) != nil {
+	if m.copies.get(t.id).mayBeShown(t) {
 		m.copies.drop(t.id)
 	}
 }
@@ -145,17 +138,21 @@ type query struct {
 
 // query shows Redis the version of the copy in this process.
 func (m *Manager) query(t token, at time.Time) query {
-	q := query{Query: store.Query{ID: t.id, Secret: t.hash, Known: m.known(t)}, streak: 1}
-	if q.copy = m.copyFor(t, at); q.copy != nil {
-		q.Known, q.Current, q.Now = q.copy.rec, true, q.copy.clock(m.copies).now()
-		q.streak += int(q.copy.streak.Load())
+	q := query{Query: store.Query{ID: t.id, Secret: t.hash}, streak: 1}
+	lc := m.copies.get(t.id)
+	if !lc.mayBeShown(t) {
+		return q
+	}
+	q.Known = lc.rec
+	if m.opens(t, lc, at) {
+		q.copy, q.Current, q.Now = lc, true, lc.clock(m.copies).at(at)
+		q.streak += int(lc.streak.Load())
 	}
 	return q
 }
 
 // lockedQuery is query for a request that takes the lock.
-func (m *Manager) lockedQuery(t token, assume bool) query {
-	now := time.Now()
+func (m *Manager) lockedQuery(t token, now time.Time, assume bool) query {
 	q := m.query(t, now)
 	q.Long = m.habits.crowded(t.id)
 	if m.copies != nil && m.habits.pays(t.id, q.streak) {
@@ -165,7 +162,7 @@ func (m *Manager) lockedQuery(t token, assume bool) query {
 }
 
 // findLocked takes the lock and reads in the same round trip. With assume it may do without one: see assumes.
-func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, error) {
+func (m *Manager) findLocked(ctx context.Context, t token, start time.Time, assume bool) (found, error) {
 	if m.holds(ctx, t.id) {
 		return found{}, ErrHeld
 	}
@@ -173,14 +170,13 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 	if sessions == nil {
 		return m.findApart(ctx, t)
 	}
-	start := time.Now()
 	a := m.admissions.join(t)
 	defer a.leave()
 	if err := m.admit(ctx, t, a); err != nil {
 		a.answer(false)
 		return found{}, err
 	}
-	q := m.lockedQuery(t, assume)
+	q := m.lockedQuery(t, time.Now(), assume)
 	fill := m.copies.begin(t.id)
 	request := sessions.OpenRequest(q.Query)
 	lease, err := m.locker.AcquireSince(ctx, t.id, start, admitting{request, a})
@@ -202,7 +198,7 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 			rec: q.Known, clock: q.copy.clock(m.copies), confirmed: true, sole: true, registered: true, streak: q.streak,
 		}}, nil
 	}
-	if f, ok := lease.State().(found); ok {
+	if f, ok := stateOf(lease); ok {
 		// A request before, in this process, has committed or read this, and the lock was not free in between. This
 		// request was waiting already then, so it sees nothing older than what it would have been told by Redis.
 		if sameHash(f.rec.Hash, t.hash) {
@@ -216,6 +212,17 @@ func (m *Manager) findLocked(ctx context.Context, t token, assume bool) (found, 
 	lease.Vouch(f)
 	f.lease = lease
 	return f, nil
+}
+
+// stateOf returns what a request before, in this process, has passed on with the lock: see lock.Lease.Vouch and Done.
+func stateOf(lease *lock.Lease) (found, bool) {
+	switch s := lease.State().(type) {
+	case found: // it has read this
+		return s, true
+	case *store.Committed: // it has written this
+		return found{opened: opened{rec: s.Record, clock: clock{s.Now, s.Sent}}}, true
+	}
+	return found{}, false
 }
 
 // findApart is findLocked for a store that knows nothing of the lock, in three round trips. It reads before it queues as

@@ -10,12 +10,15 @@ import (
 // keeper keeps one session alive while a request has it open: a request under way is a use, however long it takes. It
 // ends with the request, and after Config.MaxHold.
 type keeper struct {
+	all  *underWay
 	id   string
 	idle time.Duration
 	last time.Time // after it the session is left to itself; zero for no such time
 
 	mu    sync.Mutex
-	timer *time.Timer // guarded by mu; nil once the request has ended
+	timer *time.Timer
+	due   bool // the timer has expired at least once; guarded by mu
+	ended bool // the request has; guarded by mu
 }
 
 // keepAlive returns the keeper of a session, nil without an idle timeout.
@@ -23,44 +26,61 @@ func (m *Manager) keepAlive(rec *store.Record) *keeper {
 	if rec == nil || rec.Idle <= 0 {
 		return nil
 	}
-	k := &keeper{id: rec.ID, idle: rec.Idle}
-	if m.cfg.MaxHold > 0 {
-		k.last = time.Now().Add(m.cfg.MaxHold)
+	k, ok := m.underWay.spare.Get().(*keeper)
+	if !ok {
+		k = &keeper{all: &m.underWay}
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.id, k.idle, k.last, k.ended = rec.ID, rec.Idle, time.Time{}, false
+	if m.cfg.MaxHold > 0 {
+		k.last = time.Now().Add(m.cfg.MaxHold)
+	}
 	// Up to half of the idle timeout may have passed before a request that was opened from a local copy.
-	k.timer = time.AfterFunc(k.idle/4, func() { m.underWay.add(k) })
+	if k.timer == nil {
+		k.timer = time.AfterFunc(k.idle/4, k.expired)
+	} else {
+		k.timer.Reset(k.idle / 4)
+	}
 	return k
+}
+
+func (k *keeper) expired() {
+	k.mu.Lock()
+	k.due = true
+	k.mu.Unlock()
+	k.all.add(k)
 }
 
 // again waits for the next time.
 func (k *keeper) again() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.timer != nil && (k.last.IsZero() || time.Now().Before(k.last)) {
+	if !k.ended && (k.last.IsZero() || time.Now().Before(k.last)) {
 		k.timer.Reset(k.idle / 4)
 	}
 }
 
-// end is called with the request's end. A nil keeper has nothing to end.
+// end is called once, with the request's end. A nil keeper has nothing to end.
 func (k *keeper) end() {
 	if k == nil {
 		return
 	}
 	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.timer != nil {
-		k.timer.Stop()
-		k.timer = nil
+	k.ended = true
+	unused := k.timer.Stop() && !k.due
+	k.mu.Unlock()
+	if unused { // nobody else has seen it: another request may have it
+		k.all.spare.Put(k)
 	}
 }
 
 // underWay are the sessions whose use Redis should hear of now, since requests have had them open for a while.
 type underWay struct {
-	wake chan struct{} // coalesces
-	mu   sync.Mutex
-	due  []*keeper // guarded by mu
+	wake  chan struct{} // coalesces
+	spare sync.Pool     // of *keeper
+	mu    sync.Mutex
+	due   []*keeper // guarded by mu
 }
 
 func newUnderWay() underWay { return underWay{wake: make(chan struct{}, 1)} }

@@ -43,24 +43,17 @@ func (m *Manager) carrier(r *http.Request) Propagator {
 }
 
 func (m *Manager) load(ctx context.Context, s *Session) (context.Context, error) {
-	parent := ctx
-	ctx, cancel := context.WithCancelCause(ctx)
-	s.ctx, s.cancel = ctx, cancel
 	if outer, ok := m.Lookup(ctx); ok {
 		s.outer = outer.request
 	}
-	opened := false
-	defer func() {
-		if !opened {
-			cancel(nil)
-		}
-	}()
 	if err := m.open(ctx, s.request, s.as); err != nil {
-		return parent, err
+		return ctx, err
 	}
-	opened = true
 	if s.lease != nil {
-		ctx = s.lease.Context()
+		ctx, s.cancel = s.lease.Context(), s.lease.Cancel
+	} else {
+		ctx, s.cancel = context.WithCancelCause(ctx)
+		s.ctx = ctx
 	}
 	return context.WithValue(ctx, contextKey{m}, s), nil
 }

@@ -40,7 +40,7 @@ func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 		defer s.mu.Unlock()
 		return cmp.Or(s.err, s.missed())
 	}
-	s.state, s.ready = opening, make(chan struct{})
+	s.state = opening
 	s.mu.Unlock()
 
 	returned := false
@@ -56,8 +56,11 @@ func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 	// A request that most likely writes nothing is checked when it begins, at the price of the check at its end: so it need
 	// not be refused there.
 	assume := s.http == nil || !safe(s.http.Method)
-	found, err := m.find(ctx, s.token, mode, assume)
-	event := found.event(mode, time.Since(start), err)
+	found, err := m.find(ctx, s.token, mode, start, assume)
+	var event OpenEvent
+	if m.cfg.Hooks.Opened != nil {
+		event = found.event(mode, time.Since(start), err)
+	}
 	err = m.begin(s, mode, found, err)
 	if f := m.cfg.Hooks.Opened; f != nil {
 		f(ctx, event)

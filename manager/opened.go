@@ -23,9 +23,12 @@ type opened struct {
 // clock tells the Redis server's time from a moment at which it was known.
 type clock struct{ server, local time.Time }
 
-func (c clock) now() time.Time {
+func (c clock) now() time.Time { return c.at(time.Now()) }
+
+// at is now at a time by this process's clock.
+func (c clock) at(local time.Time) time.Time {
 	if c.server.IsZero() {
-		return time.Now()
+		return local
 	}
-	return c.server.Add(time.Since(c.local))
+	return c.server.Add(local.Sub(c.local))
 }

@@ -108,6 +108,7 @@ func (m *Manager) limit(ctx context.Context, c *store.Commit) {
 	if limit <= 0 || m.cfg.RefuseUserSessions || c.User == nil || *c.User == "" {
 		return
 	}
+	ctx = context.WithoutCancel(ctx)
 	start := time.Now()
 	ended, err := m.store.Trim(ctx, *c.User, limit)
 	if len(ended) > 0 {

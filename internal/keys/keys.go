@@ -54,9 +54,9 @@ func (s Space) Of(id string) Keys {
 	case strings.ContainsAny(id, "%{}"):
 		id = braces.Replace(id)
 	}
-	lock := s.prefix + ":{" + id + "}:lock"
-	record := lock[:len(lock)-len(":lock")]
-	return Keys{Record: record, Lock: lock, Queue: record + ":queue"}
+	both := s.prefix + ":{" + id + "}:lock" + s.prefix + ":{" + id + "}:queue" // one string is made sooner than two
+	n := len(s.prefix) + len(":{") + len(id) + len("}")
+	return Keys{Record: both[:n], Lock: both[:n+len(":lock")], Queue: both[n+len(":lock"):]}
 }
 
 // RecordPattern matches the keys of all records for SCAN; see RecordID.
