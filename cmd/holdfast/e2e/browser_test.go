@@ -261,7 +261,7 @@ func (b *tab) until(what, expression string) {
 	_, err := chromedp.Run(ctx, chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingTimeout(0), chromedp.WithPollingInterval(20*time.Millisecond)))
 	if err != nil {
 		b.shoot("failed-" + strings.ReplaceAll(b.t.Name(), "/", "-"))
-		b.t.Fatalf("never %s (%s): %v", what, expression, err)
+		b.t.Fatalf("never %s (%s): %v\nThe page shows: %s", what, expression, err, eval[string](b, "document.body.innerText"))
 	}
 }
 
