@@ -1,8 +1,11 @@
 package redistest
 
 import (
+	"flag"
 	"fmt"
 	"os"
+	"runtime"
+	"strconv"
 
 	"go.uber.org/goleak"
 
@@ -16,7 +19,19 @@ func Main(m interface{ Run() int }, ignore ...goleak.Option) {
 	os.Exit(run(m, ignore...))
 }
 
+// runMoreAtOnce has twice as many tests run in parallel as there are processors, unless the flag says how many: most of them
+// wait for a server, a lock or a timer.
+func runMoreAtOnce() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))) // never fails for a positive number
+	}
+}
+
 func run(m interface{ Run() int }, ignore ...goleak.Option) int {
+	runMoreAtOnce()
 	code := m.Run()
 	stopShared()
 	need.Tell()
