@@ -15,12 +15,13 @@ import (
 
 // engine runs scripts for miniredis, which makes a Lua state for each call, and moves its clock. It is a hook that sees
 // every command first. What it does not take goes on to miniredis: all other commands, scripts in a transaction, those
-// that miniredis has not run or loaded yet, and those that could leave something behind in a Lua state.
+// that miniredis has not run or loaded yet, and those that could leave something behind in a Lua state. A guard runs these.
 type engine struct {
 	mini   *miniredis.Miniredis
 	srv    *server.Server
 	layout *layout
 	clock  *clock
+	guard  *guard
 
 	// What follows is guarded by the lock of mini.
 	programs map[string]*program // by SHA-1
@@ -43,6 +44,7 @@ const (
 func attach(mini *miniredis.Miniredis, l *layout) {
 	e := &engine{
 		mini: mini, srv: mini.Server(), layout: l,
+		guard:    &guard{mini: mini, srv: mini.Server(), inside: make(map[*server.Peer]bool)},
 		programs: make(map[string]*program),
 		inside:   map[int]reflect.Value{0: l.inside},
 	}
@@ -52,10 +54,24 @@ func attach(mini *miniredis.Miniredis, l *layout) {
 
 // hook returns true for a command that it has answered.
 func (e *engine) hook(c *server.Peer, cmd string, args ...string) bool {
-	if e.layout.isNested(c.Ctx) {
-		return false // called by a script, which holds the lock
+	switch {
+	case e.layout.isNested(c.Ctx): // called by a script, which holds the lock and takes a panic for an error
+		return false
+	case e.guard.runs(c):
+		return false
 	}
 	e.clock.tick()
+	if !e.script(c, cmd, args) {
+		if !e.srv.IsRegisteredCommand(cmd) {
+			return false // the error repeats the name as it was written
+		}
+		e.guard.run(c, cmd, args)
+	}
+	return true
+}
+
+// script runs a plain script, and reports whether the command is one.
+func (e *engine) script(c *server.Peer, cmd string, args []string) bool {
 	if cmd != "EVALSHA" && cmd != "EVAL" || !e.layout.isPlain(c.Ctx) {
 		return false
 	}

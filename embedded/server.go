@@ -27,6 +27,9 @@ type Server struct {
 	client *redis.Client
 	done   chan struct{} // closed when Close has finished
 
+	listener  net.Listener // nil without one
+	accepting sync.WaitGroup
+
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	clients []*redis.Client
@@ -35,11 +38,55 @@ type Server struct {
 // Start starts a server on a free port of 127.0.0.1. It fails if there is none.
 func Start() (*Server, error) {
 	mini := miniredis.NewMiniRedis()
-	if err := mini.Start(); err != nil {
+	l, err := listen(mini)
+	if err != nil {
 		return nil, fmt.Errorf("start embedded redis: %w", err)
 	}
+	if err := begin(mini); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	s := newServer(mini, l.Addr().String())
+	s.listener = l
+	s.accepting.Go(s.accept)
+	return s, nil
+}
+
+// listen listens at an address that miniredis knows to be its own, as CLUSTER SLOTS says it. It learns one only by
+// listening itself, and then reads from connections what a framed one refuses.
+func listen(mini *miniredis.Miniredis) (l net.Listener, err error) {
+	for range 3 { // another program may take the port in between
+		if err = mini.Start(); err != nil {
+			break
+		}
+		addr := mini.Addr()
+		mini.Close()
+		mini.Ctx, mini.CtxCancel = context.WithCancel(context.Background()) // Close has ended them
+		if l, err = net.Listen("tcp", addr); err == nil {
+			break
+		}
+	}
+	return l, err
+}
+
+// begin starts a miniredis without a listener.
+func begin(mini *miniredis.Miniredis) error {
+	first, err := mini.Dial()
+	if err != nil {
+		return fmt.Errorf("start embedded redis: %w", err)
+	}
+	_ = first.Close() // no use is made of it: it has no buffer
 	standard.fit(mini)
-	return newServer(mini, mini.Addr()), nil
+	return nil
+}
+
+func (s *Server) accept() {
+	for {
+		conn, err := s.listener.Accept()
+		if err != nil {
+			return // it is closed
+		}
+		s.mini.Server().ServeConn(&framed{Conn: conn})
+	}
 }
 
 // InMemory makes a server that has no socket: only the clients of [Server.Client] and [Server.NewClient] reach it, and
@@ -47,12 +94,9 @@ func Start() (*Server, error) {
 // must then be closed inside the bubble.
 func InMemory() (*Server, error) {
 	mini := miniredis.NewMiniRedis()
-	first, err := mini.Dial() // starts it without a listener
-	if err != nil {
-		return nil, fmt.Errorf("start embedded redis: %w", err)
+	if err := begin(mini); err != nil {
+		return nil, err
 	}
-	_ = first.Close() // no use is made of it: it has no buffer
-	standard.fit(mini)
 	return newServer(mini, ""), nil
 }
 
@@ -111,7 +155,7 @@ func (s *Server) dial() (net.Conn, error) {
 		return nil, errClosed
 	}
 	near, far := pipe()
-	s.mini.Server().ServeConn(far)
+	s.mini.Server().ServeConn(&framed{Conn: far})
 	return near, nil
 }
 
@@ -136,6 +180,10 @@ func (s *Server) Close() error {
 		if err := c.Close(); err != nil && !errors.Is(err, redis.ErrClosed) {
 			errs = append(errs, fmt.Errorf("close client: %w", err))
 		}
+	}
+	if s.listener != nil {
+		errs = append(errs, s.listener.Close())
+		s.accepting.Wait()
 	}
 	s.mini.Close()
 	return errors.Join(errs...)
