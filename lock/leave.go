@@ -5,21 +5,29 @@ import (
 	_ "embed"
 
 	"github.com/holdfast-go/holdfast/internal/queue"
+	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 //go:embed leave.lua
 var leaveBody string
 
-var leaveScript = queue.NewScript(leaveBody)
+//go:embed release.lua
+var releaseBody string
+
+var (
+	leaveScript   = queue.NewScript(leaveBody)
+	releaseScript = rdb.NewScript(releaseBody)
+)
 
 // giveBack releases the lock in Redis. The local queue stays as it is meanwhile: a request that arrives now waits until the
 // lock is free, instead of finding it taken. If Redis does not answer, the next request goes on and finds out itself.
 func (le *Lease) giveBack(ctx context.Context) error {
-	return le.locker.giveBack(context.WithoutCancel(ctx), le.key, le.token)
+	return le.locker.giveBack(context.WithoutCancel(ctx), le.key, le.token, le.queued || le.wanted())
 }
 
-func (l *Locker) giveBack(ctx context.Context, key, token string) error {
-	held, err := l.leave(ctx, key, token)
+// giveBack releases a lock that this process holds. wanted: another process most likely waits for it.
+func (l *Locker) giveBack(ctx context.Context, key, token string, wanted bool) error {
+	held, err := l.release(ctx, key, token, wanted)
 	if err != nil {
 		l.abandon(key, token)
 	}
@@ -28,6 +36,18 @@ func (l *Locker) giveBack(ctx context.Context, key, token string) error {
 		return ErrLost
 	}
 	return err
+}
+
+// release releases the lock of a token, with the short script if nobody is known to wait, and reports whether it was held.
+func (l *Locker) release(ctx context.Context, key, token string, wanted bool) (held bool, err error) {
+	if !wanted {
+		k := l.space.Of(key)
+		n, err := l.db.Run(ctx, queue.Step{Script: releaseScript, Keys: []string{k.Lock, k.Queue}, Args: []any{token}})
+		if n == int64(1) || rdb.IsOutage(err) {
+			return err == nil, err
+		}
+	}
+	return l.leave(ctx, key, token)
 }
 
 // leave takes a token out of lock and queue and reports whether it held the lock. It may be repeated; but the client

@@ -21,6 +21,9 @@ func tapped(t *testing.T, f *fixture, b redistest.Backend, cfg lock.Config, tune
 	p := b.Tap(t)
 	l := f.locker(b.TapClient(t, p, tune...), cfg)
 	mustRelease(t, mustAcquire(t, l))
+	lost := mustAcquire(t, l)
+	f.admin.Del(t.Context(), f.keys.Lock)
+	_ = lost.Release(t.Context()) // the short script does not do
 	p.Reset()
 	return l, p
 }

@@ -35,6 +35,9 @@ func TestScripts(t *testing.T) {
 		leave := func(token string) *redis.Cmd {
 			return redis.NewScript(leaveScript.Source()).Run(ctx, client, []string{k.Lock, k.Queue}, settings.NodePrefix, token, settings.Grant.Milliseconds())
 		}
+		release := func(token string) *redis.Cmd {
+			return redis.NewScript(releaseScript.Source()).Run(ctx, client, []string{k.Lock, k.Queue}, token)
+		}
 		renew := func(token string) *redis.Cmd {
 			return redis.NewScript(renewScript.Source()).Run(ctx, client, []string{k.Lock}, token, time.Hour.Milliseconds())
 		}
@@ -60,6 +63,17 @@ func TestScripts(t *testing.T) {
 		}
 		expect("leave, another's", leave("n.1"), int64(0))
 		expect("leave, ours", leave("n.2"), int64(1))
+		expect("release, free", release("n.2"), int64(0))
+		expect("enter, free", enter("n.2"), []any{"held", int64(0)})
+		expect("release, another's", release("n.1"), int64(0))
+		client.Persist(ctx, k.Lock)
+		expect("enter, another's", enter("n.1"), []any{"first", int64(-1)})
+		expect("release, wanted", release("n.2"), int64(0))
+		if holder, waiting := client.Get(ctx, k.Lock).Val(), client.LLen(ctx, k.Queue).Val(); holder != "n.2" || waiting != 1 {
+			t.Errorf("the lock went to %q, and %d wait", holder, waiting)
+		}
+		expect("leave, ours", leave("n.2"), int64(1))
+		expect("release, ours", release("n.1"), int64(1))
 		if left := client.Exists(ctx, k.Lock, k.Queue).Val(); left != 0 {
 			t.Errorf("%d keys left", left)
 		}

@@ -34,7 +34,10 @@ func (t *task) nothing() bool {
 
 // commit writes the changes of a session once. A second call waits for the first and returns what came of it.
 func (m *Manager) commit(ctx context.Context, s *request) error {
-	start := time.Now()
+	var start time.Time
+	if m.cfg.Hooks.Committed != nil {
+		start = time.Now()
+	}
 	t, first, err := s.close()
 	if !first {
 		return s.awaitOutcome()

@@ -113,7 +113,7 @@ inline enter() {
 	fi
 }
 
-/* give releases the lock if it is ours: leave.lua. */
+/* give releases the lock if it is ours: leave.lua, or release.lua. */
 inline give() {
 	if
 	:: holder == n -> pass()
