@@ -61,9 +61,9 @@ func (c *Cache[V]) Put(f Fill, counter uint64, v V) bool {
 
 // Invalidate drops the copy of id and voids every fill of id begun before.
 //
-// It takes no counter on purpose. A message that arrives late could spare a copy with a higher
-// counter. But after a failover the server may count from a lower number again, and then the copy
-// with the higher counter is the wrong one. Dropping too much costs one round trip; keeping too
+// It takes no counter, on purpose. With one, a message that arrives late could spare a copy with a
+// higher counter. But after a failover the server may count from a lower number again, and then the
+// copy with the higher counter is the wrong one. To drop too much costs one round trip; to keep too
 // much serves a value that no longer exists.
 func (c *Cache[V]) Invalidate(id string) {
 	s, stripe := c.locate(id)

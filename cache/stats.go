@@ -1,7 +1,7 @@
 package cache
 
-// Stats are the figures of a cache since it was created, except for Entries
-// and Bytes, which tell the present state.
+// Stats are the figures of a cache since it was created, except for Entries and Bytes, which are
+// the current values.
 type Stats struct {
 	Entries int   // copies held now
 	Bytes   int64 // what they cost by Config.Size

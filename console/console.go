@@ -24,8 +24,9 @@ type Config struct {
 	// Defaults to "holdfast".
 	Prefix string
 
-	// Authorize decides whether a request may use the console, and returns the operator's name for the audit log. It is
-	// called for every request, and must be safe for concurrent use. Requests that it does not allow get 403. Required.
+	// Authorize decides whether a request may use the console, and returns the operator's name for
+	// the audit log. It is called for every request, and must be safe for concurrent use. Requests
+	// that it does not allow get 403. Authorize is required.
 	Authorize func(r *http.Request) (who string, ok bool)
 
 	// ShowValues shows the values of sessions, which may be private. Encrypted values are never shown.
@@ -61,9 +62,9 @@ type page struct {
 	post func(w http.ResponseWriter, r *http.Request, who string)
 }
 
-// New returns the console for the sessions that the client's Redis keeps. The caller keeps ownership of the client, and
-// cfg is copied. New does not connect. The handler is safe for concurrent use; it runs goroutines only while a page that
-// updates by itself is open.
+// New returns the console for the sessions in the client's Redis. It copies cfg and does not
+// connect. The caller owns the client. The handler is safe for concurrent use, and runs goroutines
+// only while a page that updates automatically is open.
 func New(client redis.UniversalClient, cfg *Config) (http.Handler, error) {
 	if client == nil {
 		return nil, errors.New("console: the client is nil: pass the go-redis client of the application")

@@ -89,9 +89,9 @@ func (s *Server) accept() {
 	}
 }
 
-// InMemory makes a server that has no socket: only the clients of [Server.Client] and [Server.NewClient] reach it, and
-// [Server.Addr] is empty. Called inside a testing/synctest bubble, server and clients live on the bubble's clock; they
-// must then be closed inside the bubble.
+// InMemory returns a server that has no socket: only the clients of [Server.Client] and
+// [Server.NewClient] reach it, and [Server.Addr] is empty. Called inside a testing/synctest bubble,
+// server and clients live on the bubble's clock; they must then be closed inside the bubble.
 func InMemory() (*Server, error) {
 	mini := miniredis.NewMiniRedis()
 	if err := begin(mini); err != nil {
@@ -112,8 +112,9 @@ func (s *Server) Addr() string { return s.addr }
 // Client returns a client of this server, the same one at each call. The server owns it: do not close it.
 func (s *Server) Client() *redis.Client { return s.client }
 
-// NewClient returns a further client with connections of its own, as each replica of an application has. The server
-// closes it with itself; closing it earlier is allowed. After Close it returns a closed client.
+// NewClient returns another client with separate connections, as each replica of an application
+// has. The server closes the client when it is closed, and the caller may close it earlier. After
+// Close, NewClient returns a closed client.
 func (s *Server) NewClient() *redis.Client {
 	c := redis.NewClient(s.options())
 	s.mu.Lock()

@@ -64,16 +64,15 @@ type Config struct {
 	// Defaults to nil: nothing is done.
 	OnRecall func(token string)
 
-	// OnForget is called when everything known locally is void, including what
-	// is being fetched: at a loss, once a new subscription is confirmed (the
-	// first one too), and for an invalidation that cannot be read.
+	// OnForget is called when all local copies are void, including those that are being fetched:
+	// after a loss, once a new subscription is confirmed (the first one, too), and for an
+	// invalidation that cannot be read.
 	//
 	// Defaults to nil: nothing is done.
 	OnForget func()
 
-	// OnRecover is called after OnForget whenever a subscription is confirmed.
-	// Requests that wait for a grant should ask again, since the grants that were
-	// sent in between are lost.
+	// OnRecover is called after OnForget whenever a subscription is confirmed. Requests that wait
+	// for a grant should query Redis again, since grants that were sent in between are lost.
 	//
 	// Defaults to nil: nothing is done.
 	OnRecover func()

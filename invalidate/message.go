@@ -32,8 +32,8 @@ const (
 // not follow its form, and for an empty one.
 var ErrMalformed = errors.New("invalidate: malformed message")
 
-// ErrUnknownKind is returned by [Parse] for a message that this release does
-// not know. A newer release may send such messages; they must be ignorable.
+// ErrUnknownKind is returned by [Parse] for a message that this release does not know. A newer
+// release may send such messages; receivers ignore them.
 var ErrUnknownKind = errors.New("invalidate: unknown kind of message")
 
 // Message is a parsed payload. Only the fields of its kind are set.

@@ -22,8 +22,8 @@ type Stats struct {
 	ProbesSent     uint64 // in a cluster one per master and round
 	ProbesReturned uint64
 
-	// Lag is how long the newest proof was under way: the time from a message's publication until it is heard, and the
-	// round trip to publish it. 0 before the first. A gauge.
+	// Lag is how long the newest probe took to return: the round trip to publish it, and the time
+	// until it was received. 0 before the first. A gauge.
 	Lag time.Duration
 }
 

@@ -28,10 +28,11 @@ func (l *Locker) checkIdle() {
 	}
 }
 
-// Close ends the Locker. New requests and those that wait get [ErrClosed] at once. Leases may be released until ctx
-// ends; then they are taken from their holders, whose contexts end with ErrClosed. When Close returns nil every lock
-// is released and every goroutine has ended; otherwise the error says what Redis did not confirm, and those locks end
-// with their TTL. Further calls wait for the same. The client is not closed.
+// Close ends the Locker. New requests and those that wait get [ErrClosed] at once. Leases may be
+// released until ctx ends; then they end, and their contexts with them, with ErrClosed as the
+// cause. If Close returns nil, every lock is released and every goroutine has ended. Otherwise the
+// error says what Redis did not confirm, and those locks end with their TTL. Further calls wait for
+// the first one. Close does not close the client.
 func (l *Locker) Close(ctx context.Context) error {
 	l.mu.Lock()
 	if !l.closing {

@@ -9,7 +9,8 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// Config holds the options for New. The zero value of a field means its default.
+// Config holds the options for New. The zero value of each field means its default. New refuses a
+// negative value unless the field says what it means.
 type Config struct {
 	// Prefix begins the name of every key and channel. All processes that share locks use the same
 	// one. Do not use the prefix of sessions: sessions and locks would share keys.
@@ -17,28 +18,28 @@ type Config struct {
 	// Defaults to "holdfast-lock".
 	Prefix string
 
-	// TTL is how long a lock outlives a holder that died. A living holder renews it after each third of that time. From
-	// 30 ms to 24 h.
+	// TTL is how long a lock outlives a process that died. A running process renews its locks after
+	// each third of that time. From 30 ms to 24 h.
 	//
 	// Defaults to 5 s.
 	TTL time.Duration
 
-	// GrantTTL is how long a waiter may take to answer when the lock was passed to it. After that
-	// the next one may try. From 1 ms to TTL.
+	// GrantTTL is how long a waiter may take to answer when it was granted the lock. After that the
+	// next waiter may take it. From 1 ms to TTL.
 	//
 	// Defaults to 2 s, or TTL if that is shorter.
 	GrantTTL time.Duration
 
 	// Wait is the longest time that Acquire waits. Its context may end the wait earlier. Make it
-	// longer than TTL: otherwise Acquire fails before the lock of a holder that died has expired.
-	// Negative: no limit except the context.
+	// longer than TTL: otherwise Acquire fails before the lock of a process that died has expired.
+	// Negative means no limit except the context.
 	//
 	// Defaults to 10 s.
 	Wait time.Duration
 
-	// MaxHold is the longest time that a lease lasts, so that a stuck holder cannot block the
-	// others forever. After that time, or up to a twentieth of it earlier, the context of the lease
-	// ends and the lock is passed on. At least 30 ms. Negative: no limit.
+	// MaxHold is the longest time that a lease lasts, so that a stuck holder cannot block other
+	// requests forever. After that, or up to a twentieth of MaxHold earlier, the lease's context
+	// ends and the lock goes to the next waiter. At least 30 ms. Negative means no limit.
 	//
 	// Defaults to 1 min.
 	MaxHold time.Duration
@@ -49,15 +50,16 @@ type Config struct {
 	// Defaults to 128.
 	MaxWaiters int
 
-	// Retain is how long this process keeps a lock after its last lease has ended, for the next request of this process.
-	// Another process that wants the lock recalls it with a message, and gets it at once. Only scripts of this module
-	// retain locks: see [Locker.AcquireWith]. From MinRetain to TTL. Zero or negative: off.
+	// Retain is how long this process keeps a lock after a lease has ended, for the next request of
+	// this process. Another process that wants the lock recalls it with a message, and gets it at
+	// once. Only scripts of this module retain locks: see [Locker.AcquireWith]. From MinRetain to
+	// TTL. Negative means off.
 	//
 	// Defaults to 0, off.
 	Retain time.Duration
 
-	// OnRecall is called with the key of a lock that this process holds or retains, when another process waits for it. It
-	// must not block.
+	// OnRecall is called when another process waits for a lock that this process holds or retains,
+	// with the lock's key. It must not block.
 	//
 	// Defaults to nil: nothing is done.
 	OnRecall func(key string)
@@ -68,8 +70,7 @@ type Config struct {
 	Timeout time.Duration
 
 	// Node is the ID of this process in lock tokens. A program that sets it has to listen on the
-	// node's channel itself, and pass each grant to Granted and each recall to Recalled. Empty: the
-	// Locker draws a random ID and listens.
+	// node's channel itself, and pass each grant to Granted and each recall to Recalled.
 	//
 	// Defaults to "".
 	Node string
@@ -121,7 +122,8 @@ func (c *Config) validate() error {
 // margin is how long before its end a lease is no longer trusted: time for the holder to stop.
 func (c *Config) margin() time.Duration { return c.TTL / 10 }
 
-// MinRetain is the shortest Config.Retain: a retained lock has to be renewed before it expires.
+// MinRetain is the shortest Config.Retain. With a shorter one, a request could not renew the lock
+// before it expires.
 const MinRetain = 10 * time.Millisecond
 
 // maxTTL bounds Config.TTL.

@@ -1,5 +1,5 @@
-// Package lock is a fair distributed lock on Redis: requests get the lock in the order in which they asked for it, across
-// all processes.
+// Package lock provides a fair distributed lock on Redis: requests get the lock in the order in
+// which they asked for it, across all processes.
 //
 //	locker, err := lock.New(client, nil)
 //	…
@@ -15,11 +15,11 @@
 // A request for a lock that is taken does not poll. Within a process the requests for one key form
 // a local queue, and only its head talks to Redis. The heads of all processes form a second queue
 // in Redis, a list of lock tokens. The script that releases the lock makes the first token of that
-// list its holder, and notifies its process over pub/sub. A lost message costs time and nothing
-// else: the waiter retries when the lock must have expired.
+// list its holder, and notifies its process over pub/sub. If that message is lost, the waiter
+// retries when the lock would have expired.
 //
-// If the next request is in the same process, it gets the lock token in memory. Its first call to
-// Redis, which it makes anyway, gives way to another process if one is waiting.
+// If the next request is in the same process, it gets the lock token in memory. The first call to
+// Redis that it makes anyway gives way to another process, if one is waiting.
 //
 // # What a lease is worth
 //
@@ -29,6 +29,6 @@
 // lease is trusted for its TTL less a margin, by the monotonic clock, from just before the request
 // for it was sent. If it is not renewed by then, its context ends with [ErrLost] as the cause. No
 // lock service can do more: a process that is paused at the wrong moment still believes that it
-// holds the lock. Where that matters, the guarded resource has to check as well, as package store
-// does with a version in each commit. See Martin Kleppmann, "How to do distributed locking" (2016).
+// holds the lock. If that matters, the guarded resource has to check as well, as package store does
+// with a version in each commit. See Martin Kleppmann, "How to do distributed locking" (2016).
 package lock

@@ -39,8 +39,8 @@ func (s *State) Waiting() (since time.Time) {
 	return since
 }
 
-// Inspector shows the states of locks without side effects, for the tools of operators. It is safe for concurrent use,
-// runs no goroutines and needs no Close.
+// Inspector reads the states of locks without side effects, for operators' tools. It is safe for
+// concurrent use, runs no goroutines and needs no Close.
 type Inspector struct {
 	db    *rdb.DB
 	space keys.Space
@@ -104,8 +104,9 @@ func claim(token string) Claim {
 	return Claim{Node: node, Since: since}
 }
 
-// Scan calls each with every lock that is held or waited for, until it returns false. It looks at some hundred keys at a
-// time, over every master. Locks that come or go meanwhile may be missing.
+// Scan calls each with every lock that is held or waited for, until it returns false. It scans
+// every master, a few hundred keys at a time. Locks that are taken or released in the meantime may
+// be missing.
 func (i *Inspector) Scan(ctx context.Context, each func(State) bool) error {
 	seen := make(map[string]struct{}) // a lock and its queue have a key each
 	return i.db.Scan(ctx, i.space.LockPattern(), func(found []string) (more bool, err error) {

@@ -121,9 +121,9 @@ func (le *Lease) Trusted() bool {
 	return !le.ended && le.lost == nil && time.Now().Before(le.trust.until)
 }
 
-// Release releases the lock, which goes to the next waiter. A waiter of this process gets it in memory, without a round
-// trip; otherwise Release costs one. It works even if ctx has ended, within Config.Timeout. Called again it changes
-// nothing.
+// Release ends the lease, and the lock goes to the next waiter. A waiter of this process gets it in
+// memory, without a round trip; otherwise Release costs one. It works even if ctx has ended, within
+// Config.Timeout. Further calls change nothing.
 //
 // It returns [ErrLost] if the lock was lost before, or [ErrClosed] if Close took it away. With [ErrUnavailable] or
 // [ErrOutcomeUnknown] the Locker keeps trying to release the lock in the background.
@@ -149,9 +149,9 @@ func (le *Lease) ReleaseSoon() { le.releaseSoon(lockAlone) }
 // without the lock is the more likely the older it is.
 const stateAge = 100 * time.Millisecond
 
-// Rest is ReleaseSoon for a holder that has changed nothing. Together with the lock it passes on
-// the state of the lease, to a request of this process that was already waiting when the state was
-// read. So the requests of one page query Redis only once.
+// Rest is ReleaseSoon for a holder that has changed nothing. If the next request of this process
+// was already waiting when the state of the lease was read, it gets the state together with the
+// lock. So the requests of one page query Redis only once.
 func (le *Lease) Rest() { le.releaseSoon(lockAndState) }
 
 // handing is what a lease passes on to the next request of this process.

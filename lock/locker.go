@@ -16,7 +16,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// Locker hands out leases. It is safe for concurrent use. Close ends its goroutines.
+// Locker acquires locks and renews them. It is safe for concurrent use. Close ends its goroutines.
 type Locker struct {
 	cfg      Config
 	db       *rdb.DB
@@ -61,8 +61,8 @@ type Stats struct {
 	Waiting  int   // requests of this process that wait now
 }
 
-// New returns a Locker that uses the client and never closes it. A nil Config means the defaults. Without Config.Node the
-// Locker keeps one connection on which it receives grants.
+// New returns a Locker that uses the client and never closes it. A nil Config uses the defaults.
+// Without Config.Node the Locker keeps one connection on which it receives grants.
 func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
 	if client == nil {
 		return nil, errors.New("lock: the client is nil: pass the go-redis client of the application")
@@ -218,7 +218,8 @@ func (l *Locker) pass(key string, t turn) {
 	}
 }
 
-// Granted notifies the Locker that its node has received a grant of this lock token. Only needed with Config.Node.
+// Granted notifies the Locker that its node has received a grant of this lock token. It is only
+// needed with Config.Node.
 func (l *Locker) Granted(token string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -227,7 +228,8 @@ func (l *Locker) Granted(token string) {
 	}
 }
 
-// Recheck makes every waiter query Redis again, because messages may have been lost. Only needed with Config.Node.
+// Recheck makes every waiter query Redis again, because messages may have been lost. It is only
+// needed with Config.Node.
 func (l *Locker) Recheck() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -83,15 +83,15 @@ func (l *Locker) Retains(key string) bool {
 }
 
 // Reused reports whether the lease came from a retained lock, without a call to Redis. The holder
-// then has to let Redis check what it has assumed.
+// then has to let Redis confirm what it has assumed.
 func (le *Lease) Reused() bool {
 	le.locker.mu.Lock()
 	defer le.locker.mu.Unlock()
 	return le.reused
 }
 
-// Keep returns how long a script that ends the lease should keep the lock if the queue in Redis is
-// empty: the TTL if a request of this process is next, Config.Retain if the lock may be retained,
+// Keep returns how long a script that ends the lease should keep the lock if no other process
+// waits: the TTL if a request of this process is next, Config.Retain if the lock may be retained,
 // and otherwise 0.
 func (le *Lease) Keep(retain bool) time.Duration {
 	l := le.locker
@@ -106,8 +106,8 @@ func (le *Lease) Keep(retain bool) time.Duration {
 	return 0
 }
 
-// Confirm extends the trust in the lease: Redis has answered a request that was sent at that time,
-// and keeps the lock for ttl.
+// Confirm extends the trust in the lease. Call it when Redis has answered a request that was sent
+// at that time and keeps the lock for ttl.
 func (le *Lease) Confirm(sent time.Time, ttl time.Duration) {
 	l := le.locker
 	l.mu.Lock()
@@ -136,8 +136,8 @@ func (le *Lease) Park() bool {
 	return true
 }
 
-// Recalled notifies the Locker that its node has received a recall of this lock token: another process waits for the
-// lock. Only needed with Config.Node.
+// Recalled notifies the Locker that its node has received a recall of this lock token: another
+// process waits for the lock. It is only needed with Config.Node.
 func (l *Locker) Recalled(token string) {
 	l.mu.Lock()
 	key := ""

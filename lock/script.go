@@ -10,9 +10,9 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// Script is a script that takes the lock and does more for the request in the same step, such as
-// reading what the holder needs first. Scripts can only be written within this module.
-// [Locker.Acquire] uses one that only takes the lock.
+// Script is a script that takes the lock and does more in the same step, such as reading what the
+// holder needs first. Scripts can only be written within this module. [Locker.Acquire] uses one
+// that only takes the lock.
 type Script = queue.LockScript
 
 // try queries Redis once, in one round trip, or in two if the script has a fast path and that does not apply. A request that

@@ -52,7 +52,7 @@ func (m *Manager) Update(ctx context.Context, id string, fn func(*Session) error
 
 // View opens the session with an ID without its lock, as Redis has it now, and runs fn, which
 // cannot change it. If fn returns an error, View returns it unchanged. It returns ErrNotFound if
-// there is no such session. It counts as use. One round trip.
+// there is no such session. This counts as a use of the session. One round trip.
 func (m *Manager) View(ctx context.Context, id string, fn func(*Session) error) error {
 	s, err := m.byID(ctx, ReadOnly, id)
 	if err != nil {
@@ -80,10 +80,10 @@ func (m *Manager) apply(ctx context.Context, s *Session, fn func(*Session) error
 	return m.commit(ctx, s.request)
 }
 
-// LoadID is Load by ID, for the server's own use, in mode Optimistic. It takes no lock, so it may
-// be called in a handler that holds the session's lock. End it with Commit, which returns no token,
-// or with Discard. It returns ErrNotFound if there is no such session. Prefer Update for changes
-// that must succeed.
+// LoadID opens a session by its ID, for the server's own use, in mode Optimistic. It takes no lock,
+// so it may be called in a handler that holds the session's lock. End it with Commit, which returns
+// no token, or with Discard. It returns ErrNotFound if there is no such session. Prefer Update for
+// changes that must succeed.
 func (m *Manager) LoadID(ctx context.Context, id string) (context.Context, error) {
 	s, err := m.ofID(ctx, Optimistic, id)
 	if err != nil {

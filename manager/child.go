@@ -13,10 +13,10 @@ const childMark = mark.Child
 
 // Child returns the dependent session of that name: a separate set of values under this session's
 // lock, token and lifetime. Its first value creates it. It is opened, committed and ended together
-// with its parent, on every replica, since both are one record in Redis. What concerns a whole
-// session, such as Rotate, BindUser, SetDeadline or Discard, does the same on a child as on its
-// parent. Destroy and Clear of a child only remove the child's values, and ClearAll also those of
-// its children. Children may have children.
+// with its parent, since both are one record in Redis. Methods that concern the whole session, such
+// as Rotate, BindUser, SetDeadline and Discard, do the same on a child as on its parent. On a
+// child, Destroy and Clear only remove the child's values, and ClearAll also those of its children.
+// Children may have children.
 //
 // Child returns an error if the name is empty or contains control characters. No round trip.
 func (s *Session) Child(name string) (*Session, error) {

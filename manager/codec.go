@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// Codec turns values into bytes and back. It is used by many goroutines at once. An error of
-// Marshal fails the commit with ErrEncode. An error of Unmarshal is ErrDecode, see [Key.Lookup].
+// Codec turns values into bytes and back. It must be safe for concurrent use. An error of Marshal
+// fails the commit with ErrEncode. An error of Unmarshal is ErrDecode, see [Key.Lookup].
 //
 // [JSON], [Gob] and [CBOR] keep what they accept: a value comes back equal, or Marshal returns an
 // error that names the place in the value that would be lost. Equal means in all exported fields.
@@ -19,7 +19,7 @@ import (
 // compared with its method Equal or Cmp if it has one, and otherwise by its encoding. What an
 // interface holds comes back with the same type, or is refused.
 //
-// Another Codec has to ensure that itself.
+// A Codec of your own has to ensure that itself.
 type Codec interface {
 	Marshal(v any) ([]byte, error)
 	Unmarshal(data []byte, v any) error

@@ -26,9 +26,9 @@ var errOtherCodec = errors.New("written with another codec")
 // Gob encodes with encoding/gob. Values in interfaces need gob.Register. Use it for values that
 // only Go programs read. A type that was renamed or moved cannot read what it wrote before.
 //
-// It refuses pointers to zero inside of structs, which gob takes for nil, and fields of embedded
-// structs whose type is unexported. Although gob may encode equal values differently, setting a
-// value that is already there modifies nothing.
+// It refuses pointers to zero inside structs, which gob takes for nil, and fields of embedded
+// structs whose type is unexported. Gob may encode equal values differently, but setting the value
+// that is already there modifies nothing.
 type Gob struct{}
 
 var _ Codec = Gob{}
@@ -81,7 +81,8 @@ func gobUnmarshal(data []byte, v any) error {
 
 // CBOR encodes in the core deterministic form of RFC 8949: smaller than JSON, faster with bytes and
 // times, and readable from other languages. Struct tags are those of encoding/json, or "cbor".
-// Hostile CBOR can ask for much memory; Config.MaxSessionBytes limits what Redis holds.
+// Hostile CBOR can make the decoder allocate much memory; Config.MaxSessionBytes limits what Redis
+// holds.
 //
 // Strings that are not UTF-8 come back unchanged, but other languages may refuse to read them. In
 // an interface, maps come back as map[string]any, lists as []any and numbers as uint64, int64 or

@@ -36,8 +36,8 @@ const (
 	FailRequest
 )
 
-// Config configures a Manager. The zero value uses the defaults. In each field zero means the
-// default, a negative duration means off, and booleans default to false.
+// Config configures a Manager. The zero value of each field means its default. New refuses a
+// negative value unless the field says what it means.
 type Config struct {
 	// Lifetime is the longest time that a session lives, by the clock of the Redis server. Rotate
 	// starts it again. Negative means no limit, and needs an IdleTimeout.
@@ -46,23 +46,23 @@ type Config struct {
 	Lifetime time.Duration
 
 	// IdleTimeout is how long a session may go unused before it expires. Reads count as use. It
-	// never extends a session beyond Lifetime.
+	// never extends a session beyond Lifetime. Negative means off.
 	//
 	// Defaults to 0, off.
 	IdleTimeout time.Duration
 
 	// RotateEvery is the age at which a token is replaced, by the next request that may write. The
 	// old token keeps working until the client has shown the new one, and for RotateGrace after
-	// that.
+	// that. Negative means off.
 	//
 	// Defaults to 0, off.
 	RotateEvery time.Duration
 
-	// EndOnReuse ends a session when a request shows a token that RotateEvery has replaced, after
-	// the time for which that token still works. Client and thief then both have to log in again.
-	// Without it the session continues for the client with the current token, which may be the
-	// thief. With or without EndOnReuse each reuse is counted in Stats.Reused, passed to
-	// Hooks.Opened as OpenedReused, and logged. The last 8 tokens since the login are recognized.
+	// EndOnReuse ends a session when a request shows a token that RotateEvery has replaced and that
+	// no longer works. The user and a thief then both have to log in again. Without EndOnReuse the
+	// session continues for the client with the current token, which may be the thief. In either
+	// case each reuse is counted in Stats.Reused, passed to Hooks.Opened as OpenedReused, and
+	// logged. Holdfast recognizes the last 8 tokens since the login.
 	//
 	// Two harmless cases look the same: a client that restores its cookies from a backup, and one
 	// that lost the response with the new token and comes back after RotateEvery and RotateGrace.
@@ -78,8 +78,8 @@ type Config struct {
 	// Defaults to 30 s.
 	RotateGrace time.Duration
 
-	// RotateThreshold is the age of a token from which Session.ShouldRotate reports true. Shorter
-	// than Lifetime.
+	// RotateThreshold is the age from which Session.ShouldRotate reports true for a token. It must
+	// be shorter than Lifetime. Negative means off.
 	//
 	// Defaults to 0, off.
 	RotateThreshold time.Duration
@@ -109,27 +109,30 @@ type Config struct {
 	// Defaults to a store in Redis.
 	Store store.Sessions
 
-	// Prefix is what every Redis key and channel begins with. Managers with different prefixes can
-	// share a Redis. It must not contain braces, which tell Redis Cluster where a key belongs.
+	// Prefix begins the name of every key and channel in Redis. Managers with different prefixes
+	// can share a Redis. It must not contain braces, which would decide the slot of each key in a
+	// Redis Cluster.
 	//
 	// Defaults to "holdfast".
 	Prefix string
 
-	// TokenKeys sign tokens with HMAC-SHA256, at least 32 bytes each. The first key signs, and all
-	// of them verify. To rotate, put a new key in front, and remove an old one when the tokens that
+	// TokenKeys sign tokens with HMAC-SHA256. Each has at least 32 bytes. The first key signs, and
+	// all of them verify. To rotate keys without logging users out, first add the new key at the
+	// end on all replicas, then move it to the front, and remove the old one when the tokens that
 	// it signed have expired. A token without a valid signature is refused without a call to Redis.
 	//
 	// Defaults to none: tokens are random and not signed.
 	TokenKeys [][]byte
 
-	// EncryptionKeys encrypt values with AES-256-GCM, in Redis and in Sealed cookies, at least 32
-	// bytes each. The first key encrypts, and all of them decrypt. To rotate, put a new key in
-	// front, and remove an old one when the sessions that it encrypted have ended. Encryption binds
-	// a value to its session and key.
+	// EncryptionKeys encrypt values with AES-256-GCM, in Redis and in Sealed cookies. Each has at
+	// least 32 bytes. The first key encrypts, and all of them decrypt. To rotate keys, first add
+	// the new key at the end on all replicas, then move it to the front, and remove the old one
+	// when all sessions that began under it have ended. Encryption binds a value to its session and
+	// key.
 	//
 	// Values that were stored without encryption cannot be decoded once there is a key.
 	//
-	// Defaults to none: values are stored as the Codec encodes them, and Sealed is not available.
+	// Defaults to none: values are stored as the Codec encodes them, and Sealed cannot be used.
 	EncryptionKeys [][]byte
 
 	// Undecodable is what happens to values that cannot be decoded or decrypted, for instance after
@@ -138,51 +141,51 @@ type Config struct {
 	// Defaults to KeepValue.
 	Undecodable DecodePolicy
 
-	// LockTTL is how long the locks of a process that died keep others waiting. A running process
-	// renews its locks. From 30 ms to 24 h.
+	// LockTTL is how long a lock outlives a process that died, and keeps other requests waiting. A
+	// running process renews its locks. From 30 ms to 24 h.
 	//
 	// Defaults to 5 s.
 	LockTTL time.Duration
 
 	// LockWait is how long a request waits for its session's lock before it fails with
-	// ErrLockTimeout. Make it longer than LockTTL: otherwise a request that meets the lock of a
-	// dead process fails a moment before it would be served, and New logs a warning. Negative means
-	// until the client leaves.
+	// ErrLockTimeout. Make it longer than LockTTL: otherwise a request fails before the lock of a
+	// process that died has expired. New then logs a warning. Negative means until the client
+	// leaves.
 	//
 	// Defaults to 10 s.
 	LockWait time.Duration
 
-	// MaxHold is the longest time that one request may hold the lock. Then its lock ends, up to a
-	// twentieth of MaxHold early, and its context is canceled. At least 30 ms. Negative means no
-	// limit.
+	// MaxHold is the longest time that one request may hold the lock. After that, or up to a
+	// twentieth of MaxHold earlier, the lock ends and the request's context is canceled. At least
+	// 30 ms. Negative means no limit.
 	//
 	// Defaults to 1 min.
 	MaxHold time.Duration
 
 	// Retain is how long this process keeps a session's lock after a request, for the session's
-	// next one, once a few requests in a row have come to this process. Such a request opens
-	// without a round trip and ends with one, in which Redis checks before its first byte that
-	// nothing has changed. A request at another replica recalls the lock and gets it at once. If
-	// this process dies, that request may wait for Retain. From 10 ms to LockTTL. Negative means off.
+	// next one. It does so after two requests of the session in a row. The next request then opens
+	// without a round trip, and Redis checks before the first byte of its response that nothing has
+	// changed. A request at another replica recalls the lock and gets it at once. If this process
+	// dies, that request may wait for Retain. From 10 ms to LockTTL. Negative means off.
 	//
 	// Defaults to 2 s, or to LockTTL if that is shorter.
 	Retain time.Duration
 
-	// MaxWaiters is how many requests may wait for one session, counted within this process and
-	// again across all of them. Further ones fail with ErrTooManyWaiters. At least 1.
+	// MaxWaiters is how many requests of this process may wait for one session, and also how many
+	// processes may wait for it in Redis. Further requests fail with ErrTooManyWaiters. At least 1.
 	//
 	// Defaults to 128.
 	MaxWaiters int
 
-	// CacheBytes is the approximate memory limit for local copies, in bytes. Negative means that
-	// there are no copies, and every read queries Redis.
+	// CacheBytes is the approximate memory limit for local copies, in bytes. Negative means no
+	// local copies: every read queries Redis.
 	//
 	// Defaults to 64 MiB.
 	CacheBytes int64
 
 	// MaxStaleness is the maximum age of data that a ReadOnly request may see. A local copy is used
-	// only while this process has evidence that it missed no invalidation up to that long ago. From
-	// 40 ms to 1 h.
+	// only while this process has evidence, not older than that, that it missed no invalidation.
+	// From 40 ms to 1 h.
 	//
 	// Defaults to 2 s.
 	MaxStaleness time.Duration
@@ -213,10 +216,10 @@ type Config struct {
 	// Defaults to false.
 	RefuseUserSessions bool
 
-	// TrustedProxies are the networks of the application's own proxies. X-Forwarded-For and
-	// Forwarded (RFC 7239) are trusted only from them, and read from right to left up to the first
-	// address outside these networks. If a request has both headers and they disagree, its address
-	// is that of the proxy.
+	// TrustedProxies are the networks of the application's proxies. Only from them does Holdfast
+	// trust X-Forwarded-For and Forwarded (RFC 7239). It reads these headers from right to left, up
+	// to the first address outside these networks. If a request has both headers and they disagree,
+	// its address is that of the proxy.
 	//
 	// Defaults to none: the client's address is that of its connection.
 	TrustedProxies []netip.Prefix
@@ -227,7 +230,7 @@ type Config struct {
 	NoClientInfo bool
 
 	// WaitReplicas is how many Redis replicas must have a commit before Holdfast acknowledges it.
-	// It uses WAIT in the commit's own round trip. If fewer confirm within half of Timeout, the
+	// It costs no further round trip. If fewer Redis replicas confirm within half of Timeout, the
 	// request fails with ErrOutcomeUnknown, although the commit was written. This makes the loss of
 	// an acknowledged commit in a failover unlikely, not impossible.
 	//
@@ -240,10 +243,9 @@ type Config struct {
 	// Defaults to Fail.
 	OnUnavailable Unavailable
 
-	// Timeout bounds each call to Redis, whatever the client's own timeouts are. From 1 ms to 10 s,
-	// since a commit must arrive within the minute for which Redis remembers a removed session.
-	// With WaitReplicas at least 2 ms. A client whose own timeouts are longer costs a goroutine for
-	// each call.
+	// Timeout is the limit for each call to Redis, even if the client's timeouts are longer; such a
+	// client costs a goroutine for each call. From 1 ms to 10 s, since a commit must arrive within
+	// the minute for which Redis remembers a removed session. With WaitReplicas at least 2 ms.
 	//
 	// Defaults to 5 s, the ReadTimeout of go-redis, or to LockTTL if that is shorter.
 	Timeout time.Duration
@@ -260,9 +262,9 @@ type Config struct {
 	// Defaults to DefaultErrorHandler.
 	ErrorHandler func(http.ResponseWriter, *http.Request, error)
 
-	// LoginURL is the page to which RequireUser and RequireFresh send browsers that have to log in:
-	// a path of this site such as "/login", or an https URL. The query parameter "next" carries the
-	// page that the visitor wanted; see ReturnTo.
+	// LoginURL is the page to which RequireUser and RequireFresh redirect requests that need a
+	// login: a path of this site such as "/login", or an https URL. The query parameter "next"
+	// carries the page that the visitor wanted; see ReturnTo.
 	//
 	// Defaults to "": they answer 401.
 	LoginURL string
@@ -273,10 +275,9 @@ type Config struct {
 	// Defaults to slog.Default().
 	Logger *slog.Logger
 
-	// NodeName is what operators see of this process where a lock or a message names its node: in the
-	// log, in metrics, in the console and in the output of the holdfast command. It is kept in Redis
-	// while the process runs. At most 64 bytes of text without control characters; several processes
-	// may share a name.
+	// NodeName is the name under which operators see this process: in the log, in metrics, in the
+	// console and in the output of the holdfast command. Redis keeps it while the process runs.
+	// Several processes may share a name. At most 64 bytes of UTF-8 without control characters.
 	//
 	// Defaults to the name of the host, which in a container is the name of the pod.
 	NodeName string
@@ -288,8 +289,8 @@ type Config struct {
 	BrowserSession bool
 
 	// Insecure lets the cookie travel over plain HTTP, for http://localhost. It sets Insecure of
-	// Cookie, also if Propagator is a Cookie or a Chain that contains one. The default name of the
-	// cookie is then "session", unlike in production.
+	// the Cookie in Propagator, also within a Chain. The default name of the cookie is then
+	// "session".
 	//
 	// Defaults to false.
 	Insecure bool
@@ -306,7 +307,7 @@ const (
 
 	// Anonymous lets the handler run with an empty session, as if the client had none.
 	// [Session.Unavailable] reports that. The response leaves the cookie alone, and Require still
-	// answers 503. Use it for pages that are useful to strangers too.
+	// answers 503. Use it for pages that visitors without a session can use.
 	Anonymous
 )
 

@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// Cookie carries the token in a cookie. The zero value is the safest: "__Host-session", which
-// browsers send over HTTPS only, to this host only and on every path, which scripts cannot read,
-// and which does not travel with requests from other sites except for plain links (SameSite=Lax).
-// The prefix of the name makes browsers refuse a cookie of that name that a sibling subdomain or
-// plain HTTP tries to plant (RFC 6265bis, section 4.1.3).
+// Cookie carries the token in a cookie. The zero value is the safest. Its name is "__Host-session".
+// Browsers send it only over HTTPS and only to this host, on every path. Scripts cannot read it. It
+// does not travel with requests from other sites, except when the user follows a link
+// (SameSite=Lax). Because of the prefix, browsers refuse a cookie of that name that a sibling
+// subdomain or plain HTTP tries to plant (RFC 6265bis, section 4.1.3).
 //
-// A request with two different cookies of the name counts as having none: one of them was planted,
+// A request with two different cookies of that name counts as having none: one of them was planted,
 // and the server cannot tell which. Session.Destroy then ends the sessions of both, so that logging
 // out still works.
 type Cookie struct {
@@ -28,8 +28,8 @@ type Cookie struct {
 	// with Insecure.
 	Name string
 
-	// Domain makes the cookie visible to this domain and all its subdomains. Not with a "__Host-"
-	// name.
+	// Domain makes the cookie visible to this domain and all its subdomains. It cannot be set
+	// together with a "__Host-" name.
 	//
 	// Defaults to "", the host alone.
 	Domain string

@@ -14,8 +14,8 @@ import (
 // nothing.
 //
 // Destroy succeeds even if another request has changed the session in the meantime. A request that
-// began on a retained lock (see Config.Retain) may therefore end a session that another replica
-// changed a moment before, without having seen that change.
+// began on a retained lock (see Config.Retain) may therefore end a session without having seen a
+// change that another replica made a moment before.
 //
 // If the client sent several different cookies of the same name, one of them was planted, and no
 // session was opened. Destroy then ends the sessions of all of them, up to 8, in two round trips

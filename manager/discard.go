@@ -5,10 +5,10 @@ package manager
 // it, and the client keeps its token. The commit writes nothing, and an error of an earlier change
 // no longer fails it. Config.RotateEvery does not rotate the token.
 //
-// The session can still be used. It reads as it was opened, and only this request sees what is set
-// from here on. The lock is released with the commit, as always; Commit after Discard releases it
-// at once. The request still counts as use. After the commit Discard does nothing, so it may be
-// deferred. No round trip.
+// The session can still be used. It reads as it was when it was opened, and only this request sees
+// what it sets after Discard. The lock is released with the commit, as always; Commit after Discard
+// releases it at once. The request still counts as a use of the session. After the commit Discard
+// does nothing, so it may be deferred. No round trip.
 func (s *Session) Discard() {
 	s.mu.Lock()
 	taken := s.discardChanges()

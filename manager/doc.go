@@ -5,8 +5,9 @@
 //
 // A [Manager] wraps the application's handler. For each request it opens the session that the
 // client's token names, runs the handler, and commits the changes before the first byte of the
-// response leaves. Requests of one session that write take turns, first come first served across
-// all replicas. So each of them sees what the one before has written, and none overwrites another.
+// response leaves. Requests that write to one session take turns, first come first served across
+// all replicas. So each of them sees what the previous one has written, and none overwrites the
+// changes of another.
 //
 //	m, err := manager.New(redisClient, &manager.Config{
 //		IdleTimeout: 30 * time.Minute,
@@ -22,8 +23,8 @@
 // wins, and what the others wrote is lost without an error: the second item in the cart, the
 // logout, half of a wizard. Comparing versions alone turns the loss into an error that the
 // application has to handle. So the default is a lock. Requests of one session wait for each other,
-// requests of different sessions never do, and a handler is written as if it ran alone. The version
-// is compared as well, since a lock in a network can be lost.
+// requests of different sessions never do, and you can write a handler as if it ran alone. A commit
+// compares the version as well, since a lock in a network can be lost.
 //
 // # Values
 //
@@ -40,22 +41,22 @@
 // The first commit that stores something creates the session in Redis and gives the client a token.
 // A visitor for whom nothing is stored costs nothing.
 //
-// If a new browser sends several requests in parallel, before it has a token, each of them begins a
-// session. The browser keeps the one whose response came last, and loses what the others stored.
-// The server cannot join them, since nothing in the requests shows that they come from one browser.
-// An application whose pages send several requests at once should store something with the page
-// itself, so that all of them carry the token.
+// If a browser sends several requests in parallel before it has a token, each of them begins a
+// session. The browser keeps the one whose response came last, and the values of the others are
+// lost to it. The server cannot join them, since nothing in the requests shows that they come from
+// one browser. An application whose pages send several requests at once should store something with
+// the page itself, so that all these requests carry the token.
 //
 // # Login, logout and expiry
 //
 // At login call [Session.Rotate], so that the old token no longer opens the session, and
 // [Session.BindUser]. At logout call [Session.Destroy]. [Manager.RevokeUser] logs a user out
-// everywhere. Other sessions expire by Config.Lifetime and Config.IdleTimeout. The clock of Redis
-// decides; those of the replicas may differ.
+// everywhere. Other sessions expire by Config.Lifetime and Config.IdleTimeout, by the clock of
+// Redis. The clocks of the replicas may differ.
 //
 // [Manager.RequireUser] lets only logged-in users reach a handler, and [Manager.RequireFresh] only
-// those who logged in a short time ago. They answer other requests with 401, or send them to
-// Config.LoginURL; [ReturnTo] leads from there back to the page that the visitor wanted.
+// those who logged in a short time ago. They answer other requests with 401, or redirect them to
+// Config.LoginURL. From there [ReturnTo] leads back to the page that the visitor wanted.
 //
 // # Choosing a mode
 //
@@ -64,8 +65,8 @@
 //
 //   - A route that only reads, and may show data that is up to Config.MaxStaleness old:
 //     [Manager.ReadOnly]. Most such reads need no round trip.
-//   - A route that often needs no session, such as a mux with assets in it: [Manager.Lazy]. It
-//     locks at the first use.
+//   - A route that often needs no session, such as a mux that also serves assets: [Manager.Lazy].
+//     It locks at the first use.
 //   - A page that sends many requests at once, each with different keys: [Manager.Optimistic].
 //     No request waits, and a commit fails if another request has changed a key that this one
 //     has read or written.
@@ -94,7 +95,7 @@
 // # Without HTTP
 //
 // [Manager.Load], [Manager.Commit] and [Manager.Discard] serve other transports. [Manager.Create],
-// [Manager.Update] and [Manager.View] work on sessions by ID, for the server's own purposes.
+// [Manager.Update] and [Manager.View] work on sessions by ID, outside of their clients' requests.
 //
 // # Testing handlers
 //

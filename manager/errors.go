@@ -9,18 +9,18 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// The errors of a session. Match them with errors.Is. After ErrOutcomeUnknown the change of the request
-// may or may not have been saved. After ErrRemoved nothing is left of it. After any other error nothing
-// was written.
+// The errors of a session. Match them with errors.Is. After ErrOutcomeUnknown the change of the
+// request may or may not have been saved. After ErrRemoved nothing is left of it. After any other
+// error of a commit nothing was written.
 var (
 	// ErrConflict: another request changed the session since this one opened it or, in mode
 	// optimistic, a key that this request has read or written. The request may be repeated.
 	ErrConflict = store.ErrConflict
 
-	// ErrLockLost: the request lost its lock before it ended, because this process was paused or
-	// could not reach Redis for longer than Config.LockTTL, or because the request held the lock
-	// for longer than Config.MaxHold. It is also the cause with which the request's context is
-	// canceled. The request may be repeated.
+	// ErrLockLost: the request lost its lock before it ended. Either this process was paused or
+	// could not reach Redis for longer than Config.LockTTL, or the request held the lock for longer
+	// than Config.MaxHold. It is also the cause of the request's canceled context. The request may
+	// be repeated.
 	ErrLockLost = lock.ErrLost
 
 	// ErrLockTimeout: the session's lock did not become free within Config.LockWait, or before the
@@ -30,10 +30,10 @@ var (
 	// ErrTooManyWaiters: Config.MaxWaiters requests already wait for this session.
 	ErrTooManyWaiters = lock.ErrTooManyWaiters
 
-	// ErrRemoved: the session has ended since the request opened it, and does not come back. If
-	// Redis did not answer the commit at first, other requests may have seen the change for a
-	// moment before the removal. If the reason is known, the error also matches one of the next
-	// three.
+	// ErrRemoved: the session has ended since the request opened it, and does not come back. If the
+	// reason is known, the error also matches one of the next three. If Redis did not answer the
+	// commit at first, other requests may have seen the change for a moment before the session
+	// ended.
 	ErrRemoved = store.ErrRemoved
 
 	// ErrExpired: the session reached its idle timeout or its deadline. A request that has the
@@ -70,15 +70,15 @@ var (
 	// ErrReadOnly: a handler tried to change a session that was opened read-only.
 	ErrReadOnly = errors.New("session was opened read-only")
 
-	// ErrCommitted: a handler tried to change the session after its commit, that is after the first
-	// byte of the response or after Session.Commit. Or it used a lazy session for the first time
-	// then: such a session is not opened, and reads as empty.
+	// ErrCommitted: a handler tried to change the session after its commit, that is, after the
+	// first byte of the response or after Session.Commit. Or it used a lazy session for the first
+	// time then: that session is not opened, and reads as empty.
 	ErrCommitted = errors.New("session was committed already")
 
 	// ErrEncode: a value cannot be encoded, or would not come back equal: see [Codec]. The text
 	// names the type of the value, the place in it that would be lost, and the type of the codec's
-	// error. It never includes what that error says, which may quote the value; use errors.As for
-	// that.
+	// error. It leaves out the text of that error, which may quote the value; use errors.As to get
+	// it.
 	ErrEncode = errors.New("session value cannot be encoded")
 
 	// ErrDecode: a stored value cannot be decoded as the requested type. Like that of ErrEncode,

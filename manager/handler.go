@@ -11,18 +11,20 @@ import (
 type contextKey struct{ m *Manager }
 
 // Handler gives next a session. It locks the session for the request, unless Config.Mode chooses
-// another mode. The session is opened before next runs; if that fails, Config.ErrorHandler answers
-// and next does not run. It is committed before the first byte of the response leaves, or when next
-// returns; if that fails, ErrorHandler answers and nothing that next wrote is sent. If next panics,
-// nothing is committed. If the client leaves, a handler that finishes is committed nevertheless.
-// The lock is released in every case.
+// another mode.
 //
-// Wraps of one Manager may nest in any order. A request has one session, each handler may do with
-// it what the mode of its own wrap allows, and the session is opened, or locked, when a handler
-// first needs that. So:
+// The session is opened before next runs. If that fails, Config.ErrorHandler answers and next does
+// not run. The session is committed before the first byte of the response leaves, or when next
+// returns. If that fails, ErrorHandler answers and nothing that next wrote is sent. If next panics,
+// nothing is committed. If the client leaves, the session is still committed when next returns. The
+// lock is released in every case.
 //
-//   - ReadOnly refuses changes wherever it is. Inside a Lazy wrap that has not locked yet it
-//     does not wait for the lock. Inside Handler the lock is already taken.
+// Wraps of one Manager may nest in any order. A request has one session. Each handler may do with
+// it what the mode of its wrap allows. The session is opened, or locked, when the first handler
+// runs that needs that. So:
+//
+//   - ReadOnly refuses changes wherever it is. Inside a Lazy wrap that has not locked the session
+//     yet, it does not wait for the lock. Inside Handler the request already has the lock.
 //   - A wrap that locks, inside an Optimistic one, takes the lock at that point. If what was
 //     read before has changed since, the request fails with ErrConflict.
 //   - A wrap that may write, inside a ReadOnly one, commits when its own handler returns.
@@ -37,9 +39,10 @@ func (m *Manager) ReadOnly(next http.Handler) http.Handler { return m.serve(Read
 // Optimistic is Handler in mode Optimistic.
 func (m *Manager) Optimistic(next http.Handler) http.Handler { return m.serve(Optimistic, next) }
 
-// Lazy is Handler in mode Lazy: the first use of the session opens it. If that fails, the commit
-// fails. A handler that needs to know at once calls Open. A session that is first used after the
-// first byte of the response stays closed: it reads as empty, and that is reported as ErrCommitted.
+// Lazy is Handler in mode Lazy: the first use of the session opens it. If that fails, the session
+// reads as empty and the commit fails; call Open to get the error at once. A session that is first
+// used after the first byte of the response is not opened: it reads as empty, and that is reported
+// as ErrCommitted.
 func (m *Manager) Lazy(next http.Handler) http.Handler { return m.serve(Lazy, next) }
 
 // Session returns the session of the request. It panics outside of a handler that the Manager

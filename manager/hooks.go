@@ -6,9 +6,9 @@ import (
 )
 
 // Hooks are functions that are called when something has happened to a session, for metrics, traces
-// and audit logs. Nil functions are not called. They run in the request, so they must be quick, and
-// are called from many goroutines at once. They get IDs, which may be logged, and never a token, a
-// key or a value. New fields may be added in any release.
+// and audit logs. Nil functions are not called. They run in the request, so they must return
+// quickly, and must be safe for concurrent use. They get IDs, which may be logged, and never a
+// token, a key or a value. New fields may be added in any release.
 type Hooks struct {
 	// Opened is called for each session that was opened, or failed to open.
 	Opened func(ctx context.Context, e OpenEvent)
@@ -24,8 +24,8 @@ type Hooks struct {
 	// requested type.
 	Undecodable func(ctx context.Context, id string, err error)
 
-	// Late is called when a request has changed its session after the commit, which discards the
-	// change, or has used a lazy session for the first time then.
+	// Late is called when a request has changed its session after the commit, or has used a lazy
+	// session for the first time then. The change is discarded.
 	Late func(ctx context.Context, id string)
 }
 

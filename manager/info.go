@@ -10,8 +10,8 @@ import (
 )
 
 // Info describes a session without its values, for a page that shows users where they are logged
-// in. All times are those of the Redis server, except that LastSeen in a list is computed with the
-// clock of this machine.
+// in. All times are by the clock of the Redis server, except that LastSeen in a list is computed
+// with the clock of this machine.
 type Info struct {
 	ID         string
 	User       string
@@ -71,8 +71,8 @@ func infoOf(r *store.Record, seen time.Time) Info {
 	return i
 }
 
-// Info returns what is known of the session as it was opened. For a new session that is its ID, its
-// user and LastSeen, which is now.
+// Info returns what is known of the session, as of when it was opened. For a new session that is
+// its ID, its user, and the current time as LastSeen.
 func (s *Session) Info() Info {
 	user, id := s.User(), s.ID()
 	s.enter()

@@ -63,8 +63,9 @@ func (k Key[T]) SetFor(s *Session, v T, d time.Duration) {
 	k.put(s, v, d)
 }
 
-// ExpiresIn returns how long a value that was stored with SetFor still lives, or its session if
-// that ends sooner. It returns false if the value does not expire, or if there is none.
+// ExpiresIn returns how long a value that was stored with SetFor still lives. If its session ends
+// sooner, it returns how long the session still lives. It returns false if the value does not
+// expire, or if there is none.
 func (k Key[T]) ExpiresIn(s *Session) (d time.Duration, ok bool) {
 	s.enter()
 	defer s.mu.Unlock()
@@ -128,9 +129,9 @@ const keyUpdateTries = 10_000
 // use the session otherwise, since nothing is locked while it runs.
 //
 // fn gets what Get returns. A value that expires keeps its expiry. If the session cannot be
-// changed, fn does not run, and the error is that of Set. In modes Exclusive and Lazy no other
-// request can interfere; in mode Optimistic a change by another request makes the commit fail with
-// ErrConflict. No round trip.
+// changed, fn does not run, and Session.Err returns the same error as after Set. In modes Exclusive
+// and Lazy no other request can interfere. In mode Optimistic a change by another request makes the
+// commit fail with ErrConflict. No round trip.
 func (k Key[T]) Update(s *Session, fn func(T) T) {
 	for range keyUpdateTries {
 		if ok := s.change(); !ok {
@@ -149,9 +150,9 @@ func (k Key[T]) Update(s *Session, fn func(T) T) {
 	s.fail(errUpdates)
 }
 
-// Pop returns the value and deletes it, for instance a flash message. If two tabs, or two
-// goroutines of a handler, pop at the same time, exactly one gets it. A value that cannot be
-// decoded stays.
+// Pop returns the value and deletes it, for instance a flash message. If two tabs or two goroutines
+// of a handler call Pop at the same time, exactly one of them gets the value. A value that cannot
+// be decoded stays.
 func (k Key[T]) Pop(s *Session) T {
 	for {
 		s.enter()

@@ -10,8 +10,8 @@ import (
 )
 
 // UserSessions returns the sessions that are bound to a user, in the order of their last login or
-// rotation, oldest first. It never misses a session whose commit bound it. Two round trips for each
-// thousand entries of the index, or three if stale entries had to be removed.
+// rotation, oldest first. It never misses a session that a commit has bound to the user. Two round
+// trips for each thousand entries of the index, or three if stale entries had to be removed.
 func (m *Manager) UserSessions(ctx context.Context, user string) ([]Info, error) {
 	if user == "" {
 		return nil, nil

@@ -78,9 +78,9 @@ func (m *Manager) Commit(ctx context.Context) (token string, expires time.Time, 
 	return s.token.text, s.tokenExpiry(), nil
 }
 
-// CommitResponse writes the changes since LoadRequest. If the token changed, it puts the new one or
-// its removal into the header of the response, which must not have been sent yet. After an error
-// the caller decides about the response. One round trip, or none if nothing changed.
+// CommitResponse writes the changes since LoadRequest. If the token changed, it puts the new token
+// or its removal into the header of the response, which must not have been sent yet. After an error
+// the caller has to write the response. One round trip, or none if nothing changed.
 func (m *Manager) CommitResponse(ctx context.Context, w http.ResponseWriter) error {
 	s := m.Session(ctx)
 	err := m.commit(ctx, s.request)

@@ -50,16 +50,16 @@ type Manager struct {
 }
 
 // New returns a Manager that uses the client: a single Redis, Sentinel or Cluster, Valkey included.
-// A nil Config uses the defaults. A Config is copied, and an invalid one is an error that names the
-// field. New does not wait for Redis.
+// A nil Config uses the defaults. New copies the Config. If a field is invalid, it returns an error
+// that names the field. New does not wait for Redis.
 //
-// The caller owns the client, and whatever else the Config brings, such as a Store. The Manager
-// neither changes nor closes the client, which must live longer than the Manager.
+// The caller owns the client and what the Config refers to, such as a Store. The Manager neither
+// changes nor closes the client, which must live longer than the Manager.
 //
-// Config.Timeout applies even if the client would wait longer. Calls to such a client run in a
-// goroutine each, which costs some 10 us. A client of a single Redis or a Sentinel whose
-// ReadTimeout and WriteTimeout are at most Config.Timeout, as by default, is called directly, and
-// so is any client with ContextTimeoutEnabled.
+// Config.Timeout applies even if the client would wait longer. Each call to such a client runs in a
+// separate goroutine, which costs some 10 µs. The Manager calls a client directly if it has
+// ContextTimeoutEnabled, or if it is for a single Redis or Sentinel and its ReadTimeout and
+// WriteTimeout are at most Config.Timeout, as they are by default.
 func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
 	if client == nil {
 		return nil, errors.New("manager: the client is nil: pass the go-redis client of the application")
@@ -104,8 +104,8 @@ func (m *Manager) Node() string { return m.node }
 // Lifetime returns Config.Lifetime with its default applied. It is negative if there is no limit.
 func (m *Manager) Lifetime() time.Duration { return m.cfg.Lifetime }
 
-// Propagator returns Config.Propagator with its default applied. An adapter to another session
-// library learns from it what the cookie will be.
+// Propagator returns Config.Propagator with its default applied, so that an adapter to another
+// session library knows the cookie's settings.
 func (m *Manager) Propagator() Propagator { return m.cfg.Propagator }
 
 // deriveKeys derives what encrypts, and keeps of the keys only how many there are: package fmt prints a field of another
@@ -190,9 +190,9 @@ func (m *Manager) forget() {
 
 // Close ends the Manager. Requests that wait for a session fail with ErrClosed, and so do new ones.
 // Requests that have a session may finish until ctx ends; then they lose their locks and their
-// commits fail. If Close returns nil, this process has no lock left in Redis and no goroutine of
-// the Manager runs. Otherwise the error names what is left. Shut down the HTTP server first. Close
-// may be called again. It does not close the client.
+// commits fail. If Close returns nil, this Manager has no lock left in Redis and no goroutine
+// running. Otherwise the error names what is left. Shut down the HTTP server first. Close may be
+// called again. It does not close the client.
 func (m *Manager) Close(ctx context.Context) error {
 	m.closed.Store(true) // 1. no new requests, and no commit without a lock
 	err := m.locker.Close(ctx)

@@ -53,10 +53,10 @@ func (m Mode) rank() int {
 	return 3
 }
 
-// ByMethod is a function for Config.Mode. Requests that only read by the rules of HTTP (GET, HEAD,
-// OPTIONS) are Optimistic: they cost one round trip, see the newest data and do not wait for the
-// lock. They may still write, to pop a flash message for instance; the commit fails with
-// ErrConflict if another request has changed the same key. All other requests are Exclusive.
+// ByMethod is a function for Config.Mode. Requests that HTTP defines as safe (GET, HEAD, OPTIONS)
+// are Optimistic: they cost one round trip, see the newest data and do not wait for the lock. They
+// may still write, to pop a flash message for instance; the commit fails with ErrConflict if
+// another request has changed the same key. All other requests are Exclusive.
 func ByMethod(r *http.Request) Mode {
 	if safe(r.Method) {
 		return Optimistic

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Propagator carries the token between client and server. It is used by many goroutines at once.
+// Propagator carries the token between client and server. It must be safe for concurrent use.
 // [Cookie] is the default. A transport other than HTTP needs none: it uses Manager.Load and
 // Manager.Commit.
 //

@@ -32,7 +32,7 @@ var reasons = []struct {
 
 // Reason returns one word for an error: "conflict" for ErrConflict, "lock_timeout" for
 // ErrLockTimeout and so on, "canceled" if the client left, "other" for any other error, and "" for
-// nil. There are few words and they don't change, so they fit a metric's label.
+// nil. The words are few and do not change, so they fit a metric's label.
 func Reason(err error) string {
 	if err == nil {
 		return ""

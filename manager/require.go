@@ -6,8 +6,9 @@ import (
 )
 
 // Require runs next only if there is a stored session, and answers 401 otherwise. A visitor with a
-// cart has a session; use RequireUser to let only users pass. Inside a handler that the Manager
-// wraps, Require uses the session of the request. Elsewhere it opens the session, as Handler does.
+// cart has a stored session, too; use RequireUser to let only users pass. Inside a handler that the
+// Manager wraps, Require uses the session of the request. Elsewhere it opens the session, as
+// Handler does.
 func (m *Manager) Require(next http.Handler) http.Handler {
 	return m.requireSession(next, unauthorized, func(s *Session) bool { return !s.IsNew() })
 }

@@ -11,11 +11,11 @@ import (
 )
 
 // Revoke ends sessions by their IDs, at once and for good: a request that has one of them open can
-// no longer commit it. It returns how many there were. Unknown IDs don't count, and text that is
-// not an ID is not sent to Redis. If the session of the request that ctx belongs to is among them,
-// Revoke acts as [Session.Destroy]: the rest of the request has a new session, and the client is
-// told to forget its token. One round trip for each thousand IDs, and one more if the sessions
-// belong to users.
+// no longer commit it. It returns how many sessions it ended. Unknown IDs don't count, and text
+// that is not an ID is not sent to Redis. If ctx belongs to a request whose session is among them,
+// Revoke acts as [Session.Destroy]: the rest of the request has a new session, and the response
+// tells the client to forget its token. One round trip for each thousand IDs, and one more if the
+// sessions belong to users.
 func (m *Manager) Revoke(ctx context.Context, ids ...string) (int, error) {
 	ids = sessionIDs(ids)
 	if len(ids) == 0 {
@@ -49,7 +49,7 @@ func sessionIDs(texts []string) (ids []string) {
 }
 
 // RevokeUser ends the sessions that were bound to a user with BindUser, except those with the given
-// IDs: "log out everywhere", or everywhere but here. It returns how many there were.
+// IDs: "log out everywhere", or everywhere but here. It returns how many sessions it ended.
 //
 // Concurrent logins end in one of three ways:
 //

@@ -79,10 +79,10 @@ func (s *Session) IsNew() bool {
 	return s.base() == nil
 }
 
-// Superseded reports whether the client sent a token that Rotate replaced a moment ago, like a
-// parallel tab whose request started before a login and arrives after it. Such a session is empty
-// and is not saved, and its response leaves the cookie alone. A handler that must not lose the
-// request can answer 409, so that the client tries again.
+// Superseded reports whether the client sent a token that Rotate replaced a moment ago. This
+// happens when a parallel tab sends its request before a login, and it arrives after it. Such a
+// session is empty and is not saved, and its response leaves the cookie alone. A handler that must
+// not lose the request can answer 409, so that the client tries again.
 func (s *Session) Superseded() bool {
 	s.enter()
 	defer s.mu.Unlock()
@@ -90,7 +90,7 @@ func (s *Session) Superseded() bool {
 }
 
 // Unavailable reports whether the session is empty because Redis was unavailable: see
-// Config.OnUnavailable. The client may well have a session.
+// Config.OnUnavailable. The client may have a session nevertheless.
 func (s *Session) Unavailable() bool {
 	s.enter()
 	defer s.mu.Unlock()
@@ -118,7 +118,7 @@ func (st Status) String() string {
 	return "unmodified"
 }
 
-// Status returns what the commit would do now. Setting a value to what it already is modifies
+// Status returns what a commit would do now. Setting a value to what it already is modifies
 // nothing.
 func (s *Session) Status() Status {
 	s.enter()
@@ -127,8 +127,8 @@ func (s *Session) Status() Status {
 }
 
 // Commit writes the changes now instead of before the first byte of the response, and releases the
-// lock, so that the rest of the handler keeps no other request waiting. After it the session can be
-// read but not changed. A new token still goes out with the response's header. One round trip, or
+// lock, so that the rest of the handler keeps no other request waiting. After that the session can
+// be read but not changed. A new token is still sent with the response's header. One round trip, or
 // none if nothing changed.
 func (s *Session) Commit(ctx context.Context) error {
 	return s.m.commit(ctx, s.request)

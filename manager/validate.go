@@ -40,7 +40,7 @@ func (c *Config) validateLife() error {
 	case c.EndOnReuse && c.RotateEvery <= 0:
 		return errors.New("EndOnReuse is set and RotateEvery is not: there is no token to reuse; set both")
 	case c.RotateThreshold > 0 && c.Lifetime > 0 && c.RotateThreshold >= c.Lifetime:
-		return fmt.Errorf("RotateThreshold is %v: it must be shorter than Lifetime (%v), or no token ever gets as old", c.RotateThreshold, c.Lifetime)
+		return fmt.Errorf("RotateThreshold is %v: it must be shorter than Lifetime (%v), or no token ever gets that old", c.RotateThreshold, c.Lifetime)
 	case c.RotateGrace < time.Millisecond:
 		return fmt.Errorf("RotateGrace is %v: parallel tabs need it; set some seconds, at least 1ms", c.RotateGrace)
 	case c.RotateEvery > longest || c.RotateGrace > longest || c.Lifetime > longest || c.IdleTimeout > longest:
@@ -54,9 +54,9 @@ func (c *Config) validateLife() error {
 func (c *Config) validateCopies() error {
 	switch {
 	case c.MaxStaleness < 40*time.Millisecond:
-		return fmt.Errorf("MaxStaleness is %v: proof takes longer than that; set at least 40ms", c.MaxStaleness)
+		return fmt.Errorf("MaxStaleness is %v: heartbeats take longer than that; set at least 40ms", c.MaxStaleness)
 	case c.MaxStaleness > time.Hour:
-		return fmt.Errorf("MaxStaleness is %v: a lost connection would go unnoticed for as long; set at most 1h", c.MaxStaleness)
+		return fmt.Errorf("MaxStaleness is %v: a lost connection would go unnoticed for that long; set at most 1h", c.MaxStaleness)
 	case c.MaxCopyAge < 0:
 		return fmt.Errorf("MaxCopyAge is %v: set a positive time, or turn copies off with a negative CacheBytes", c.MaxCopyAge)
 	}
@@ -69,7 +69,7 @@ func (c *Config) validateLock() error {
 	case c.LockTTL < 30*time.Millisecond:
 		return fmt.Errorf("LockTTL is %v: it must be at least 30ms, so that it can be renewed in time", c.LockTTL)
 	case c.LockTTL > 24*time.Hour:
-		return fmt.Errorf("LockTTL is %v: a process that died would lock its sessions for as long; set at most 24h", c.LockTTL)
+		return fmt.Errorf("LockTTL is %v: a process that died would lock its sessions for that long; set at most 24h", c.LockTTL)
 	case c.MaxHold > 0 && c.MaxHold < 30*time.Millisecond:
 		return fmt.Errorf("MaxHold is %v: it is too short to be enforced; set at least 30ms, or a negative value for no limit", c.MaxHold)
 	case c.Retain > 0 && c.Retain < lock.MinRetain:
@@ -89,7 +89,7 @@ func (c *Config) validateRest() error {
 	case c.OnUnavailable < Fail || c.OnUnavailable > Anonymous:
 		return fmt.Errorf("OnUnavailable is %d: set Fail or Anonymous", c.OnUnavailable)
 	case c.WaitReplicas < 0:
-		return fmt.Errorf("WaitReplicas is %d: set the number of replicas, or 0", c.WaitReplicas)
+		return fmt.Errorf("WaitReplicas is %d: set the number of Redis replicas, or 0", c.WaitReplicas)
 	case c.Timeout < time.Millisecond:
 		return fmt.Errorf("Timeout is %v: set at least 1ms", c.Timeout)
 	case c.Timeout > store.MaxTimeout:
@@ -98,7 +98,7 @@ func (c *Config) validateRest() error {
 	case c.WaitReplicas > 0 && c.Timeout < 2*time.Millisecond:
 		return fmt.Errorf("Timeout is %v: half of it is for WaitReplicas, in whole milliseconds; set at least 2ms", c.Timeout)
 	case strings.ContainsAny(c.Prefix, "{}"):
-		return fmt.Errorf("Prefix is %q: leave the braces out, they would keep a Redis Cluster from spreading the sessions", c.Prefix)
+		return fmt.Errorf("Prefix is %q: leave the braces out: with them, a Redis Cluster would keep all sessions in one slot", c.Prefix)
 	case len(c.NodeName) > maxNodeName || !utf8.ValidString(c.NodeName) || strings.ContainsFunc(c.NodeName, unicode.IsControl):
 		return fmt.Errorf("NodeName is %q: use at most %d bytes of UTF-8 without control characters", c.NodeName, maxNodeName)
 	case c.Undecodable < KeepValue || c.Undecodable > FailRequest:
@@ -113,7 +113,7 @@ func (c *Config) validateRest() error {
 func (c *Config) validateKeys() error {
 	for i, p := range c.TrustedProxies {
 		if !p.IsValid() {
-			return fmt.Errorf("TrustedProxies[%d] is no network: make it with netip.ParsePrefix", i)
+			return fmt.Errorf("TrustedProxies[%d] is not a network: make it with netip.ParsePrefix", i)
 		}
 	}
 	for i, key := range c.TokenKeys {

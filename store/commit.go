@@ -145,11 +145,12 @@ const tries = 3
 // commitPause is before the second try; it doubles.
 const commitPause = 20 * time.Millisecond
 
-// Commit writes the change in one round trip, or two if the short script was tried and did not apply. The same script
-// releases the lock, hands it on or keeps it, whether the change was written or not, unless the error is ErrUnavailable
-// or ErrOutcomeUnknown. A commit whose answer was lost is sent again and recognized by its tag, so a lost answer neither
-// doubles nor fails it. A commit that removes a user's session also removes its entry from the user's index, in one more
-// round trip.
+// Commit writes the change in one round trip, or two if the short script was tried and did not
+// apply. The same script also releases the lock, hands it over or keeps it, whether or not the
+// change was written. Only after ErrUnavailable and ErrOutcomeUnknown the lock may still be held.
+// If the answer is lost, the commit is sent again and recognized by its tag, so that it neither
+// happens twice nor fails. A commit that removes a user's session also removes its entry from the
+// user's index, in one more round trip.
 func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 	next := c.Base.after(keys.Random(64))
 	unknown := false // an earlier try may have been written

@@ -16,19 +16,20 @@ import (
 //   - Outcomes are never confused. ErrNotFound, ErrSuperseded, ErrRemoved, ErrExists, ErrConflict
 //     and ErrCorrupt are answers of the store. ErrUnavailable means that nothing was changed. If
 //     the store cannot tell, for instance after a call that was cut short, it returns
-//     ErrOutcomeUnknown. A store that is down never returns ErrNotFound.
+//     ErrOutcomeUnknown. A store that is unavailable never returns ErrNotFound.
 //   - The store's clock decides when a session or a value has expired, so that processes whose
 //     clocks differ agree. A session that has expired is absent in every respect. A value that has
 //     expired may still be returned, since the reader checks Value.Expires. Times are in whole
 //     milliseconds.
-//   - A Record that was returned is never changed. What a Commit points to belongs to the caller
-//     again once Commit has returned.
-//   - The store retries by itself. A commit that is sent again because its answer was lost must
-//     recognize that it was already written: it is neither applied twice nor refused as a conflict
-//     with itself. For this each commit puts a new tag into Record.Version.
-//   - It does not deal with locks. Commit.Token, Commit.Keep and Committed.Kept are for the store
-//     in Redis, which keeps records next to their locks. The manager sets none of them for another
-//     store.
+//   - The store never changes a Record that it has returned. What a Commit points to belongs to the
+//     caller again once Commit has returned.
+//   - The store retries its calls itself. If a commit is sent again because its answer was lost,
+//     the store must recognize that it was already written, and neither apply it twice nor refuse
+//     it as a conflict with itself. For this purpose each commit puts a new tag into
+//     Record.Version.
+//   - The store does not deal with locks. Commit.Token, Commit.Keep and Committed.Kept are for the
+//     store in Redis, which keeps records next to their locks. The manager sets none of them for
+//     another store.
 type Sessions interface {
 	// Open reads a session and counts as a use of it: its idle timeout begins again, never beyond
 	// its deadline. An empty secret opens by ID. Otherwise the secret must be the current one, or
@@ -85,14 +86,14 @@ type Sessions interface {
 	// However many entries a user has, each call is bounded in what it asks of the store at once, and what it has done
 	// before an error stays done.
 
-	// Enlist enters a session into the user's index, or enters it again as the last one. It returns
-	// the entry and how many entries the user has. The index must last for the lifetime of the
-	// session, counted from the commit that follows; 0 means without end. Enlist also checks a few
-	// other entries and removes stale ones.
+	// Enlist enters a session into the user's index. If it is already there, it becomes the last
+	// one. Enlist returns the entry and how many entries the user has. The index must last for the
+	// lifetime of the session, counted from the commit that follows; 0 means without end. Enlist
+	// also checks a few other entries and removes stale ones.
 	Enlist(ctx context.Context, user, id string, lifetime time.Duration) (Entry, int, error)
 
-	// Delist removes entries, each only if the session was not entered again since. Entries that
-	// are not there are not an error.
+	// Delist removes entries, each only if the session was not entered again since. It ignores
+	// entries that do not exist.
 	Delist(ctx context.Context, user string, entries ...Entry) error
 
 	// UserSessions returns the sessions bound to the user, in the order of their entry and without
@@ -100,11 +101,11 @@ type Sessions interface {
 	UserSessions(ctx context.Context, user string) ([]*Record, error)
 
 	// Before counts the other sessions of a user: all that are bound, and those that were entered
-	// before this one and whose commit may still come.
+	// before this one and may still be committed.
 	Before(ctx context.Context, user, id string) (int, error)
 
-	// Trim ends the user's sessions that were entered first, so that keep of them remain, and
-	// returns the IDs of those it ended.
+	// Trim ends those of the user's sessions that were entered first, so that keep sessions remain.
+	// It returns the IDs of those it ended.
 	Trim(ctx context.Context, user string, keep int) ([]string, error)
 
 	// RemoveUser ends the sessions bound to the user, except the ones given, and returns their IDs.

@@ -6,8 +6,8 @@
 // [Store.Touch] extends a session, and [Store.Remove] removes it. Each costs one round trip,
 // or two if the short script for the usual case was tried and did not apply.
 //
-// The layout of the hash is in record.lua, and the names of the keys are in internal/keys. A
-// session is readable with redis-cli: HGETALL 'holdfast:{ID}'.
+// The file record.lua describes the layout of the hash, and internal/keys the names of the keys.
+// You can read a session with redis-cli: HGETALL 'holdfast:{ID}'.
 //
 // # Outcomes
 //

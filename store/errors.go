@@ -21,8 +21,8 @@ var (
 	ErrSuperseded = errors.New("token superseded by rotation")
 
 	// ErrReused: the secret was replaced by periodic rotation, and its grace window is over. It
-	// opens nothing, so the error also matches ErrNotFound. Two clients use the session, and one of
-	// them is probably a thief.
+	// opens nothing, so the error also matches ErrNotFound. Most likely two clients use the
+	// session, and one of them is a thief.
 	ErrReused = fmt.Errorf("%w: its token was replaced by periodic rotation, and shown after its end", ErrNotFound)
 
 	// ErrConflict: the session was changed by another request since it was opened. Nothing was written.
@@ -38,7 +38,7 @@ var (
 	// ErrExpired: the session was not used for its idle timeout, or reached its deadline.
 	ErrExpired = fmt.Errorf("%w: it expired", ErrRemoved)
 
-	// ErrRevoked: the session was revoked, by its ID or with all of its user, or because the user had too many.
+	// ErrRevoked: the session was revoked, by its ID or its user, or because the user had too many.
 	ErrRevoked = fmt.Errorf("%w: it was revoked", ErrRemoved)
 
 	// ErrDestroyed: another request has destroyed the session, or merged it into another one.

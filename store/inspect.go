@@ -84,7 +84,8 @@ type Inspection struct {
 	Memory int64
 }
 
-// Inspect reads a session. It returns ErrNotFound, ErrCorrupt, or an outcome of Redis. One round trip.
+// Inspect reads a session. It returns ErrNotFound or ErrCorrupt, or ErrUnavailable if Redis fails.
+// One round trip.
 func (s *Store) Inspect(ctx context.Context, id string) (*Inspection, error) {
 	type answer struct {
 		fields *redis.MapStringStringCmd
@@ -157,9 +158,9 @@ func memory(cmd *redis.IntCmd) int64 {
 
 // Seen returns when the session was last used. The record comes from Peek, Outlines or Inspect, and
 // now is the server's time at that moment. Seen returns the zero time if Redis does not know:
-// without an idle timeout a mere use writes nothing, and once the deadline comes before the end of
-// the idle timeout the expiry no longer moves. If time passes between the two answers, the result
-// is earlier by that time, but never earlier than the session's creation.
+// without an idle timeout, reading a session writes nothing, and once its deadline comes before the
+// end of its idle timeout, its expiry no longer moves. If time passes between the two answers, the
+// result is earlier by that time, but never earlier than the session's creation.
 func (r *Record) Seen(now time.Time) time.Time {
 	if r.Idle <= 0 || r.Left < 0 || !r.Deadline.IsZero() && r.Deadline.Sub(now.Add(r.Left)) < time.Second {
 		return time.Time{}

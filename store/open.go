@@ -71,8 +71,9 @@ func (o *Opened) Lives() (d time.Duration, ends bool) {
 	return o.Expiry.Sub(o.Now), !o.Expiry.IsZero()
 }
 
-// Open reads the session without its lock, in one round trip, two in unusual cases, and counts as a use of it. It returns
-// ErrNotFound, ErrSuperseded, ErrReused, ErrCorrupt, or an outcome of Redis.
+// Open reads the session without its lock, and counts as a use of it. It costs one round trip, or
+// two if the short script was tried and did not apply. It returns ErrNotFound, ErrSuperseded,
+// ErrReused or ErrCorrupt, or ErrUnavailable if Redis fails.
 func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
 	sent := time.Now()
 	if step, ok := s.fastOpen(&q, "", 0); ok {
@@ -92,10 +93,9 @@ var confirmBody string
 var confirmScript = rdb.NewScript(confirmBody)
 
 // Confirm checks that the record is still the current version, and that the lock token holds its
-// lock, which it then keeps for retain. It counts as a use. If Redis finds that the lock is not
-// held, or that another request waits for it, Confirm reports that, after a second round trip;
-// otherwise it costs one. It returns ErrConflict if there is another version, and ErrRemoved if
-// there is no session.
+// lock, which it then keeps for retain. It counts as a use of the session. It costs one round trip,
+// or two if the lock is not held or another request waits for it; held reports which. It returns
+// ErrConflict if there is another version, and ErrRemoved if there is no session.
 func (s *Store) Confirm(ctx context.Context, rec *Record, now time.Time, token string, retain time.Duration) (held bool, sent time.Time, err error) {
 	sent = time.Now()
 	if !rec.nearDeadline(now) {

@@ -6,7 +6,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/queue"
 )
 
-// OpenRequest is an Open that also takes the lock. Both together cost one round trip, or two if the
+// OpenRequest is an Open that also takes the lock. Together they cost one round trip, or two if the
 // short script was tried and did not apply.
 type OpenRequest struct {
 	store  *Store
@@ -19,7 +19,7 @@ type OpenRequest struct {
 
 var _ queue.Assumer = (*OpenRequest)(nil)
 
-// OpenRequest prepares an Open for a lock's Acquire, which serves one Acquire at a time.
+// OpenRequest prepares an Open for a lock's Acquire. It serves one Acquire at a time.
 func (s *Store) OpenRequest(q Query) *OpenRequest { return &OpenRequest{store: s, query: q} }
 
 // Result returns the outcome of the last answer: the session if the lock is held, or the reason if

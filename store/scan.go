@@ -2,9 +2,10 @@ package store
 
 import "context"
 
-// Scan lists all sessions, without their values, as Peek does. It asks each master for a few hundred keys at a time,
-// so it holds little memory and blocks no server. Sessions that come or go meanwhile may be missing; one that is moved
-// to another master by a resharding may come twice.
+// Scan lists all sessions, without their values, as Peek does. It asks each master for a few
+// hundred keys at a time, so it needs little memory and blocks no server. Sessions that begin or
+// end in the meantime may be missing, and a session may come twice if a resharding moves it to
+// another master.
 func (s *Store) Scan(ctx context.Context, each func(*Record) bool) error {
 	return s.scan(ctx, func(ids []string) (more bool, err error) {
 		records, err := s.Peek(ctx, ids...)

@@ -13,13 +13,14 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// Config holds the settings of a Store. None has a default, because they have to agree with those of the lock.
+// Config holds the settings of a Store. They have no defaults, because they have to agree with
+// those of the lock.
 type Config struct {
 	// Prefix begins the name of every key and channel.
 	Prefix string
 
-	// Node is the ID of this process in the directory of copies. Empty: this process keeps no
-	// copies.
+	// Node is the ID of this process in the directory of copies. Empty means that this process
+	// keeps no copies.
 	Node string
 
 	// Timeout is how long each call to Redis may take, at most MaxTimeout.
@@ -28,14 +29,15 @@ type Config struct {
 	// LockTTL is the TTL of a lock that a commit keeps.
 	LockTTL time.Duration
 
-	// GrantTTL is how long a waiter may take to answer when a commit has passed the lock to it.
+	// GrantTTL is how long a waiter may take to answer when a commit has granted it the lock.
 	GrantTTL time.Duration
 
 	// Grace is how long a secret that periodic rotation has replaced still opens the session, once
 	// a client has shown the new one.
 	Grace time.Duration
 
-	// Replicas is how many Redis replicas must have a commit before it is acknowledged. Zero: none.
+	// Replicas is how many Redis replicas must have a commit before it is acknowledged. Zero means
+	// none.
 	Replicas int
 }
 

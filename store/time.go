@@ -3,7 +3,8 @@ package store
 import "time"
 
 // Time is a moment by the store's clock, in milliseconds of Unix time. Zero means none. It has a
-// third of the size of a time.Time, and a local copy holds four of them and one for each value.
+// third of the size of a time.Time, which matters because a local copy has four of them and one for
+// each value.
 type Time int64
 
 // TimeOf returns the moment in whole milliseconds.

@@ -13,7 +13,7 @@ var touchBody string
 
 var touchScript = newScript(touchBody)
 
-// Use is a use of a session that was not reported to Redis yet.
+// Use is a use of a session that Redis does not know of yet.
 type Use struct {
 	ID string
 
@@ -21,7 +21,7 @@ type Use struct {
 	At time.Time
 }
 
-// Touched is what Touch found out about a session.
+// Touched is what Touch returns about a session.
 type Touched struct {
 	ID string
 

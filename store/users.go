@@ -46,8 +46,8 @@ const (
 	tidied, few = 16, 8
 )
 
-// Entry is an entry of a session in the index of a user. Entering the session again replaces it by
-// another one.
+// Entry is the entry of a session in the index of a user. Entering the session again replaces the
+// entry.
 type Entry struct {
 	ID string
 
@@ -233,8 +233,8 @@ func (s *Store) UserSessions(ctx context.Context, user string) ([]*Record, error
 }
 
 // Before counts the other sessions of a user: those that are bound, and those that entered the
-// index before this one and whose commit may still come. Two round trips for each thousand entries,
-// or three if stale entries had to be removed.
+// index before this one and may still be committed. Two round trips for each thousand entries, or
+// three if stale entries had to be removed.
 func (s *Store) Before(ctx context.Context, user, id string) (int, error) {
 	counted, passed := map[string]bool{}, false
 	err := s.walk(ctx, user, func(some []entry) ([]Entry, error) {
@@ -256,9 +256,9 @@ func (s *Store) Before(ctx context.Context, user, id string) (int, error) {
 	return len(counted), err
 }
 
-// Trim ends the sessions of a user that were bound first, so that keep of them remain, and returns
-// the IDs of those it ended. Two round trips for each thousand entries, and two more if there are
-// too many sessions.
+// Trim ends those of the user's sessions that were bound first, so that keep sessions remain. It
+// returns the IDs of those it ended. Two round trips for each thousand entries, and two more if
+// there are too many sessions.
 func (s *Store) Trim(ctx context.Context, user string, keep int) ([]string, error) {
 	records, err := s.UserSessions(ctx, user)
 	if err != nil {

@@ -20,8 +20,9 @@ type Value struct {
 	Data string
 }
 
-// Values are the values of a session by key. They are not changed once they are part of a record.
-// They are a list, which takes a third of the memory of a map; most sessions have few values.
+// Values are the values of a session by key. They do not change once they are part of a record.
+// They are stored as a list, which takes a third of the memory of a map, since most sessions have
+// few values.
 type Values struct{ list []keyed } // sorted by key
 
 type keyed struct {

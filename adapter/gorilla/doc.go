@@ -1,21 +1,23 @@
-// Package gorilla is a store for gorilla/sessions, over a session manager. An application that uses gorilla/sessions, or
-// what is built on it, such as gin-contrib/sessions (see package ginstore) and echo-contrib's session, moves to Holdfast
-// by making its store here:
+// Package gorilla is a store for gorilla/sessions, over a Manager of Holdfast. An application that
+// uses gorilla/sessions moves to Holdfast by replacing its store. So does one that uses
+// gin-contrib/sessions (see package ginstore) or echo-contrib's session, which are built on
+// gorilla/sessions:
 //
 //	store := gorilla.NewStore(sessions) // was sessions.NewCookieStore(key)
 //
-// All names of an application live in one session of the manager, each under a key of its own, as gob: types other than
-// the basic ones have to be registered with gob.Register, as with gorilla's own stores.
+// All of gorilla's sessions of one browser are one session of the Manager, which has a key for each
+// of their names. Values are encoded as gob: types other than the basic ones have to be registered
+// with gob.Register, as with gorilla's stores.
 //
 // # What it guarantees
 //
-// No acknowledged update is lost. When Save returns nil, the values of that name have not changed since this request got
-// them. Otherwise Save writes nothing and returns an error that matches [manager.ErrConflict]; the application answers 409,
-// or tries again in another request. A session that was ended by Options.MaxAge < 0 or by Manager.Revoke does not come
-// back.
+// No acknowledged update is lost. If the values of that name have changed since this request got
+// them, Save writes nothing and returns an error that matches [manager.ErrConflict]. The
+// application then answers 409, so that the client can try again. A session that was ended by
+// Options.MaxAge < 0 or by Manager.Revoke does not come back.
 //
-// A store of gorilla/sessions learns of Get and of Save, but not of the end of a request. So the store cannot hold a lock
-// from one to the other. There are two ways to use it:
+// gorilla/sessions calls its store for Get and for Save, but not at the end of a request. So the
+// store cannot hold a lock from Get to Save. There are two ways to use it:
 //
 //   - Under a handler that the manager wraps, with Manager.Handler around the router, the store uses the session that
 //     is open there, with its lock. Requests of one session wait for each other instead of failing. Save puts the
@@ -35,11 +37,11 @@
 //     that has stored something decides. Negative: the name is deleted, and the login ends. If it was the last name, the
 //     session is destroyed; otherwise its user is unbound and its token is replaced.
 //   - Save writes only if something has changed, and a new session without values is not stored.
-//   - The request that is passed to Save is the one that was passed to Get or New, or was made from it since. For any
-//     other Save does not know what was read, and returns an error.
+//   - The request that is passed to Save is the one that was passed to Get or New, or was made from
+//     it since. For any other request Save does not know what was read, and returns an error.
 //   - gorilla's sessions.Save returns an error that hides its cause from errors.Is. Call Session.Save instead.
 //   - As in gorilla, the sessions of a request are for one goroutine at a time.
 //
-// A login must change the token, or it can be fixated. gorilla/sessions has no such step; call Rotate, and BindUser, on
-// what [Store.Session] returns, before Save.
+// A login must change the token, to prevent session fixation. gorilla/sessions has no call for
+// that: call Rotate and BindUser on the session that [Store.Session] returns, before Save.
 package gorilla

@@ -11,13 +11,14 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// Store is a [sessions.Store] over a [manager.Manager]. It is safe for concurrent use by many requests, if Options is
-// not changed meanwhile.
+// Store is a [sessions.Store] over a [manager.Manager]. It is safe for concurrent use, as long as
+// Options does not change.
 type Store struct {
-	// Options are copied into each session that is opened. MaxAge is kept; what the others ask for has to be what the
-	// manager's cookie is, or Get and Save return an error. See the package.
+	// Options are copied into each session that is opened. MaxAge is kept. The others have to agree
+	// with the Manager's cookie, or Get and Save return an error; see the package documentation.
 	//
-	// NewStore sets them to what the manager's cookie is, and MaxAge to the manager's Lifetime.
+	// NewStore sets them to the settings of the Manager's cookie, and MaxAge to the Manager's
+	// Lifetime.
 	Options *sessions.Options
 
 	m *manager.Manager
@@ -25,7 +26,7 @@ type Store struct {
 
 var _ sessions.Store = (*Store)(nil)
 
-// NewStore returns a Store whose sessions the manager keeps. It is not closed, and needs not be.
+// NewStore returns a Store whose sessions the Manager keeps. It needs no closing.
 func NewStore(m *manager.Manager) *Store {
 	options := ownOptions(m)
 	return &Store{Options: &options, m: m}
@@ -34,14 +35,15 @@ func NewStore(m *manager.Manager) *Store {
 // MaxAge sets Options.MaxAge, in seconds.
 func (st *Store) MaxAge(age int) { st.Options.MaxAge = age }
 
-// Get returns the session of that name, the same for all calls in one request. With an error, which is that of opening
-// it or of the Store's Options, the session is new and empty, and cannot be saved.
+// Get returns the session of that name, the same for all calls in one request. If it cannot be
+// opened, or if the Store's Options do not fit, Get returns the error with a new, empty session
+// that cannot be saved.
 func (st *Store) Get(r *http.Request, name string) (*sessions.Session, error) {
 	return sessions.GetRegistry(r).Get(st, name)
 }
 
-// New is Get without gorilla's registry: each call returns a session of its own, and of two that are saved the second
-// fails if both were changed.
+// New is Get without gorilla's registry: each call returns another session. If two of them are
+// changed and saved, the second Save fails.
 func (st *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 	s := sessions.NewSession(st, name)
 	options := *st.Options
@@ -62,8 +64,8 @@ func (st *Store) New(r *http.Request, name string) (*sessions.Session, error) {
 // errForeign refuses a Save that cannot be compared with what was read.
 var errForeign = errors.New("it was not opened with this request: pass the request that Get or New was given, and check their error")
 
-// Save stores the values of a session that Get or New returned for this request, or deletes them if its
-// Options.MaxAge is negative. See the package for what an error means.
+// Save stores the values of a session that Get or New returned for this request, or deletes them if
+// its Options.MaxAge is negative. See the package documentation for what an error means.
 func (st *Store) Save(r *http.Request, w http.ResponseWriter, s *sessions.Session) error {
 	err := errForeign
 	if o, ok := r.Context().Value(contextKey{st}).(*opened); ok {
@@ -75,8 +77,9 @@ func (st *Store) Save(r *http.Request, w http.ResponseWriter, s *sessions.Sessio
 	return nil
 }
 
-// Session returns the manager's session that holds the values, opening it if need be, for what gorilla/sessions does
-// not have: Rotate and BindUser at a login. What is changed there is written with the next Save, whatever that saves.
+// Session returns the Manager's session that holds the values, for what gorilla/sessions does not
+// have: Rotate and BindUser at a login. It opens the session if necessary. The next Save, of any
+// name, writes what is changed there.
 func (st *Store) Session(r *http.Request) (*manager.Session, error) {
 	o, err := st.open(r)
 	if err != nil {

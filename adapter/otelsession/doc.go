@@ -1,5 +1,6 @@
-// Package otelsession exports the figures of a session manager through OpenTelemetry: histograms and spans of opening
-// and committing, fed by [manager.Hooks], and the counts of [manager.Stats], read at each collection.
+// Package otelsession exports metrics and traces of a Manager through OpenTelemetry: histograms and
+// spans of opening and committing, filled by [manager.Hooks], and the counts of [manager.Stats],
+// read at each collection.
 //
 //	telemetry, err := otelsession.New(otelsession.Config{MeterProvider: meters, TracerProvider: tracers, Name: "shop"})
 //	…

@@ -19,18 +19,19 @@ const scope = "github.com/holdfast-go/holdfast/adapter/otelsession"
 
 // Config holds the options for New. The zero value of a field means its default.
 type Config struct {
-	// MeterProvider makes the instruments. It stays the caller's, and is not shut down.
+	// MeterProvider makes the instruments. The caller owns it; Close does not shut it down.
 	//
 	// Defaults to the global one.
 	MeterProvider metric.MeterProvider
 
-	// TracerProvider makes the spans. It stays the caller's, and is not shut down. For none there is the provider of
-	// go.opentelemetry.io/otel/trace/noop.
+	// TracerProvider makes the spans. The caller owns it; Close does not shut it down. To make no
+	// spans, use the provider of go.opentelemetry.io/otel/trace/noop.
 	//
 	// Defaults to the global one.
 	TracerProvider trace.TracerProvider
 
-	// Name tells the managers of one process apart. It is the attribute holdfast.manager of each metric and span.
+	// Name distinguishes the Managers of one process. It is the attribute holdfast.manager of each
+	// metric and span.
 	//
 	// Defaults to "", without the attribute.
 	Name string
@@ -51,7 +52,8 @@ type Telemetry struct {
 // bounds are in seconds: dense around a round trip to Redis, and up to Config.LockWait. A view can replace them.
 var bounds = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// New makes the instruments. An error comes from the MeterProvider.
+// New returns a Telemetry and makes its instruments. If the MeterProvider fails, New returns its
+// error.
 func New(cfg Config) (*Telemetry, error) {
 	if cfg.MeterProvider == nil {
 		cfg.MeterProvider = otel.GetMeterProvider()
@@ -78,9 +80,10 @@ func New(cfg Config) (*Telemetry, error) {
 	return t, nil
 }
 
-// Hooks returns what fills the histograms and makes the spans, for manager.Config. Metrics cost less than a microsecond per
-// request that writes. A span is made only in a trace that is sampled, when the step has ended, with the times at which
-// it began and ended. Combine them with other hooks with [manager.Hooks.And].
+// Hooks returns the hooks that fill the histograms and make the spans, for manager.Config. Metrics
+// cost less than a microsecond per request that writes. Spans are made only in sampled traces, when
+// the step has ended, with its start and end times. Combine them with other hooks with
+// [manager.Hooks.And].
 func (t *Telemetry) Hooks() manager.Hooks {
 	return manager.Hooks{Opened: t.opened, Committed: t.committed, Revoked: t.revoked}
 }
@@ -105,7 +108,8 @@ func (t *Telemetry) revoked(ctx context.Context, e manager.RevokeEvent) {
 	t.span(ctx, "holdfast.session.revoke", e.Took, t.sets.plain, e.Err)
 }
 
-// Observe has the counts of a manager collected, which [Telemetry.Hooks] cannot see. A later call replaces the manager.
+// Observe makes the Telemetry export the counts of a Manager, in addition to what [Telemetry.Hooks]
+// measures. A later call replaces the Manager.
 func (t *Telemetry) Observe(m *manager.Manager) error {
 	instruments, observe, err := observers(t.meter, t.sets.common, m)
 	if err != nil {

@@ -35,8 +35,8 @@ type Collector struct {
 
 var _ prometheus.Collector = (*Collector)(nil)
 
-// New returns a Collector whose metrics have the label manager="name". A nil Config takes the defaults. Register it
-// where it is to be scraped; it registers nothing itself.
+// New returns a Collector whose metrics have the label manager="name". A nil Config uses the
+// defaults. The caller registers the Collector with a prometheus.Registerer.
 func New(name string, cfg *Config) *Collector {
 	bounds := buckets
 	if cfg != nil && len(cfg.Buckets) > 0 {
@@ -77,8 +77,9 @@ func (c *Collector) committed(_ context.Context, e manager.CommitEvent) {
 	c.commits.WithLabelValues(e.Mode.String(), cmp.Or(manager.Reason(e.Err), "ok")).Observe(e.Took.Seconds())
 }
 
-// Observe has the counts of a manager exported, which [Collector.Hooks] cannot see. A later call replaces the manager.
-// One that was closed may stay: its counts stand still.
+// Observe makes the Collector export the counts of a Manager, in addition to what [Collector.Hooks]
+// measures. A later call replaces the Manager. A closed Manager may stay; its counts no longer
+// change.
 func (c *Collector) Observe(m *manager.Manager) { c.manager.Store(m) }
 
 // Describe implements prometheus.Collector.

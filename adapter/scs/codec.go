@@ -10,7 +10,8 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// Codec is scs' interface for codecs. It is called with one value at a time, under its key, and with the zero time.
+// Codec is scs' interface for codecs. It is called with one value at a time, in a map with its key,
+// and with the zero time.
 type Codec interface {
 	Encode(deadline time.Time, values map[string]any) ([]byte, error)
 	Decode(data []byte) (deadline time.Time, values map[string]any, err error)

@@ -25,7 +25,8 @@ type SessionCookie struct {
 	// of the site.
 	Path string
 
-	// SameSite says which requests from other sites carry the cookie. Zero sends no such attribute.
+	// SameSite chooses which requests from other sites carry the cookie. Zero sends no such
+	// attribute.
 	SameSite http.SameSite
 
 	// Secure keeps the cookie from traveling over plain HTTP. Set it to true in production.
@@ -34,8 +35,8 @@ type SessionCookie struct {
 	// Partitioned keeps one cookie per top-level site in which this one is embedded.
 	Partitioned bool
 
-	// Persist keeps the cookie when the browser ends, until the session's deadline. With false only sessions that
-	// RememberMe was called for are kept.
+	// Persist keeps the cookie when the browser is closed, until the session's deadline. If it is
+	// false, only cookies of sessions with RememberMe(true) are kept.
 	Persist bool
 }
 
@@ -57,9 +58,10 @@ func (c SessionCookie) carrier() (manager.Cookie, error) {
 	}, nil
 }
 
-// WriteSessionCookie puts a token into the header of a response, for applications that do without LoadAndSave. The
-// browser keeps it until expiry if the session is to persist, else until the browser ends. With the zero time the browser
-// forgets its token. Commit returns what belongs here.
+// WriteSessionCookie puts a token into the header of a response, for applications that do not use
+// LoadAndSave. Token and expiry are the results of Commit. The browser keeps the cookie until
+// expiry if it persists, and otherwise until the browser is closed. With the zero time the browser
+// forgets its token.
 func (s *SessionManager) WriteSessionCookie(ctx context.Context, w http.ResponseWriter, token string, expiry time.Time) {
 	carrier, err := s.Cookie.carrier()
 	if err != nil {

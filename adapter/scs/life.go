@@ -12,8 +12,9 @@ import (
 // rememberMe is the key under which scs keeps what RememberMe was told.
 const rememberMe = "__rememberMe"
 
-// RenewToken gives the client a new token with the commit and keeps the values. The lifetime starts again, and the old
-// token is worthless. Call it at login and whenever privileges change. On its own it stores no new session.
+// RenewToken gives the client a new token with the commit and keeps the values. The lifetime starts
+// again, and the old token no longer opens the session. Call it at login and whenever privileges
+// change. On its own it stores no new session.
 func (s *SessionManager) RenewToken(ctx context.Context) error {
 	q := s.of(ctx)
 	if err := q.late(); err != nil {
@@ -40,8 +41,9 @@ func (s *SessionManager) Destroy(ctx context.Context) error {
 	return hs.Err()
 }
 
-// MergeSession takes in the values of another session, whose token it is given. That session ends with the commit that
-// has its values. If there is no such session nothing happens. Of a key that both have, the other session's value wins.
+// MergeSession takes in the values of another session, identified by its token. That session ends
+// with the commit that stores its values. If there is no such session, nothing happens. If both
+// have a key, the other session's value wins.
 func (s *SessionManager) MergeSession(ctx context.Context, token string) error {
 	q := s.of(ctx)
 	q.sync()
@@ -52,7 +54,8 @@ func (s *SessionManager) MergeSession(ctx context.Context, token string) error {
 	return nil
 }
 
-// RememberMe says whether the browser keeps its cookie when it ends. It matters only if Cookie.Persist is false.
+// RememberMe sets whether the browser keeps its cookie when it is closed. It matters only if
+// Cookie.Persist is false.
 func (s *SessionManager) RememberMe(ctx context.Context, val bool) { s.Put(ctx, rememberMe, val) }
 
 // Deadline returns when the session ends at the latest.
@@ -60,8 +63,8 @@ func (s *SessionManager) Deadline(ctx context.Context) time.Time {
 	return s.of(ctx).session().Deadline().UTC()
 }
 
-// SetDeadline sets when the session ends at the latest. A time in the past ends it at once. It stores no new session by
-// itself.
+// SetDeadline sets when the session ends at the latest. A time in the past ends it at once. On its
+// own it stores no new session.
 func (s *SessionManager) SetDeadline(ctx context.Context, expire time.Time) {
 	hs := s.of(ctx).session()
 	if expire.IsZero() { // for the Manager: never
@@ -73,8 +76,9 @@ func (s *SessionManager) SetDeadline(ctx context.Context, expire time.Time) {
 	}
 }
 
-// Token returns the token that the client has, and "" if it has none: before the first commit of a session, after
-// Destroy, and from RenewToken to its commit. In Iterate it is always empty, since Redis holds no tokens.
+// Token returns the token that the client has, or "" if it has none: before the first commit of a
+// session, after Destroy, and from RenewToken to its commit. In Iterate it is always "", since
+// Redis holds no tokens.
 func (s *SessionManager) Token(ctx context.Context) string {
 	q := s.of(ctx)
 	q.mu.Lock()
@@ -86,10 +90,11 @@ func (s *SessionManager) Token(ctx context.Context) string {
 	return held
 }
 
-// Iterate calls fn with each session, in no order. When fn returns nil, what it has changed is committed; Destroy is how
-// sessions are ended. An error of fn ends the iteration and is returned, and that session stays as it was. Should the
-// commit lose against another request, fn is called again for the session, a few times. Sessions that begin or end
-// meanwhile may be missing. No lock is taken; the session of ctx itself is the one that its request has.
+// Iterate calls fn with each session, in no particular order. When fn returns nil, Iterate commits
+// what fn has changed; fn may call Destroy to end the session. If fn returns an error, Iterate
+// returns it, and that session stays as it was. If a commit conflicts with another request, Iterate
+// calls fn again for that session, a few times. Sessions that begin or end in the meantime may be
+// missing. Iterate takes no lock. If it meets the session of ctx, fn gets that one.
 //
 // It costs a round trip for each session, and one more for each that is changed. To end one user's sessions,
 // Manager.RevokeUser is the better way.

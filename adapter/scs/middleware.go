@@ -11,9 +11,10 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// LoadAndSave gives next a session and commits it before the first byte of the response. If the session cannot be
-// opened or committed ErrorFunc answers, and nothing that next writes is sent. Requests of one session that use it wait
-// for each other; see Config for the exception. What next changes after its first byte is lost, and logged.
+// LoadAndSave gives next a session and commits it before the first byte of the response. If the
+// session cannot be opened or committed ErrorFunc answers, and nothing that next writes is sent.
+// Requests that use one session wait for each other; see Config for the exception. Changes after
+// the first byte of the response are lost, and logged.
 func (s *SessionManager) LoadAndSave(next http.Handler) http.Handler {
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		m, _ := s.Manager() // which runs this

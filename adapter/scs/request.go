@@ -60,8 +60,8 @@ func (q *request) within(ctx context.Context) context.Context {
 // Load opens the session of a token, in one round trip, and returns a context with it. An empty or unknown token gives a
 // new session. A context that has one already is returned as it is.
 //
-// No lock is held until the Commit. If another request has changed a value in between that this one has read or changed,
-// the Commit fails with manager.ErrConflict.
+// Load takes no lock. If another request changes a value that this one has read or changed, the
+// Commit fails with manager.ErrConflict.
 func (s *SessionManager) Load(ctx context.Context, token string) (context.Context, error) {
 	if _, ok := s.lookup(ctx); ok {
 		return ctx, nil
@@ -114,12 +114,12 @@ func (q *request) now() opened {
 // session is now without its error, which the next Commit returns.
 func (q *request) session() *manager.Session { return q.now().hs }
 
-// Commit stores what was changed and returns the token that the client is to hold, and until when; an empty token and
-// the zero time if there is no session: nothing was ever stored, or it was destroyed. One round trip, none if nothing has
-// changed.
+// Commit stores what was changed. It returns the token for the client, and when that expires. It
+// returns an empty token and the zero time if there is no session, because nothing was ever stored
+// or it was destroyed. One round trip, or none if nothing has changed.
 //
-// The session may be used after it, and is opened again then. In a handler below LoadAndSave, RenewToken and Destroy
-// return an error after it.
+// The session may be used after Commit, which opens it again. In a handler below LoadAndSave,
+// RenewToken and Destroy return an error after Commit.
 func (s *SessionManager) Commit(ctx context.Context) (string, time.Time, error) {
 	return s.of(ctx).commit()
 }

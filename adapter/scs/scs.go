@@ -18,12 +18,14 @@ import (
 // request, and do not copy it. Its methods are safe for concurrent use. Those that take a context without returning an
 // error panic if LoadAndSave or Load has not put a session into it.
 type SessionManager struct {
-	// Lifetime is how long a session lives at most. RenewToken starts it again. It must be positive.
+	// Lifetime is the longest time that a session lives. RenewToken starts it again. It must be
+	// positive.
 	//
 	// New sets it to 24 hours.
 	Lifetime time.Duration
 
-	// IdleTimeout is how long a session may go unused before it ends. Reads count as use. Zero or less means never.
+	// IdleTimeout is how long a session may go unused before it expires. Reads count as use. Zero
+	// or less means off.
 	//
 	// New sets it to 0.
 	IdleTimeout time.Duration
@@ -39,17 +41,19 @@ type SessionManager struct {
 	// New sets it to GobCodec{}.
 	Codec Codec
 
-	// ErrorFunc answers a request whose session could not be opened or committed, or whose settings are wrong. Nothing
-	// of the handler's own response is sent.
+	// ErrorFunc answers a request whose session could not be opened or committed, or whose settings
+	// are wrong. Nothing of the handler's response is sent.
 	//
 	// New sets it to manager.DefaultErrorHandler, which answers 409, 503 or 500. The error is logged in any case.
 	ErrorFunc func(http.ResponseWriter, *http.Request, error)
 
-	// HashTokenInStore is here so that programs that set it compile. Redis never holds a token: it is always on.
+	// HashTokenInStore exists so that programs that set it compile. It has no effect: Redis never
+	// holds a token.
 	HashTokenInStore bool
 
-	// Config holds the settings that scs has no field for, such as TokenKeys, MaxUserSessions or Logger. The fields
-	// Lifetime, IdleTimeout, Propagator, Codec, ErrorHandler and Insecure must stay zero: their counterparts stand above.
+	// Config holds the settings that scs has no field for, such as TokenKeys, MaxUserSessions or
+	// Logger. The fields Lifetime, IdleTimeout, Propagator, Codec, ErrorHandler and Insecure must
+	// stay zero: set their counterparts above.
 	//
 	// If Prefix is empty it becomes "scs:" and the name of the cookie. If Mode is nil, GET and HEAD requests open their
 	// session in mode Lazy, so that a page or a file that does not use it costs no round trip, and others in mode
@@ -67,9 +71,9 @@ type SessionManager struct {
 // Deprecated: use SessionManager.
 type Session = SessionManager
 
-// New returns a SessionManager whose sessions are in Redis. The client stays the caller's, and must live longer. The
-// Manager beneath is made at the first use, so that fields can be set before; mistakes in them come up then, or when
-// the application calls Manager.
+// New returns a SessionManager whose sessions are in Redis. The caller owns the client, which must
+// live longer. The first use makes the underlying Manager, so that fields can be set before.
+// Invalid fields are reported then, or when the application calls Manager.
 func New(client redis.UniversalClient) *SessionManager {
 	return &SessionManager{
 		Lifetime: 24 * time.Hour,
@@ -87,9 +91,10 @@ func New(client redis.UniversalClient) *SessionManager {
 // Deprecated: use New.
 func NewSession(client redis.UniversalClient) *SessionManager { return New(client) }
 
-// Manager returns the Manager beneath, for what scs does not have: Revoke, RevokeUser, Stats. The first call makes it from
-// the fields, whose later changes have no effect; a mistake in them is an error that names the field, the same for all
-// calls. Call it when the application starts, to learn of mistakes before the first request does.
+// Manager returns the underlying Manager, for what scs does not have, such as Revoke, RevokeUser
+// and Stats. The first call makes it from the fields; later changes of them have no effect. If a
+// field is invalid, every call returns an error that names it. Call Manager when the application
+// starts, so that invalid fields are found before the first request.
 func (s *SessionManager) Manager() (*manager.Manager, error) {
 	s.once.Do(func() {
 		var cfg manager.Config
@@ -104,8 +109,9 @@ func (s *SessionManager) Manager() (*manager.Manager, error) {
 	return s.m, s.err
 }
 
-// Close ends the Manager beneath, as manager.Manager.Close does; scs has no such step. Shut the HTTP server down first.
-// The SessionManager cannot be used again. It does not close the client.
+// Close ends the underlying Manager, as manager.Manager.Close does. scs has no such method. Shut
+// down the HTTP server first. The SessionManager cannot be used again. Close does not close the
+// client.
 func (s *SessionManager) Close(ctx context.Context) error {
 	s.once.Do(func() { s.err = fmt.Errorf("scs: %w", manager.ErrClosed) })
 	if s.m == nil {

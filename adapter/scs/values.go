@@ -20,11 +20,12 @@ func (s *SessionManager) Put(ctx context.Context, key string, val any) {
 // value if it is of another type.
 func (s *SessionManager) Get(ctx context.Context, key string) any { return s.of(ctx).get(key) }
 
-// Pop returns the value of a key and removes it. Of two tabs, or two goroutines of a handler, that pop at once one gets it.
-// A value that cannot be decoded stays, for a release that can read it.
+// Pop returns the value of a key and removes it. If two tabs or two goroutines of a handler call
+// Pop at the same time, exactly one of them gets the value. A value that cannot be decoded stays,
+// for a release that can read it.
 func (s *SessionManager) Pop(ctx context.Context, key string) any { return s.of(ctx).pop(key) }
 
-// Remove removes a key. Without a value nothing happens.
+// Remove removes a key's value. It does nothing if there is none.
 func (s *SessionManager) Remove(ctx context.Context, key string) {
 	q := s.of(ctx)
 	q.forget(key)
@@ -45,7 +46,7 @@ func (s *SessionManager) Exists(ctx context.Context, key string) bool {
 	return s.of(ctx).session().Has(key)
 }
 
-// Keys returns the keys that have a value, sorted; an empty slice if there are none.
+// Keys returns the keys that have a value, sorted. It returns an empty slice if there are none.
 func (s *SessionManager) Keys(ctx context.Context) []string {
 	return append([]string{}, s.of(ctx).session().Keys()...)
 }
@@ -60,7 +61,7 @@ const (
 	Destroyed  = manager.Destroyed
 )
 
-// Status returns what the commit will do as things stand. A mere read leaves a session Unmodified, also with an idle
+// Status returns what a commit would do now. A read leaves a session Unmodified, even with an idle
 // timeout.
 func (s *SessionManager) Status(ctx context.Context) Status {
 	q := s.of(ctx)

@@ -1,5 +1,5 @@
-// Package managertest gives the tests of an application what its handlers need: a Manager on a Redis inside the
-// process. It is for tests only.
+// Package managertest provides a Manager on a Redis inside the process, for tests of an
+// application's handlers.
 //
 //	func TestCart(t *testing.T) {
 //		m := managertest.New(t, nil)
@@ -8,8 +8,8 @@
 //		// an http.Client with a cookie jar is the browser
 //	}
 //
-// It opens no socket, so it also works inside a testing/synctest bubble, where an idle timeout of a day passes in no
-// time. What else a test needs, the packages manager and embedded have.
+// It opens no socket, so it also works inside a testing/synctest bubble, where an idle timeout of a
+// day passes at once.
 package managertest
 
 import (
@@ -25,16 +25,17 @@ import (
 // closeTimeout bounds the wait for requests that a test has left behind.
 const closeTimeout = 10 * time.Second
 
-// New returns a Manager on its own empty Redis. Both end with the test, which fails if a request still holds or
-// awaits its session by then: close the HTTP server first. A nil cfg takes the defaults. The cookie travels over plain
-// HTTP, as with Config.Insecure, unless cfg brings a Propagator. The log goes to the output of the test, unless cfg brings
-// a Logger.
+// New returns a Manager on its own empty Redis. Both are closed when the test ends. The test fails
+// if a request still holds or awaits its session then, so close the HTTP server first. A nil cfg
+// uses the defaults. The cookie travels over plain HTTP, as with Config.Insecure, unless cfg has a
+// Propagator. The log goes to the output of the test, unless cfg has a Logger.
 func New(tb testing.TB, cfg *manager.Config) *manager.Manager {
 	tb.Helper()
 	return Replicas(tb, 1, cfg)[0]
 }
 
-// Replicas returns several Managers on one Redis, as the replicas of an application have them. The rest is as in New.
+// Replicas returns n Managers on one Redis, as n replicas of an application have them. Otherwise it
+// is like New.
 func Replicas(tb testing.TB, n int, cfg *manager.Config) []*manager.Manager {
 	tb.Helper()
 	srv, err := embedded.InMemory()

@@ -8,15 +8,16 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// SignIn stores a session that is bound to the user and filled by fn, and returns the cookie that opens it, as a browser
-// gets it at a login: the test adds it to its requests. A nil fn stores nothing more. With an empty user the session is a
-// visitor's, and fn must store something.
+// SignIn stores a session that is bound to the user and filled by fn, and returns the cookie that
+// opens it, as a browser gets it at a login. Add it to the requests of the test. A nil fn stores
+// nothing more. With an empty user the session is a visitor's, and fn must store something.
 //
 //	req.AddCookie(managertest.SignIn(t, m, "42", func(s *manager.Session) { Cart.Set(s, full) }))
 //
-// The test fails at once if the session cannot be stored, or if the Propagator of m does not answer with a cookie that
-// opens it: a Header carries the token in a header, and a Chain answers a new client by its first way. Use Manager.Load
-// and Manager.Commit there, which return the token itself.
+// The test fails at once if the session cannot be stored, or if the Propagator of m does not answer
+// with a cookie that opens it: a Header carries the token in a header, and a Chain answers a new
+// client by its first way. In these cases use Manager.Load and Manager.Commit, which return the
+// token itself.
 func SignIn(t testing.TB, m *manager.Manager, user string, fn func(*manager.Session)) *http.Cookie { //nolint:thelper // the name that users know
 	t.Helper()
 	w := httptest.NewRecorder()

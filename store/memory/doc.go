@@ -1,10 +1,12 @@
-// Package memory keeps sessions in this process: for tests, and as the example of a store that is not Redis.
+// Package memory keeps sessions in this process. It is for tests, and an example of a store that is
+// not Redis.
 //
-// It is a complete store.Sessions, with nothing behind it. Sessions end with the process and no other process sees them,
-// so in production it has one use, an application that runs once and may forget. Several Managers of one process share
-// one [Store].
+// It is a complete store.Sessions without a database. Sessions end with the process, and no other
+// process sees them, so in production it only suits an application that runs as one process and may
+// lose its sessions. Several Managers of one process can share a [Store].
 //
-// What another store has to do is all in here: memory.go holds what a database would hold in its tables, under a mutex
-// where that would take a transaction, and leaves the comparing to store.Commit.Next; secrets.go says what a replaced
-// secret is good for; users.go is the index of users. The package store/storetest checks it.
+// It shows all that a store has to do. The file memory.go holds what a database would hold in its
+// tables, with a mutex where a database would use a transaction, and leaves the comparison to
+// store.Commit.Next. The file secrets.go decides what a replaced secret opens, and users.go is the
+// index of users. Package store/storetest checks the store.
 package memory

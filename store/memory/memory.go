@@ -13,8 +13,8 @@ import (
 
 // Config holds the options for New.
 type Config struct {
-	// Grace is how long a secret that periodic rotation has replaced goes on working once the client has shown the new
-	// one: manager.Config.RotateGrace.
+	// Grace is how long a secret that periodic rotation has replaced still opens the session, once
+	// a client has shown the new one. Set it to manager.Config.RotateGrace.
 	//
 	// Defaults to 30 s.
 	Grace time.Duration
@@ -45,7 +45,7 @@ type session struct {
 
 var _ store.Sessions = (*Store)(nil)
 
-// New returns an empty Store. A nil Config takes the defaults.
+// New returns an empty Store. A nil Config uses the defaults.
 func New(cfg *Config) *Store {
 	s := &Store{sessions: map[string]*session{}, removed: map[string]time.Time{}, users: map[string][]entry{}}
 	if cfg != nil {

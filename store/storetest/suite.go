@@ -1,11 +1,12 @@
-// Package storetest checks that a store keeps to the contract of store.Sessions. A store's own tests call it:
+// Package storetest checks that a store follows the contract of store.Sessions. Call it in the
+// tests of your store:
 //
 //	func TestConformance(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) store.Sessions { return newStore(t) })
 //	}
 //
-// [Run] lives on real time, waits for tenths of a second at most, and leaves out what takes a minute. A store that needs
-// no network can be run in virtual time as well, with [RunInBubble], and then all of it.
+// [Run] uses real time, waits for tenths of a second at most, and leaves out checks that take a
+// minute. [RunInBubble] runs all checks in virtual time, for stores that need no network.
 package storetest
 
 import (
@@ -21,13 +22,14 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// Grace is what the stores under test must be set to, for secrets that periodic rotation has replaced.
+// Grace is the grace window that the stores under test must use, for secrets that periodic rotation
+// has replaced.
 const Grace = 40 * time.Millisecond
 
-// Opener returns an empty store, which is closed with t.
+// Opener returns an empty store. If the store needs closing, Opener registers that with t.Cleanup.
 type Opener func(t *testing.T) store.Sessions
 
-// Run runs every check as a subtest, in parallel, each on a store of its own.
+// Run runs every check as a parallel subtest, each on a new store.
 func Run(t *testing.T, open Opener) {
 	t.Helper()
 	for name, check := range checks {
@@ -38,8 +40,8 @@ func Run(t *testing.T, open Opener) {
 	}
 }
 
-// RunInBubble is Run with each check in a testing/synctest bubble, where open is called as well. What the store starts
-// must have ended when t has.
+// RunInBubble is Run with each check, and the call of open, in a testing/synctest bubble. All
+// goroutines of the store must end with t.
 func RunInBubble(t *testing.T, open Opener) {
 	t.Helper()
 	for name, check := range checks {
