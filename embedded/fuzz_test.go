@@ -63,7 +63,7 @@ func FuzzClient(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	for _, block := range strings.Split(string(text), "\n\n") {
+	for block := range strings.SplitSeq(string(text), "\n\n") {
 		f.Add([]byte(block), false)
 	}
 	for _, raw := range []string{"PING\r\n", "*1\r\n$4\r\nPING\r\n", "*2\r\n+GET\r\n:1\r\n", "*1\r\n$-1\r\n", "*1\r\n$0\r\n\r\n"} {

@@ -37,8 +37,7 @@ type Server struct {
 
 // Start starts a server on a free port of 127.0.0.1. It fails if there is none.
 func Start() (*Server, error) {
-	mini := miniredis.NewMiniRedis()
-	l, err := listen(mini)
+	mini, l, err := listen()
 	if err != nil {
 		return nil, fmt.Errorf("start embedded redis: %w", err)
 	}
@@ -51,22 +50,26 @@ func Start() (*Server, error) {
 	return s, nil
 }
 
-// listen listens at an address that miniredis knows to be its own, as CLUSTER SLOTS says it. It learns one only by
-// listening itself, and then reads from connections what a framed one refuses.
-func listen(mini *miniredis.Miniredis) (l net.Listener, err error) {
-	for range 3 { // another program may take the port in between
+// listen makes a miniredis, and listens at an address that it knows to be its own: it answers CLUSTER SLOTS with it. It
+// learns one only by listening itself, and then reads from connections what a framed one refuses.
+func listen() (mini *miniredis.Miniredis, l net.Listener, err error) {
+	for range portTries {
+		mini = miniredis.NewMiniRedis()
 		if err = mini.Start(); err != nil {
 			break
 		}
 		addr := mini.Addr()
 		mini.Close()
 		mini.Ctx, mini.CtxCancel = context.WithCancel(context.Background()) // Close has ended them
-		if l, err = net.Listen("tcp", addr); err == nil {
+		if l, err = new(net.ListenConfig).Listen(context.Background(), "tcp", addr); err == nil {
 			break
 		}
 	}
-	return l, err
+	return mini, l, err
 }
+
+// portTries is how many ports listen tries: each is free for a moment, in which a connection of any program may take it.
+const portTries = 50
 
 // begin starts a miniredis without a listener.
 func begin(mini *miniredis.Miniredis) error {
