@@ -196,7 +196,7 @@ func doEverything(t *testing.T, newClient func() redis.UniversalClient, admin re
 			code.Set(s, fmt.Sprint(count.Get(s)))
 			err := m.Update(r.Context(), s.ID(), func(s *manager.Session) error { other.Set(s, true); return nil })
 			if err != nil {
-				t.Errorf("beside an optimistic request: %v", err)
+				t.Errorf("while an optimistic request is under way: %v", err)
 			}
 		})))
 		mux.HandleFunc("GET /logout", func(w http.ResponseWriter, r *http.Request) { m.Session(r.Context()).Destroy() })

@@ -169,7 +169,7 @@ func TestScriptThatBlocks(t *testing.T) {
 		started := time.Now()
 		got, err := wait.Run(ctx, srv.NewClient().WithTimeout(time.Hour), []string{"none"}, "x").Slice()
 		if err != nil || fmt.Sprint(got) != "[x <nil> none]" || time.Since(started) != 100*time.Second {
-			t.Errorf("nobody pushed: %v, %v after %v", got, err, time.Since(started))
+			t.Errorf("nothing was pushed: %v, %v after %v", got, err, time.Since(started))
 		}
 	})
 }

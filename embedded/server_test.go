@@ -285,7 +285,7 @@ func TestBubbles(t *testing.T) {
 			// Silence for a virtual minute is reported as such; then a message comes through.
 			start := time.Now()
 			if _, err := sub.ReceiveTimeout(ctx, time.Minute); err == nil {
-				t.Fatal("received a message that nobody sent")
+				t.Fatal("received a message that was not sent")
 			}
 			if took := time.Since(start); took != time.Minute {
 				t.Fatalf("waited %v", took)

@@ -53,7 +53,7 @@ func TestMessages(t *testing.T) {
 			{node, "~of a later release", ""},
 			{node, "", ""},
 			{node, "g two words", ""},
-			{node, "iabc 1e+15", "forget"}, // something changed, nobody knows what
+			{node, "iabc 1e+15", "forget"}, // something changed, and it is not known what
 			{node, foreign, ""},
 			{node, foreign, ""},
 		} {

@@ -45,7 +45,7 @@ func TestParseRefuses(t *testing.T) {
 			want.Kind = invalidate.Kind(payload[0])
 		}
 		if got != want {
-			t.Errorf("Parse(%q) fills in %+v beside an error", payload, got)
+			t.Errorf("Parse(%q) returns %+v with an error", payload, got)
 		}
 	}
 	for _, payload := range []string{"z", "Ix 1", " ", "\xff", "zsomething newer"} {

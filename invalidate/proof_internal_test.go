@@ -36,7 +36,7 @@ func TestProof(t *testing.T) {
 		t.Parallel()
 		p := newProof(timeout)
 		if _, ok := p.begin(at(0), 1); ok {
-			t.Fatal("a round was begun that nobody can hear")
+			t.Fatal("a round was begun without a subscription")
 		}
 		p.heard(1, 0, at(3))
 		want(t, p, 0, time.Time{})
@@ -124,7 +124,7 @@ func TestProof(t *testing.T) {
 		p.heard(four, 0, at(6))
 		p.heard(four, 1, at(6))
 		want(t, p, 7, at(6))
-		sent(begin(t, p, 7, 0), false)           // nobody was asked
+		sent(begin(t, p, 7, 0), false)           // it went through no master
 		sent(begin(t, p, 8, 0), false, "c", "a") // in any order
 	})
 	t.Run("what a round took", func(t *testing.T) {

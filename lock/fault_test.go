@@ -166,12 +166,12 @@ func TestRedisIsUnavailable(t *testing.T) {
 	}
 }
 
-// A waiter gives up while Redis is away for longer than the TTL. Its place in the queue is given up all the same, as soon
-// as Redis is back: those behind it do not wait for a grant that is never answered.
+// A waiter gives up while Redis is unavailable for longer than the TTL. Its place in the queue is given up all the same, as
+// soon as Redis is back: those behind it do not wait for a grant that is never answered.
 func TestGivingUpInALongOutage(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		const ttl = 100 * time.Millisecond
-		l, p := tapped(t, f, b, lock.Config{TTL: ttl})
+		l, p := tapped(t, f, b, lock.Config{TTL: ttl, Timeout: 5 * time.Second})
 		holder := mustAcquire(t, f.locker(b.Client(t), lock.Config{}))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		out := make(chan acquired)

@@ -88,7 +88,7 @@ func TestGivingUpPassesAGrantOn(t *testing.T) {
 		cfg := lock.Config{TTL: time.Minute, GrantTTL: time.Minute, Timeout: 3 * time.Second}
 		holder := mustAcquire(t, f.locker(b.Client(t), cfg))
 		deaf := cfg
-		deaf.Node = "deaf" // nobody calls Granted
+		deaf.Node = "deaf" // Granted is never called
 		out := make(chan acquired, 1)
 		ctx, cancel := context.WithCancelCause(t.Context())
 		background(ctx, f.locker(b.Client(t), deaf), "deaf", out)
@@ -116,7 +116,7 @@ func TestContextHasEndedBefore(t *testing.T) {
 		_, err := l.Acquire(ctx, key)
 		mustMatch(t, err, lock.ErrTimeout, errGone)
 		mustNotMatch(t, err, lock.ErrOutcomeUnknown, lock.ErrUnavailable)
-		mustTake(t, p, 0, "acquiring for nobody")
+		mustTake(t, p, 0, "acquiring with a context that has ended")
 	})
 }
 

@@ -17,14 +17,14 @@ func TestDoneHandsTheStateOver(t *testing.T) {
 		l, p := tapped(t, f, b, lock.Config{})
 		lease := mustAcquire(t, l)
 		if lease.Keep(false) > 0 {
-			t.Error("nobody is next, and yet the lock is to be kept")
+			t.Error("no request is next, and yet the lock is to be kept")
 		}
 		out := make(chan acquired)
 		r := f.reader()
 		f.readInBackground(t.Context(), l, r, out)
 		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 1 })
 		if lease.Keep(false) == 0 {
-			t.Error("somebody is next, and yet the lock is not to be kept")
+			t.Error("a request is next, and yet the lock is not to be kept")
 		}
 		p.Reset()
 		lease.Done(ttl, time.Now(), "state")
@@ -83,7 +83,7 @@ func TestAbandon(t *testing.T) {
 		lease.Abandon()
 		next := mustGet(t, out).lease
 		if next.Token() == lease.Token() {
-			t.Error("the next request got a lock of which nobody knows")
+			t.Error("the next request got a lock whose state is unknown")
 		}
 		mustRelease(t, next)
 	})

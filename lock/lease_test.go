@@ -136,7 +136,7 @@ func TestSignalsOfAnotherListener(t *testing.T) {
 			if !strings.HasPrefix(token, "node.") {
 				t.Errorf("the token %q does not name its node", token)
 			}
-			waiting.Granted("node.somebody else")
+			waiting.Granted("node.another")
 			waiting.Granted(token) // too early: the retry finds the lock taken
 			mustRelease(t, holder)
 			start := time.Now()
@@ -168,7 +168,7 @@ func TestMaxHold(t *testing.T) {
 		between(t, "went on", time.Since(start), time.Minute, time.Minute+ttl+jitter)
 		mustMatch(t, stuck.Release(t.Context()), lock.ErrLost)
 		if !next.lease.Trusted() {
-			t.Error("releasing a lost lease took the lock from somebody else")
+			t.Error("releasing a lost lease took the lock from another holder")
 		}
 		mustRelease(t, next.lease)
 	})
@@ -266,7 +266,7 @@ func (ls *links) kill() {
 	}
 }
 
-// While Redis does not answer, a lease still ends before anybody else can have the lock, whatever Timeout is.
+// While Redis does not answer, a lease still ends before another request can have the lock, whatever Timeout is.
 func TestLeaseEndsInTimeWhenRenewalsHang(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 		client, links := newLinks(t, srv)

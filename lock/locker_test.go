@@ -29,10 +29,10 @@ func TestCallersMayReuseTheirBytes(t *testing.T) {
 		short, cancel := context.WithTimeout(ctx, time.Millisecond)
 		defer cancel()
 		if lease, err := acquire(short); !errors.Is(err, lock.ErrTimeout) {
-			t.Errorf("acquired %v, %v beside the first", lease, err)
+			t.Errorf("acquired %v, %v while the first is held", lease, err)
 		}
 		if !l.Busy(key) {
-			t.Error("nobody has the turn at the key")
+			t.Error("no request has the turn at the key")
 		}
 		mustRelease(t, first)
 		second, err := acquire(ctx)

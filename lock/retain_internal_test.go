@@ -58,7 +58,7 @@ func TestRecallBetweenLeaseAndRetention(t *testing.T) {
 }
 
 // What comes while the renewer rests is forgotten in time as well: a lock that is retained some while after the end of its
-// lease, and a recall of a lock that nobody has.
+// lease, and a recall of a lock that is not held.
 func TestRenewerForgetsAfterARest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestRenewerForgetsAfterARest(t *testing.T) {
 			}
 		}
 		kept("locks", func() int { return len(l.retained) })
-		l.Recalled("nobody's")
+		l.Recalled("unknown")
 		kept("recalls", func() int { return len(l.earlyRecalls) })
 	})
 }

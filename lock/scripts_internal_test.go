@@ -51,7 +51,7 @@ func TestScripts(t *testing.T) {
 		expect("enter, full", enter("n.3"), []any{"full", int64(0)})
 		expect("renew, another's", renew("n.2"), int64(0))
 		if left := client.PTTL(ctx, k.Lock).Val(); left > 0 {
-			t.Errorf("renewed somebody else's lock for %v", left)
+			t.Errorf("renewed another holder's lock for %v", left)
 		}
 		expect("renew, ours", renew("n.1"), int64(1))
 		if left := client.PTTL(ctx, k.Lock).Val(); left < time.Minute {

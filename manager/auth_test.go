@@ -22,7 +22,7 @@ func TestRotateRenewsTheLifetime(t *testing.T) {
 		}
 		time.Sleep(59 * time.Minute)
 		if got := found(m, token); got != 1 {
-			t.Error("the lifetime did not start anew")
+			t.Error("the lifetime did not start again")
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// benchManager is a replica on the shared server, without anybody else on its prefix.
+// benchManager is a replica on the shared server, alone on its prefix.
 func benchManager(b *testing.B, prefix string) *manager.Manager {
 	b.Helper()
 	m, err := manager.New(redistest.Shared(b).Client(b), configured(prefix))

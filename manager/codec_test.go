@@ -56,7 +56,7 @@ func text(codec string, i int) string {
 	return string([]byte{byte(i), 'x'})
 }
 
-// A value comes back as it was, whatever its first byte looks like to anybody in between.
+// A value comes back as it was, whatever its first byte looks like to the encryption.
 func TestCodecs(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

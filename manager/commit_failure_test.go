@@ -301,7 +301,7 @@ func TestClientGone(t *testing.T) {
 				<-r.Context().Done()
 				left <- context.Cause(r.Context())
 				name.Set(s, path)
-				fmt.Fprint(w, "nobody reads this")
+				fmt.Fprint(w, "this is discarded")
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			gone := make(chan error, 1)

@@ -129,7 +129,7 @@ func TestOneSetCookie(t *testing.T) {
 					t.Error(err)
 				}
 			}},
-			{"destroyed and begun anew", func(_ http.ResponseWriter, s *manager.Session) { s.Destroy(); count.Set(s, 1) }},
+			{"destroyed and begun again", func(_ http.ResponseWriter, s *manager.Session) { s.Destroy(); count.Set(s, 1) }},
 			{"destroyed", func(_ http.ResponseWriter, s *manager.Session) { s.Destroy() }},
 		} {
 			for _, early := range []bool{true, false} {
@@ -225,7 +225,7 @@ func TestCookieFollowsTheSession(t *testing.T) {
 	})
 }
 
-// What arrives as a cookie is anybody's. Nothing of it is adopted, nothing of it answers anything but 200 with a session
+// Any client can send any cookie. Nothing of it is adopted, nothing of it answers anything but 200 with a session
 // of the server's making, and where it has not the form of a token Redis is not asked.
 func TestCookiesFromOutside(t *testing.T) {
 	t.Parallel()
@@ -262,7 +262,7 @@ func TestCookiesFromOutside(t *testing.T) {
 			{"percent-encoded", "session=" + url.QueryEscape(good[:22]) + "%2E" + good[23:], false, false},
 			{"oversized", "session=" + strings.Repeat(good, 2000), false, false},
 			{"many", strings.Repeat("x=1; ", 2000) + "session=" + good, true, true},
-			{"an ID that nobody has", "session=AAAAAAAAAAAAAAAAAAAAAA" + good[22:], false, true},
+			{"an ID of no session", "session=AAAAAAAAAAAAAAAAAAAAAA" + good[22:], false, true},
 			{"another's secret", "session=" + good[:22] + planted[22:], false, true},
 		} {
 			tap.Reset()

@@ -16,7 +16,7 @@ import (
 )
 
 // A client that may publish to a node's channel can make it query Redis more often, and nothing else: no message opens, changes or
-// ends a session, gives anybody a lock, or keeps a node from hearing the next one.
+// ends a session, gives a request a lock, or keeps a node from hearing the next one.
 func TestHostileMessages(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

@@ -12,8 +12,8 @@ type pendingCommit struct {
 // lateCommit is how long a commit of which nothing is known may still be on its way.
 const lateCommit = time.Minute
 
-// sending is a commit on its way. No node gets messages about its own commits, so until this one is answered nobody knows
-// whether the copy is still good. Usually that is over in no time; once it has lasted for a while the copy is not used.
+// sending is a commit on its way. A node gets no messages about its own commits, so until this one is answered it does not
+// know whether its copy is still good. If that takes longer than commitGrace, the copy is not used.
 type sending struct {
 	copies *copies
 	id     string

@@ -138,10 +138,10 @@ func TestRotationOfEncryptionKeys(t *testing.T) {
 		do(old, token, func(s *manager.Session) { _ = s.Keys() })
 		visit(fresh, fresh.ReadOnly, token, func(s *manager.Session) {
 			if name.Get(s) != "new" {
-				t.Errorf("written anew, with the new key: %q", name.Get(s))
+				t.Errorf("written again, with the new key: %q", name.Get(s))
 			}
 			if v, ok, err := flash.Lookup(s); v != "" || !ok || err == nil {
-				t.Errorf("not written anew, without the old key: %q, %v, %v", v, ok, err)
+				t.Errorf("not written again, without the old key: %q, %v, %v", v, ok, err)
 			}
 		})
 		visit(none, none.ReadOnly, token, func(s *manager.Session) {

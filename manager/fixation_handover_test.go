@@ -53,7 +53,7 @@ func TestHandOverAfterALogin(t *testing.T) {
 	})
 }
 
-// A session that was superseded is nobody's login, even if an outer handler binds a user to it: nothing of it is stored.
+// A session that was superseded is not a login, even if an outer handler binds a user to it: nothing of it is stored.
 func TestSupersededIsNoLogin(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager()

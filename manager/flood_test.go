@@ -233,11 +233,11 @@ func TestOneClientCannotBlockOthers(t *testing.T) {
 		before := nodes[0].Stats().Lock.Timeouts + nodes[1].Stats().Lock.Timeouts
 		for i := range 20 {
 			if r := others.get(nodes[i%2], "/add"); r.StatusCode != http.StatusOK || r.body != strconv.Itoa(i+2) {
-				t.Fatalf("somebody else: %d %q", r.StatusCode, r.body)
+				t.Fatalf("another user: %d %q", r.StatusCode, r.body)
 			}
 			fresh := newBrowser(t)
 			if r := fresh.get(nodes[i%2], "/add"); r.body != "1" {
-				t.Fatalf("somebody new: %d %q", r.StatusCode, r.body)
+				t.Fatalf("a new visitor: %d %q", r.StatusCode, r.body)
 			}
 		}
 		if got := nodes[0].Stats().Lock.Timeouts + nodes[1].Stats().Lock.Timeouts; got != before {

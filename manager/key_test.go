@@ -236,7 +236,7 @@ func TestEdgesOfExpiry(t *testing.T) {
 		time.Sleep(time.Hour)
 		do(m, token, func(s *manager.Session) {
 			if _, ok := k.ExpiresIn(s); ok || k.Get(s) != "v4" {
-				t.Errorf("set anew without an expiry: %q, expires %v", k.Get(s), ok)
+				t.Errorf("set again without an expiry: %q, expires %v", k.Get(s), ok)
 			}
 		})
 	})

@@ -24,7 +24,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// Sessions live and fail in all ways there are, and everything that anybody but the client gets to see is kept: what
+// Sessions live and fail in every possible way, and everything that others than the client can see is collected: what
 // Redis is sent, holds and publishes, what is logged, counted and told to hooks and error handlers, every error and every
 // response but for the token's own place in it. No secret, signature, token, key or encrypted value is in any of it.
 func TestNothingSecretLeaks(t *testing.T) {
@@ -74,7 +74,7 @@ func TestNothingSecretLeaks(t *testing.T) {
 				}
 			}
 			if strings.Contains(seen["log"], w.hostile) || !strings.Contains(seen["messages"], w.hostile) {
-				t.Error("what somebody else has published is in the log, or was not published")
+				t.Error("what another program has published is in the log, or was not published")
 			}
 			if inRedis := strings.Contains(seen["commands"], value) && strings.Contains(seen["keys"], value); inRedis == encrypt {
 				t.Errorf("values are in Redis in plain text: %v, encrypted: %v", inRedis, encrypt)

@@ -100,7 +100,7 @@ func TestNoWaitForOneself(t *testing.T) {
 				}
 			}
 			if err := m.View(r.Context(), idOf(into), func(*manager.Session) error { return nil }); err != nil {
-				t.Errorf("View waits for nobody: %v", err)
+				t.Errorf("View does not wait: %v", err)
 			}
 		})
 		if res.StatusCode != http.StatusOK || found(m, into) != 7 || found(m, other) != 0 || time.Since(start) > time.Second {

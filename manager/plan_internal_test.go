@@ -40,8 +40,8 @@ func TestPlan(t *testing.T) {
 		do     []func(*changes)
 		want   planned
 	}{
-		"nothing, nobody":         {want: planned{status: Unmodified}},
-		"nothing, somebody":       {rec: record(0), want: planned{status: Unmodified}},
+		"nothing, no session":     {want: planned{status: Unmodified}},
+		"nothing, a session":      {rec: record(0), want: planned{status: Unmodified}},
 		"first value":             {do: []func(*changes){set}, want: planned{status: Modified, mode: store.Create, id: "new", token: "new"}},
 		"first value, too late":   {late: true, do: []func(*changes){set}, want: planned{status: Modified, mode: store.Create, id: "new", err: ErrCommitted}},
 		"value":                   {rec: record(0), do: []func(*changes){set}, want: planned{status: Modified, mode: store.Whole, id: "id"}},
@@ -49,11 +49,11 @@ func TestPlan(t *testing.T) {
 		"value, optimistic":       {rec: record(0), mode: Optimistic, do: []func(*changes){set}, want: planned{status: Modified, mode: store.Keys, id: "id"}},
 		"rotate":                  {rec: record(0), do: []func(*changes){rotate}, want: planned{status: Modified, mode: store.Whole, rotate: store.Privilege, id: "id", token: "new"}},
 		"rotate, too late":        {rec: record(0), late: true, do: []func(*changes){rotate}, want: planned{status: Modified, mode: store.Whole, rotate: store.Privilege, id: "id", err: ErrCommitted}},
-		"rotate nobody":           {do: []func(*changes){rotate}, want: planned{status: Unmodified}},
+		"rotate no session":       {do: []func(*changes){rotate}, want: planned{status: Unmodified}},
 		"old token":               {rec: record(2 * time.Minute), want: planned{status: Unmodified, mode: store.Whole, rotate: store.Periodic, id: "id", token: "new"}},
 		"old token, read only":    {rec: record(2 * time.Minute), mode: ReadOnly, want: planned{status: Unmodified}},
 		"destroy":                 {rec: record(0), do: []func(*changes){destroy}, want: planned{status: Destroyed, remove: true}},
-		"destroy nobody":          {do: []func(*changes){destroy}, want: planned{status: Destroyed}},
+		"destroy no session":      {do: []func(*changes){destroy}, want: planned{status: Destroyed}},
 		"value, destroy":          {rec: record(0), do: []func(*changes){set, destroy}, want: planned{status: Destroyed, remove: true}},
 		"destroy, value":          {rec: record(0), do: []func(*changes){destroy, set}, want: planned{status: Modified, remove: true, mode: store.Create, id: "new", token: "new"}},
 		"destroy, value, destroy": {rec: record(0), do: []func(*changes){destroy, set, destroy}, want: planned{status: Destroyed, remove: true}},

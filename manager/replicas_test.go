@@ -356,7 +356,7 @@ func TestLostLockIsReported(t *testing.T) {
 		id := idOf(browser.token(nodes[0]))
 		nodes[0].handle = func(_ http.ResponseWriter, r *http.Request, s *manager.Session) {
 			count.Set(s, 99)
-			b.Client(t).Set(context.Background(), b.Prefix+":{"+id+"}:lock", "somebody.else", time.Second)
+			b.Client(t).Set(context.Background(), b.Prefix+":{"+id+"}:lock", "another.holder", time.Second)
 			<-r.Context().Done()
 			if err := context.Cause(r.Context()); !errors.Is(err, manager.ErrLockLost) {
 				t.Errorf("the context ended with %v", err)

@@ -81,7 +81,7 @@ func TestRequireFreshNeedsARecentLogin(t *testing.T) {
 				t.Errorf("%s: %d, want %d", when, got, want)
 			}
 		}
-		check("a new session of nobody", nothing, 401)
+		check("a new session without a user", nothing, 401)
 		check("a user bound by this request", bind, 200)
 		time.Sleep(4 * time.Minute)
 		check("a login without Rotate, four minutes ago", nothing, 200)
@@ -95,7 +95,7 @@ func TestRequireFreshNeedsARecentLogin(t *testing.T) {
 		check("rotated five minutes ago", nothing, 401)
 		check("rotated by this request", (*manager.Session).Rotate, 200)
 		visit(m, m.Handler, token, func(s *manager.Session) { s.BindUser("") })
-		check("of nobody again", nothing, 401)
+		check("without a user again", nothing, 401)
 	})
 }
 

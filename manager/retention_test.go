@@ -123,7 +123,7 @@ func TestRecallIsLost(t *testing.T) {
 		one, two := v.manager(retaining(4*time.Second)), v.manager(retaining(4*time.Second))
 		time.Sleep(time.Second)
 		token := begun(t, one)
-		// As if the first node had died: the lock is in Redis, and nobody there answers.
+		// As if the first node had died: the lock is in Redis, and no node answers.
 		client := v.srv.NewClient()
 		defer client.Close()
 		lock := "holdfast:{" + idOf(token) + "}:lock"

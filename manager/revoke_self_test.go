@@ -248,7 +248,7 @@ func TestUserNamesAreBounded(t *testing.T) {
 		id, err := m.Create(t.Context(), func(s *manager.Session) error { name.Set(s, strings.Repeat("v", 600)); return nil })
 		mustBe(t, "a value", err, nil)
 		bind := func(s *manager.Session) error { s.BindUser(strings.Repeat("u", 600)); return nil }
-		mustBe(t, "a name beside a value", m.Update(t.Context(), id, bind), manager.ErrTooLarge)
+		mustBe(t, "a name in addition to a value", m.Update(t.Context(), id, bind), manager.ErrTooLarge)
 		if err := m.Close(t.Context()); err != nil { // releases all locks
 			t.Error(err)
 		}

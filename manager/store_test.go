@@ -126,7 +126,7 @@ func anotherStoreTabs(t *testing.T, b redistest.Backend, nodes []*node) {
 		}
 	}
 	if hits := nodes[1].Stats().LocalHits; hits != 0 {
-		t.Errorf("%d requests read a copy of which nobody hears when it is old", hits)
+		t.Errorf("%d requests read a copy that is never invalidated", hits)
 	}
 }
 
@@ -186,7 +186,7 @@ func anotherStoreOptimistic(t *testing.T, _ redistest.Backend, nodes []*node) {
 			}
 		}
 		if r := tab.get(nodes[0], path); r.StatusCode != want {
-			t.Errorf("%s beside another request: %d, want %d", path, r.StatusCode, want)
+			t.Errorf("%s while another request is under way: %d, want %d", path, r.StatusCode, want)
 		}
 	}
 	nodes[0].handle = func(w http.ResponseWriter, _ *http.Request, s *manager.Session) {

@@ -84,10 +84,10 @@ func TestRotationOfTokenKeys(t *testing.T) {
 		}
 		tab.get(both, "/rotate")
 		if got := tab.get(fresh, "/add").body; got != "3" {
-			t.Errorf("signed anew, on a replica with the new key: %q", got)
+			t.Errorf("signed again, on a replica with the new key: %q", got)
 		}
 		if got := tab.get(old, "/look").body; got != "0" {
-			t.Errorf("signed anew, on a replica with the old key: %q", got)
+			t.Errorf("signed again, on a replica with the old key: %q", got)
 		}
 		if got := late.get(fresh, "/look").body; got != "0" {
 			t.Errorf("signed with a key that is gone: %q", got)

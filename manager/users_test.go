@@ -173,7 +173,7 @@ func TestUserSessions(t *testing.T) {
 			}
 		}
 		if r := other.get(nodes[0], "/look"); r.body != "1" {
-			t.Errorf("somebody else's session: %q", r.body)
+			t.Errorf("another user's session: %q", r.body)
 		}
 	})
 }

@@ -361,6 +361,6 @@ func TestCloseNotify(t *testing.T) {
 	}
 	_ = resp.Body.Close() // the client leaves
 	if !<-told {
-		t.Error("nobody was told that the client left")
+		t.Error("it was not reported that the client left")
 	}
 }

@@ -4,8 +4,8 @@
 -- returns {word, kept, version, now, expiry, whole, fields}: word 'ok', kept 1 if the lock is kept, whole 1 if nothing
 --   else had changed since the open; fields the record as HGETALL gives it if this commit was written by an earlier try
 -- | {'removed', kept, mark or '', now}: see bury
--- | {word, kept}: 'done' (this commit was written, and others after it), 'exists', 'lost' (the lock is
---   somebody else's), 'conflict', 'corrupt', or 'unknown' (sent before, and too many commits since to tell)
+-- | {word, kept}: 'done' (this commit was written, and others after it), 'exists', 'lost' (another
+--   token holds the lock), 'conflict', 'corrupt', or 'unknown' (sent before, and too many commits since to tell)
 local record, lock, queue = KEYS[1], KEYS[2], KEYS[3]
 local c, now = arguments(ARGV), clock()
 local r = found(record, lock, c)

@@ -25,7 +25,7 @@ func FuzzAnswer(f *testing.F) {
 			switch {
 			case err != nil:
 				if opened != nil {
-					t.Fatalf("%q: a session beside the error %v", words, err)
+					t.Fatalf("%q: a session with the error %v", words, err)
 				}
 			case at.Position == queue.Held:
 				if opened == nil || opened.Record == nil || opened.Record.Version != version || refused != nil {

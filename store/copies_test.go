@@ -51,7 +51,7 @@ func TestCopiesAreNotified(t *testing.T) {
 		rec = without.commit(t, change(e.open(t, rec.ID), "a", "6"))
 		wantMessages(t, published(), "node:"+b.node+" i"+rec.ID+" 5", "node:"+c.node+" i"+rec.ID+" 5")
 		if n := e.field(t, rec.ID, "n"); n != "" {
-			t.Errorf("the directory is %q, want nobody", n)
+			t.Errorf("the directory is %q, want it empty", n)
 		}
 	})
 }

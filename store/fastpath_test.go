@@ -178,10 +178,10 @@ func TestConfirm(t *testing.T) {
 			}
 			held, _, err := e.Confirm(t.Context(), base, time.Now(), "me.1", lockTTL)
 			if err != nil || held == waiting {
-				t.Errorf("somebody waits %v: held %v, %v", waiting, held, err)
+				t.Errorf("a request waits %v: held %v, %v", waiting, held, err)
 			}
 			if _, ttl := e.holder(t, base.ID); (ttl > time.Second) == waiting {
-				t.Errorf("somebody waits %v: the lock lives for %v", waiting, ttl)
+				t.Errorf("a request waits %v: the lock lives for %v", waiting, ttl)
 			}
 		}
 		e.hold(t, base.ID, "you.1", time.Second)

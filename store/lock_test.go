@@ -61,7 +61,7 @@ func TestCommitAndTheLock(t *testing.T) {
 				}
 				out, id := run(t, 0)
 				if e.wantHolder(t, id, ""); out.Kept != 0 {
-					t.Error("kept a lock that nobody asked for")
+					t.Error("kept a lock without need")
 				}
 
 				out, id = run(t, lockTTL)

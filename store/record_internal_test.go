@@ -44,7 +44,7 @@ func FuzzParseValue(f *testing.F) {
 		}
 		again, err := parseValue(v.Stamp + ":" + ends + ":" + v.Data)
 		if err != nil || again != v {
-			t.Fatalf("%q is %+v, and written anew %+v, %v", text, v, again, err)
+			t.Fatalf("%q is %+v, and written again %+v, %v", text, v, again, err)
 		}
 	})
 }

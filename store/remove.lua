@@ -2,7 +2,7 @@
 -- nothing to write to.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1] node_prefix   ARGV[2] channel of all nodes   ARGV[3] id   ARGV[4] life of the mark, ms: see bury
--- ARGV[5] user: end it only if it is theirs ('' = anybody's)   ARGV[6] ('1' = a commit that makes it theirs may be on
+-- ARGV[5] user: end it only if it is theirs ('' = of any user)   ARGV[6] ('1' = a commit that makes it theirs may be on
 --   its way)   ARGV[7] tag of a version that makes such a commit fail
 -- returns {1 removed | 0 there was none | 2 it is not the user's, user or ''}
 local record, id, user, pending = KEYS[1], ARGV[3], ARGV[5], ARGV[6] ~= ''

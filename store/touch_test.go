@@ -37,7 +37,7 @@ func TestTouch(t *testing.T) {
 				}
 			}
 			if !touched[4].Gone || e.exists(t, "nobody") {
-				t.Errorf("touched nobody: %+v", touched[4])
+				t.Errorf("touched no session: %+v", touched[4])
 			}
 		}
 		touch(3*time.Minute, 7*time.Minute, 7*time.Minute, 54*time.Minute, -1)

@@ -283,7 +283,7 @@ func (s *Store) Trim(ctx context.Context, user string, keep int) ([]string, erro
 // creates the session, and otherwise with ErrConflict. A login that begins later is not affected.
 // Three round trips for each thousand entries.
 func (s *Store) RemoveUser(ctx context.Context, user string, except ...string) ([]string, error) {
-	spared := map[string]bool{"": true} // nobody's
+	spared := map[string]bool{"": true} // of no session
 	for _, id := range except {
 		spared[id] = true
 	}

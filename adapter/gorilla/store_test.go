@@ -299,7 +299,7 @@ func TestMistakes(t *testing.T) {
 		byHand := sessions.NewSession(st, "a")
 		byHand.Values["n"] = 1
 		if err := byHand.Save(r, w); err == nil {
-			t.Error("Save of a session that nobody opened: no error")
+			t.Error("Save of a session that was not opened: no error")
 		}
 		s := get(t, st, r, "a")
 		if err := byHand.Save(r, w); err == nil {

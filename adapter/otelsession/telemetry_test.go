@@ -251,7 +251,7 @@ func TestSpans(t *testing.T) {
 		set := attribute.NewSet(span.Attributes()...)
 		got = append(got, fmt.Sprintf("%s %s %v %s", span.Name(), set.Encoded(attribute.DefaultEncoder()), span.Status().Code, span.Status().Description))
 		if len(span.Events()) > 0 {
-			t.Errorf("%s has events, whose text nobody has checked: %v", span.Name(), span.Events())
+			t.Errorf("%s has events, whose text no test has checked: %v", span.Name(), span.Events())
 		}
 	}
 	const common = "holdfast.manager=shop,holdfast.mode=exclusive,holdfast.outcome="

@@ -27,10 +27,10 @@ func rows(cfg scenario.Config, entries []*entry) []report.Row {
 
 func (e *entry) row(cfg scenario.Config, entries []*entry) report.Row {
 	rate := e.spread(func(r round) float64 { return r.rate })
-	beside := func(subject string) measure.Spread {
+	ratioTo := func(subject string) measure.Spread {
 		return measure.SpreadOf(measure.Pairwise(e.rates(), rates(entries, subject)))
 	}
-	vsSCS, vsLimit := beside(baseline), beside(floor)
+	vsSCS, vsLimit := ratioTo(baseline), ratioTo(floor)
 	row := blank(cfg, e)
 	row.Ops = e.ops
 	row.OpsPerS, row.Spread = rate.Median, rate.Relative()
@@ -49,7 +49,7 @@ func (e *entry) row(cfg scenario.Config, entries []*entry) report.Row {
 	row.Vs = make(map[string]float64)
 	for _, other := range entries {
 		if name := other.contender.Subject.Name; other.contender.Mode == other.contender.Subject.Modes[0] {
-			row.Vs[name] = beside(name).Median
+			row.Vs[name] = ratioTo(name).Median
 		}
 	}
 	if e.counted > 0 {

@@ -117,7 +117,7 @@ func TestOneThatDoesNotStartIsLeftOut(t *testing.T) {
 			t.Errorf("%s: rows %v", name, rows)
 		}
 		if !warned.contains("broken") {
-			t.Errorf("%s: nobody was told", name)
+			t.Errorf("%s: not reported", name)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func TestOneThatHangsIsLeftOutAfterwards(t *testing.T) {
 		t.Errorf("rows: %+v", rows)
 	}
 	if !warned.contains("hanging") {
-		t.Error("nobody was told")
+		t.Error("not reported")
 	}
 }
 

@@ -63,7 +63,7 @@ func startBusy(t *testing.T, client redis.UniversalClient, users int) *busy {
 	return b
 }
 
-// acknowledged notes the time since anybody's last update.
+// acknowledged notes the time since the last update of any user.
 func (b *busy) acknowledged() {
 	now := time.Now().UnixNano()
 	last := b.last.Swap(now)

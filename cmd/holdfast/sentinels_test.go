@@ -45,7 +45,7 @@ func TestSentinelsMoved(t *testing.T) {
 	check(1, 2)
 }
 
-// Nothing fails yet when a Sentinel or a replica has died, and nobody notices until another server does.
+// Nothing fails yet when a Sentinel or a replica has died, and it goes unnoticed until another server dies.
 func TestDoctorMissesSentinelsAndReplicas(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinel(t)

@@ -155,7 +155,7 @@ func TestLocksOrder(t *testing.T) {
 		}
 		defer a.Discard(held)
 		if i == 0 {
-			continue // the first is held for the longest, and nobody wants it
+			continue // the first is held for the longest, and no request waits for it
 		}
 		waiting.Go(func() {
 			if _, err := other.Load(ctx, token); err == nil {

@@ -9,7 +9,7 @@
  *   - an acknowledged write is based on the newest version (assertion in commit)
  *   - an acknowledged request has seen no version older than the newest at its start, and no session that was removed
  *     before it (assertion in answer)
- *   - nobody waits for ever (spin reports an invalid end state)
+ *   - no request waits for ever (spin reports an invalid end state)
  *
  * A mutant lacks one guard: -D NO_VERSION_CHECK, NO_FINISH_CHECK, NO_EXISTENCE_CHECK or NO_EXPIRY. spin finds each.
  */
@@ -28,22 +28,22 @@
 #define DEATHS 1  /* how many replicas die, whatever they hold */
 #endif
 
-#define NOBODY NODES
+#define NO_NODE NODES
 #define NOTHING 255
 
 /* Redis */
 byte version = 1;
 bool removed = false;
-byte holder = NOBODY;
+byte holder = NO_NODE;
 byte queue[NODES];  /* who waits, the oldest first */
 byte waiting = 0;
 byte losses = 0;
 byte deaths = 0;
 
 /* the replicas */
-bool retained[NODES];         /* the lock is kept for the next request; nobody uses it */
+bool retained[NODES];         /* the lock is kept for the next request; no request uses it */
 bool using[NODES];            /* a request relies on the lock */
-bool recalled[NODES];         /* somebody waits for the lock that is in use here */
+bool recalled[NODES];         /* another node waits for the lock that is in use here */
 byte copy[NODES] = NOTHING;   /* version of the local copy */
 byte running = NODES;         /* replicas that still make requests */
 
@@ -58,7 +58,7 @@ chan recalls[NODES] = [1] of { bit };
 #ifdef NO_VERSION_CHECK
 #define STALE false
 #else
-#define STALE (version != seen || (holder != n && holder != NOBODY))
+#define STALE (version != seen || (holder != n && holder != NO_NODE))
 #endif
 #ifdef NO_FINISH_CHECK
 #define UNTRUE false
@@ -76,7 +76,7 @@ inline pass() {
 		for (i : 0 .. NODES - 2) { queue[i] = queue[i + 1] }
 		waiting--;
 		queue[waiting] = 0
-	:: else -> holder = NOBODY
+	:: else -> holder = NO_NODE
 	fi;
 	i = 0
 }
@@ -92,16 +92,16 @@ inline tell(c) {
 /* enter takes the lock, or puts the replica into the queue and recalls the lock: enter.lua. */
 inline enter() {
 	if
-	:: holder == NOBODY && waiting == 0 -> holder = n
-	:: holder == NOBODY && waiting > 0 && queue[0] == n -> pass()
-	:: holder == NOBODY && waiting > 0 && queue[0] != n ->
+	:: holder == NO_NODE && waiting == 0 -> holder = n
+	:: holder == NO_NODE && waiting > 0 && queue[0] == n -> pass()
+	:: holder == NO_NODE && waiting > 0 && queue[0] != n ->
 		if
 		:: !queued(n) -> queue[waiting] = n; waiting++
 		:: else -> skip
 		fi;
 		pass()
 	:: holder == n -> skip
-	:: holder != NOBODY && holder != n ->
+	:: holder != NO_NODE && holder != n ->
 		if
 		:: !queued(n) -> queue[waiting] = n; waiting++
 		:: else -> skip
@@ -121,7 +121,7 @@ inline give() {
 	fi
 }
 
-/* finish ends the lock of a request that Redis has just checked: kept for a next one if nobody waits and it is wanted. */
+/* finish ends the lock of a request that Redis has just checked: kept for a next one if none waits and it is wanted. */
 inline finish() {
 	if
 	:: holder == n && waiting == 0 && !recalled[n] -> retained[n] = true
@@ -183,7 +183,7 @@ begin:
 	do
 	:: atomic { removed -> refuse(); goto begin }
 	:: atomic { !removed && holder == n -> using[n] = true; seen = version; copy[n] = version; break }
-	:: atomic { !removed && holder == NOBODY -> enter() }  /* it has expired: ask again */
+	:: atomic { !removed && holder == NO_NODE -> enter() }  /* it has expired: ask again */
 	od;
 handler:
 	if
@@ -235,10 +235,10 @@ end:
 	od
 }
 
-/* Redis loses the lock while somebody relies on it, as in a failover, or when a replica is paused for too long. */
+/* Redis loses the lock while a node relies on it, as in a failover, or when a replica is paused for too long. */
 proctype Loss() {
 	do
-	:: atomic { losses < LOSSES && holder != NOBODY -> holder = NOBODY; losses++ }
+	:: atomic { losses < LOSSES && holder != NO_NODE -> holder = NO_NODE; losses++ }
 	:: running == 0 -> break
 	od
 }
@@ -248,13 +248,13 @@ proctype Loss() {
 proctype Expiry() {
 	do
 #ifndef NO_EXPIRY
-	:: atomic { holder != NOBODY && !using[holder] -> holder = NOBODY }
+	:: atomic { holder != NO_NODE && !using[holder] -> holder = NO_NODE }
 #endif
 	:: running == 0 -> break
 	od
 }
 
-/* Somebody else changes the session without its lock: an optimistic commit, or a revocation. Of each, the replicas hear
+/* Another client changes the session without its lock: an optimistic commit, or a revocation. Of each, the replicas hear
  * by messages that may be lost. */
 proctype Others() {
 	byte n;
@@ -264,7 +264,7 @@ proctype Others() {
 	fi;
 	if
 	:: atomic {
-		removed = true; holder = NOBODY; waiting = 0; queue[0] = 0; queue[1] = 0;  /* remove.lua wakes all who wait */
+		removed = true; holder = NO_NODE; waiting = 0; queue[0] = 0; queue[1] = 0;  /* remove.lua wakes all who wait */
 		n = 0; do :: n < NODES -> if :: copy[n] = NOTHING :: skip fi; n++ :: else -> break od
 	}
 	:: skip

@@ -196,7 +196,7 @@ func load(t *testing.T) manifests {
 		case "policy/v1 PodDisruptionBudget":
 			decode(t, text, all.budgets, name)
 		default:
-			t.Errorf("nobody checks %s %s", head.APIVersion, head.Kind)
+			t.Errorf("no check for %s %s", head.APIVersion, head.Kind)
 		}
 	}
 	return all

@@ -78,7 +78,7 @@ func TestConflict(t *testing.T) {
 	r.POST("/", func(c *gin.Context) {
 		s := m.Session(c.Request.Context())
 		skus := append(cart.Get(s), "pen")
-		if c.Query("late") != "" { // somebody is faster
+		if c.Query("late") != "" { // another request is faster
 			err := m.Update(c.Request.Context(), s.ID(), func(s *manager.Session) error {
 				cart.Set(s, []string{"another"})
 				return nil

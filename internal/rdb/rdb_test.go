@@ -127,9 +127,9 @@ func TestCallIsBounded(t *testing.T) {
 			}
 			p.Swallow(true)
 			for what, call := range map[string]func(context.Context) error{
-				"Call":                   func(ctx context.Context) error { _, err := rdb.Call(ctx, db, ping); return rdb.Classify(err) },
-				"Run":                    func(ctx context.Context) error { _, err := db.Run(ctx, hello); return err },
-				"Run, whoever gives up,": func(ctx context.Context) error { _, err := db.Run(context.WithoutCancel(ctx), hello); return err },
+				"Call":                           func(ctx context.Context) error { _, err := rdb.Call(ctx, db, ping); return rdb.Classify(err) },
+				"Run":                            func(ctx context.Context) error { _, err := db.Run(ctx, hello); return err },
+				"Run, after the caller gave up,": func(ctx context.Context) error { _, err := db.Run(context.WithoutCancel(ctx), hello); return err },
 			} {
 				start := time.Now()
 				err := call(t.Context())

@@ -295,7 +295,7 @@ func removeUser(t *testing.T, f *fixture) {
 	}
 	f.wantUser(t, "alice", two)
 	if ended, err := f.RemoveUser(t.Context(), "nobody"); err != nil || len(ended) != 0 {
-		t.Errorf("ended %q of nobody, %v", ended, err)
+		t.Errorf("ended %q of a user without sessions, %v", ended, err)
 	}
 }
 

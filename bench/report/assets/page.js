@@ -85,7 +85,7 @@
       draw("throughput", "line", workers, sets, "workers", "", number, false);
     };
     const payload = choose("throughput-payload", unique(list.map((r) => r.payload)), redraw, size);
-    const labels = { ops_per_s: "operations per second", vs_scs: "beside scs", vs_limit: "beside the limit" };
+    const labels = { ops_per_s: "operations per second", vs_scs: "compared with scs", vs_limit: "compared with the limit" };
     const what = choose("throughput-figure", Object.keys(labels), redraw, (v) => labels[v]);
     return redraw;
   });

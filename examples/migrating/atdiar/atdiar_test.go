@@ -93,7 +93,7 @@ func TestValues(t *testing.T) {
 		},
 		{
 			// err := s.Generate(w, r)                       // a new ID, and no values
-			name: "begin anew",
+			name: "begin again",
 			do: func(s *manager.Session) any {
 				s.Destroy()
 				name.Set(s, "Grace")
@@ -185,7 +185,7 @@ func TestServerOnly(t *testing.T) {
 	}
 	err = m.View(ctx, "42", func(*manager.Session) error { return nil })
 	if !errors.Is(err, manager.ErrNotFound) { // session.ErrBadSession
-		t.Errorf("an ID that nobody made: %v", err)
+		t.Errorf("an ID that was made up: %v", err)
 	}
 }
 

@@ -231,7 +231,7 @@ func TestSessionThatCannotBeDecoded(t *testing.T) {
 		}
 	}
 	if lost == 0 {
-		t.Error("nobody was told about the lost value")
+		t.Error("the lost value was not reported")
 	}
 }
 

@@ -43,11 +43,11 @@ type crowd struct {
 
 	mu        sync.Mutex // guards what follows
 	since     time.Time  // of the fault
-	served    time.Time  // the last acknowledgement of anybody
+	served    time.Time  // the last acknowledgement of any user
 	requests  int
 	errors    map[string]int
 	lastError time.Time
-	gap, wait time.Duration // the longest without an acknowledgement: of anybody, of one user
+	gap, wait time.Duration // the longest without an acknowledgement: of any user, of one user
 	lost      int64         // updates that were acknowledged and then gone
 }
 

@@ -73,7 +73,7 @@ func TestFlushAll(t *testing.T) {
 	s.finish()
 }
 
-// The scripts are loaded again without anybody noticing.
+// The scripts are loaded again and no client notices.
 func TestScriptFlush(t *testing.T) {
 	t.Parallel()
 	long(t)
@@ -88,7 +88,7 @@ func TestScriptFlush(t *testing.T) {
 	s.finish()
 	for name, n := range s.load.Errors() {
 		if name != "conflict" && name != "removed" {
-			t.Errorf("%d times %q: nobody should notice", n, name)
+			t.Errorf("%d times %q: no client should notice", n, name)
 		}
 	}
 }
@@ -110,7 +110,7 @@ func TestMaxmemoryNoEviction(t *testing.T) {
 	})
 	s.within("the first success", worst, recovery)
 	if r := s.finish(); r.Count(history.Add, history.Unknown) > 0 {
-		t.Errorf("%d increments of which nobody knows, although Redis has answered", r.Count(history.Add, history.Unknown))
+		t.Errorf("%d increments of unknown outcome, although Redis has answered", r.Count(history.Add, history.Unknown))
 	}
 }
 

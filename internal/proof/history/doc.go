@@ -18,7 +18,7 @@
 //
 // Every write stores a [Value] that carries the number of the operation that wrote it. So each read shows, in
 // passing, which writes took effect and what each was based on. That is what makes the check both strict and cheap. A
-// write of which nobody knows whether it happened either was seen by somebody later, and then it did, or it makes no
+// write of unknown outcome either was seen by a later operation, and then it happened, or it makes no
 // difference. What is left for the search that package porcupine does is the order of operations that overlap.
 //
 // # Tokens

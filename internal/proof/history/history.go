@@ -85,7 +85,7 @@ func (h *History) lose(k Kind, what string) (over func()) {
 
 // Recovers marks the moment from which on sessions should be served again, because a fault is over, or because it is
 // one that others should survive. Its recovery is the time until the next operation on it is acknowledged, counted from
-// the mark, or from when somebody first asked for it after that; if nobody asks for a second, from when somebody does
+// the mark, or from when it was first asked for after that; if no client asks for a second, from when one does
 // again. Views do not count. Without sessions all are meant.
 func (h *History) Recovers(sessions ...string) {
 	h.mu.Lock()

@@ -105,7 +105,7 @@ func (s state) after(p step) (state, bool) {
 	if o.kind == Rotate {
 		s.token = o.issued
 		if o.outcome != OK && s.token == "" {
-			s.token = nobodys
+			s.token = unclaimed
 		}
 	}
 	return s, true
@@ -113,8 +113,8 @@ func (s state) after(p step) (state, bool) {
 
 // Tokens that no client shows.
 const (
-	nobodys = "nobody's" // issued by a rotation whose client did not get the response
-	anyones = "anyone's" // what is not known after a loss
+	unclaimed = "unclaimed" // issued by a rotation whose client did not get the response
+	anyones   = "anyone's"  // what is not known after a loss
 )
 
 // opensTo reports whether a token is the session's.

@@ -126,7 +126,7 @@ func age(o *Op, all []span) (best time.Duration, ever bool) {
 	return best, ever
 }
 
-// unsure reports whether Redis has lost data and nobody but views was shown since what is left. Then nobody knows when the
+// unsure reports whether Redis has lost data and none but views was shown since what is left. Then it is not known when the
 // session was as a view has shown it.
 func (p *partition) unsure(v *Op) bool {
 	var last *Op
@@ -167,7 +167,7 @@ func (p *partition) limit(o *Op) time.Duration {
 }
 
 // undoing counts the acknowledged writes and removals that a loss has undone for certain: an operation that began after
-// the loss was shown what they had been based on, or that there is no session, although nobody can have removed it.
+// the loss was shown what they had been based on, or that there is no session, although no operation can have removed it.
 func (p *partition) undoing() int {
 	if len(p.losses) == 0 {
 		return 0
@@ -214,7 +214,7 @@ func (p *partition) lossBefore(o *Op) (last *Op) {
 	return last
 }
 
-// removedBefore reports whether somebody may have removed the session before an operation has ended.
+// removedBefore reports whether an operation may have removed the session before an operation has ended.
 func (p *partition) removedBefore(o *Op) bool {
 	return slices.ContainsFunc(p.ops, func(r *Op) bool {
 		return r.kind == Remove && r.outcome != Refused && r.outcome != Absent && r.call.seq < o.ret.seq
@@ -245,15 +245,15 @@ func (h *History) recovery(sessions map[string][]*Op) (worst time.Duration, slow
 	return worst, slowest, never
 }
 
-// lull is a time in which nobody asks for a session. What comes after it is no waiting.
+// lull is a time in which no client asks for a session. What comes after it is no waiting.
 const lull = time.Second
 
-// served is how long after a mark a session was used with success, and whether anybody tried.
+// served is how long after a mark a session was used with success, and whether any client tried.
 func served(ops []*Op, m mark) (took time.Duration, tried, served bool) {
 	if len(ops) == 0 || ops[0].call.seq > m.seq {
 		return 0, false, false // it did not exist yet
 	}
-	since, until := m.at, m.at // somebody waits
+	since, until := m.at, m.at // a client waits
 	var first moment           // of the successful ones
 	for _, o := range ops {    // as they began
 		if o.kind == View || o.ret.seq < m.seq && o.ret.seq != 0 {

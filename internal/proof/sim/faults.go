@@ -35,7 +35,7 @@ func (f *trouble) rest(d time.Duration) bool {
 // a draws a duration between a half and all of d.
 func (f *trouble) a(d time.Duration) time.Duration { return d/2 + upTo(f.rnd, d/2) }
 
-func (f *trouble) somebody() *node { return f.alive(f.rnd.IntN(size)) }
+func (f *trouble) anyNode() *node { return f.alive(f.rnd.IntN(size)) }
 
 // everywhere sets the faults of the links of all nodes until the end.
 func (f *trouble) everywhere(w linkFaults) {
@@ -173,7 +173,7 @@ var Faults = []*Fault{
 		for i := range size {
 			f.node(i).line.set(linkFaults{delay: 2 * time.Millisecond, loseReply: 0.02})
 		}
-		f.again(time.Second, func() { f.redeploys(f.somebody()) })
+		f.again(time.Second, func() { f.redeploys(f.anyNode()) })
 	}},
 	{Name: "clocks an hour apart", configure: apart, run: func(f *trouble) {
 		f.everywhere(linkFaults{delay: 2 * time.Millisecond, loseReply: 0.02})
@@ -219,7 +219,7 @@ func (f *trouble) holder() *node {
 			return n
 		}
 	}
-	return f.somebody()
+	return f.anyNode()
 }
 
 // unlocks is a failover to a replica that has all data but no locks and no queues.
@@ -263,7 +263,7 @@ func isCommit(commands string) bool { return strings.Contains(commands, prefix+"
 
 func (f *trouble) pauses() {
 	ttl := f.cfg.LockTTL
-	f.somebody().pause(ttl + upTo(f.rnd, ttl))
+	f.anyNode().pause(ttl + upTo(f.rnd, ttl))
 }
 
 // kills ends a node, and deploys another in its place a while later.
@@ -291,7 +291,7 @@ func (f *trouble) redeploys(n *node) {
 
 // silence is a time in which nothing that a node sends is answered, although much of it is done.
 func (f *trouble) silence() {
-	l := f.somebody().line
+	l := f.anyNode().line
 	w := linkFaults{delay: time.Millisecond, hang: 0.9}
 	if f.rnd.IntN(3) > 0 {
 		w.lose = isCommit // else few requests come so far
@@ -304,15 +304,15 @@ func (f *trouble) silence() {
 // deafen loses messages for longer than from one probe to the next.
 func (f *trouble) deafen() {
 	probes := f.cfg.MaxStaleness / 4
-	f.somebody().line.deafen(probes + probes/4 + upTo(f.rnd, 4*probes))
+	f.anyNode().line.deafen(probes + probes/4 + upTo(f.rnd, 4*probes))
 }
 
 func (f *trouble) unsubscribe() {
-	f.somebody().line.reset(func(k *link) bool { return k.subscribed })
+	f.anyNode().line.reset(func(k *link) bool { return k.subscribed })
 }
 
 func (f *trouble) swallows() {
-	l := f.somebody().line
+	l := f.anyNode().line
 	feedOnly := f.rnd.IntN(2) == 0
 	l.change(func(l *line) { l.feedOnly = feedOnly })
 	l.swallow()
@@ -321,7 +321,7 @@ func (f *trouble) swallows() {
 }
 
 func (f *trouble) cuts() {
-	l := f.somebody().line
+	l := f.anyNode().line
 	l.sever()
 	f.rest(f.a(2 * time.Second))
 	l.heal()

@@ -141,7 +141,7 @@ func (l *line) dial(ctx context.Context, netw, addr string) (net.Conn, error) {
 		takes = d
 	}
 	if l.swallows && !l.feedOnly {
-		takes = 5 * time.Second // nobody answers
+		takes = 5 * time.Second // no answer comes
 	}
 	n.mu.Unlock()
 	select {

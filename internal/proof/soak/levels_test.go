@@ -96,7 +96,7 @@ func (s *soak) countRecords(r *history.Report) {
 	})
 	known := s.load.Sessions() - s.load.Removed()
 	unknown := int64(r.Count(history.Create, history.Unknown))
-	s.t.Logf("records in Redis: %d; begun and not ended: %d, and %d creations of which nobody knows", live, known, unknown)
+	s.t.Logf("records in Redis: %d; begun and not ended: %d, and %d creations of unknown outcome", live, known, unknown)
 	if live > known+unknown {
 		s.t.Errorf("%d records are left in Redis, and only %d sessions live", live, known+unknown)
 	}

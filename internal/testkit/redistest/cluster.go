@@ -62,7 +62,7 @@ func (c *Cluster) join(ctx context.Context) error {
 	for i, node := range c.Nodes {
 		clients[i] = redis.NewClient(probeOptions(node.Addr()))
 		defer clients[i].Close()
-		if err := clients[i].Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil { // before it meets anybody
+		if err := clients[i].Do(ctx, "CLUSTER", "SET-CONFIG-EPOCH", i+1).Err(); err != nil { // before it meets another node
 			return err
 		}
 		if i < masters {

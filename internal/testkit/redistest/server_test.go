@@ -32,7 +32,7 @@ func TestRestartKeepsAddressAndData(t *testing.T) {
 	srv.Kill()
 	srv.Kill() // down already
 	if _, err := new(net.Dialer).DialContext(ctx, "tcp", addr); err == nil {
-		t.Fatal("somebody listens after Kill")
+		t.Fatal("the address answers after Kill")
 	}
 	srv.Restart(t)
 	if srv.Addr() != addr {

@@ -101,7 +101,7 @@ func TestSessionIsWhatRedisHolds(t *testing.T) {
 			t.Errorf("session is %+v, want version 2, two ropes and no lock", s)
 		}
 		if len(s.Copies) != 0 {
-			t.Errorf("copies are at %+v, and nobody reads", s.Copies)
+			t.Errorf("copies are at %+v, and no tab reads", s.Copies)
 		}
 		trips := 0
 		for _, r := range v.cluster.Replicas() {

@@ -137,7 +137,7 @@ func (r *replica) stop(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// kill cuts all connections, those to Redis first, so that nothing that follows reaches anybody: locks and registrations
+// kill cuts all connections, those to Redis first, so that nothing that follows arrives anywhere: locks and registrations
 // stay in Redis as a crash leaves them. What is left of the replica in this process is for bury.
 func (r *replica) kill() error {
 	r.line.gate.sever()

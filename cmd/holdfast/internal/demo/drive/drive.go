@@ -93,9 +93,9 @@ func (d *driver) play(ctx context.Context, replicas int) error {
 	d.start = time.Now()
 
 	var rolled error
-	var beside, tabs sync.WaitGroup
-	beside.Go(func() { d.progress(playing) })
-	beside.Go(func() { rolled = d.roll(playing, replicas) })
+	var reports, tabs sync.WaitGroup
+	reports.Go(func() { d.progress(playing) })
+	reports.Go(func() { rolled = d.roll(playing, replicas) })
 	for u := range d.load.Users {
 		jar, _ := cookiejar.New(nil) // never fails, says its documentation
 		b := &browser{client: d.client, user: d.load.user(u), jar: jar, acknowledged: d.acknowledged}
@@ -120,7 +120,7 @@ func (d *driver) play(ctx context.Context, replicas int) error {
 	after, _ := d.cluster.Trips()
 	d.trips = after - before
 	over()
-	beside.Wait()
+	reports.Wait()
 	return rolled
 }
 

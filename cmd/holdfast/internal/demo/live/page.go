@@ -57,7 +57,7 @@ func New(s *cluster.Cluster, balancer http.Handler, think time.Duration) *Page {
 	mux.HandleFunc("POST /live/lock/{action}", p.lock)
 	mux.HandleFunc("POST /live/sticky/{action}", p.sticky)
 	mux.HandleFunc("/", p.pass)
-	// Anybody's page can post to this machine, and must not press the buttons.
+	// Any web page can post to this machine, and must not press the buttons.
 	p.handler = http.NewCrossOriginProtection().Handler(mux)
 	return p
 }

@@ -194,7 +194,7 @@ func TestButtons(t *testing.T) {
 	if s.Replicas[0].State != "paused" || s.Replicas[1].State != "stopped" || !s.Cut || !s.Unlocked {
 		t.Errorf("state is %+v", s)
 	}
-	d.post("/cart/rope", http.StatusServiceUnavailable) // nobody is left
+	d.post("/cart/rope", http.StatusServiceUnavailable) // no replica is left
 	d.post("/live/replica/1/resume", http.StatusNoContent)
 	d.post("/live/replica/2/start", http.StatusNoContent)
 	d.post("/live/redis/heal", http.StatusNoContent)
