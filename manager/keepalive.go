@@ -1,6 +1,7 @@
 package manager
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -13,7 +14,8 @@ type keeper struct {
 	all  *underWay
 	id   string
 	idle time.Duration
-	last time.Time // after it the session is left to itself; zero for no such time
+	last time.Time       // after it the session is left to itself; zero for no such time
+	ctx  context.Context //nolint:containedctx // of a session that was loaded, as last; nil for others
 
 	mu    sync.Mutex
 	timer *time.Timer
@@ -21,11 +23,14 @@ type keeper struct {
 	ended bool // the request has; guarded by mu
 }
 
-// keepAlive returns the keeper of a session, nil without an idle timeout.
-func (m *Manager) keepAlive(rec *store.Record) *keeper {
+// keepAlive returns the keeper of a session that the request has opened, nil without an idle timeout. Commit and Discard end
+// it. A session that was loaded may be left open, as by an adapter that does not learn of the end of a request: its keeper
+// stops with its context.
+func (s *request) keepAlive(rec *store.Record) *keeper {
 	if rec == nil || rec.Idle <= 0 {
 		return nil
 	}
+	m := s.m
 	k, ok := m.underWay.spare.Get().(*keeper)
 	if !ok {
 		k = &keeper{all: &m.underWay}
@@ -33,6 +38,9 @@ func (m *Manager) keepAlive(rec *store.Record) *keeper {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.id, k.idle, k.last, k.ended = rec.ID, rec.Idle, time.Time{}, false
+	if k.ctx = nil; s.loaded {
+		k.ctx = s.ctx
+	}
 	if m.cfg.MaxHold > 0 {
 		k.last = time.Now().Add(m.cfg.MaxHold)
 	}
@@ -48,15 +56,21 @@ func (m *Manager) keepAlive(rec *store.Record) *keeper {
 func (k *keeper) expired() {
 	k.mu.Lock()
 	k.due = true
+	left := k.left()
 	k.mu.Unlock()
-	k.all.add(k)
+	if !left {
+		k.all.add(k)
+	}
 }
+
+// left reports whether the session was left open. It is called with mu held.
+func (k *keeper) left() bool { return k.ctx != nil && k.ctx.Err() != nil }
 
 // again waits for the next time.
 func (k *keeper) again() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.ended && (k.last.IsZero() || time.Now().Before(k.last)) {
+	if !k.ended && !k.left() && (k.last.IsZero() || time.Now().Before(k.last)) {
 		k.timer.Reset(k.idle / 4)
 	}
 }
@@ -67,7 +81,7 @@ func (k *keeper) end() {
 		return
 	}
 	k.mu.Lock()
-	k.ended = true
+	k.ended, k.ctx = true, nil
 	unused := k.timer.Stop() && !k.due
 	k.mu.Unlock()
 	if unused { // nobody else has seen it: another request may have it

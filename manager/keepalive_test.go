@@ -1,7 +1,9 @@
 package manager_test
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -38,4 +40,28 @@ func TestRequestUnderWayIsUse(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A session that was loaded for a request and then left open, as adapters do that do not learn of the end, is in use until the
+// context of the request ends.
+func TestSessionThatIsLeftOpenExpires(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager(func(c *manager.Config) { c.IdleTimeout, c.MaxHold = time.Minute, -1 })
+		_, token := visit(m, m.Handler, "", add)
+		ctx, cancel := context.WithCancel(t.Context())
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+		r.AddCookie(&http.Cookie{Name: "session", Value: token})
+		if _, err := m.LoadRequest(r, manager.Optimistic); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(5 * time.Minute)
+		if got := found(m, token); got != 1 {
+			t.Error("the session has expired in a request")
+		}
+		cancel()
+		time.Sleep(2 * time.Minute)
+		if got := found(m, token); got != 0 {
+			t.Error("the session is there after its idle timeout")
+		}
+	})
 }

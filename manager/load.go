@@ -46,6 +46,7 @@ func (m *Manager) load(ctx context.Context, s *Session) (context.Context, error)
 	if outer, ok := m.Lookup(ctx); ok {
 		s.outer = outer.request
 	}
+	s.loaded = true
 	if err := m.open(ctx, s.request, s.as); err != nil {
 		return ctx, err
 	}

@@ -54,7 +54,9 @@ func (f *lossCheck) compareOwn(a, b reflect.Value) *loss {
 	if a.Kind() == reflect.Pointer && (a.IsNil() || b.IsNil()) {
 		return lossUnless(a.IsNil() && b.IsNil())
 	}
-	a, b = addressed(a), addressed(b)
+	if a.Kind() != reflect.Pointer {
+		a, b = addressed(a), addressed(b)
+	}
 	for _, method := range [...]reflect.Value{a.MethodByName("Equal"), a.MethodByName("Cmp")} {
 		if !method.IsValid() || method.Type().NumIn() != 1 || method.Type().NumOut() != 1 {
 			continue

@@ -290,6 +290,8 @@ func TestLostValuesAreNamed(t *testing.T) {
 			{manager.CBOR{}, func(s *manager.Session) { manager.Key[any]("k").Set(s, 7) }, `as interface {}: an interface holds int and would come back with uint64`},
 			{manager.JSON{}, func(s *manager.Session) { manager.Key[Base]("k").Set(s, Base{At: lmt}) }, `as manager_test.Base: \.At: a time that RFC 3339 cannot tell`},
 			{manager.CBOR{}, func(s *manager.Session) { manager.Key[[]time.Time]("k").Set(s, []time.Time{{}, lmt}) }, `\[1\]: a time`},
+			{manager.JSON{}, func(s *manager.Session) { manager.Key[*big.Float]("k").Set(s, big.NewFloat(1.0/3)) }, `as \*big.Float: it would not come back`},
+			{manager.JSON{}, func(s *manager.Session) { manager.Key[[]*big.Float]("k").Set(s, []*big.Float{big.NewFloat(1.0 / 3)}) }, `\[0\]: it would not`},
 			{manager.JSON{}, func(s *manager.Session) { manager.Key[closed]("k").Set(s, closed{1}) }, `manager_test.closed has no exported field`},
 			{manager.JSON{}, func(s *manager.Session) { manager.Key[twins]("k").Set(s, twins{left{1}, right{2}}) }, `\.left\.X: it would not come back`},
 			{manager.Gob{}, func(s *manager.Session) { manager.Key[wide]("k").Set(s, wide{PInt: &zero}) }, `\.PInt: it would not come back`},

@@ -67,7 +67,7 @@ func (s *Session) Merge(ctx context.Context, token string) error {
 	case i < 0: // destroyed or discarded meanwhile: the other session stays
 		s.m.release(f.lease)
 	default:
-		s.merged[i] = merged{id: t.id, rec: f.rec, lease: f.lease, alive: s.m.keepAlive(f.rec)}
+		s.merged[i] = merged{id: t.id, rec: f.rec, lease: f.lease, alive: s.keepAlive(f.rec)}
 	}
 	s.takeIn(f)
 	return nil

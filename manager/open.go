@@ -98,7 +98,7 @@ func (m *Manager) begin(s *request, mode Mode, f found, err error) error {
 	}
 	s.take(f)
 	s.alive.end()
-	s.alive = m.keepAlive(f.rec)
+	s.alive = s.keepAlive(f.rec)
 	s.state = open
 	if err != nil {
 		s.state, s.err = broken, fmt.Errorf("open session: %w", err)

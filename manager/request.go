@@ -15,6 +15,7 @@ type request struct {
 	wrap   Mode                    // of the wrap that began it and will commit it
 	ctx    context.Context         //nolint:containedctx // of the request; the session opens with it
 	cancel context.CancelCauseFunc // of ctx, if the session came from Load
+	loaded bool                    // the session came from Load, which may leave it open
 	origin
 
 	mu      sync.Mutex // guards all below; not held over calls to Redis
