@@ -76,7 +76,7 @@ func TestWaitingTakesTwoRoundTrips(t *testing.T) {
 		l := f.locker(b.TapClient(t, p), lock.Config{Node: "node"}) // a listener asks when it has connected
 		out := make(chan acquired)
 		background(t.Context(), l, "waiter", out)
-		f.queued(1)
+		wait.Until(t, "it knows that it waits", func() bool { return l.Stats().Queued == 1 })
 		token := f.admin.LIndex(t.Context(), f.keys.Queue, 0).Val()
 		p.Reset()
 		mustRelease(t, holder)

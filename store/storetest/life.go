@@ -100,14 +100,14 @@ func periodic(t *testing.T, f *fixture) {
 	f.shows(t, rec.ID, "second opens", "first reused", "third unknown")
 
 	next = f.commit(t, rotation(next, store.Periodic, "third", time.Hour)) // the next rotation remembers it
-	f.shows(t, rec.ID, "first reused", "second replaced", "third opens")
-	f.commit(t, rotation(next, store.Privilege, "fourth", time.Hour)) // Rotate does not
+	f.shows(t, rec.ID, "first reused", "second replaced")                  // the third, once shown, would end the second within Grace
+	f.commit(t, rotation(next, store.Privilege, "fourth", time.Hour))      // Rotate does not
 	f.shows(t, rec.ID, "first unknown", "second superseded", "third superseded", "fourth opens")
 
 	rec = f.commit(t, creation("a", "1"))
 	rec = f.commit(t, rotation(rec, store.Periodic, "second", time.Hour))
 	f.commit(t, rotation(rec, store.Periodic, "third", time.Hour))
-	f.shows(t, rec.ID, "first replaced", "second replaced", "first replaced")
+	f.shows(t, rec.ID, "first replaced", "second replaced", "first replaced", "third opens")
 }
 
 // The client shows the new secret, and again and again.
