@@ -81,12 +81,15 @@ func runPlan(ctx context.Context, runner *trial.Runner, plan []scenario.Config, 
 			return nil // what there is, is reported
 		default:
 		}
-		rows, err := runner.Run(ctx, cfg, pace.slice())
+		weight, fixed := runner.Weight(cfg), runner.Fixed(cfg)
+		var slice time.Duration
+		slice, runner.Until = pace.next(weight, fixed)
+		rows, err := runner.Run(ctx, cfg, slice)
 		results.Rows = append(results.Rows, rows...)
 		if err != nil {
 			return fmt.Errorf("run %s: %w", cfg.Title(), err)
 		}
-		pace.done(runner.Weight(cfg))
+		pace.done(weight, fixed)
 	}
 	return nil
 }

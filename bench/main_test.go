@@ -179,8 +179,13 @@ func TestPaceKeepsTheTime(t *testing.T) {
 		p := newPace(runner, plan, quick, whole)
 		var all time.Duration
 		for _, cfg := range plan {
-			all += time.Duration(runner.Weight(cfg) * float64(p.slice()))
-			p.done(runner.Weight(cfg))
+			weight, fixed := runner.Weight(cfg), runner.Fixed(cfg)
+			slice, until := p.next(weight, fixed)
+			if left := time.Until(until); left <= 0 || left > whole {
+				t.Errorf("quick %v, %s: %v of %v for its rounds", quick, cfg.Title(), left, whole)
+			}
+			all += time.Duration(weight*float64(slice)) + fixed
+			p.done(weight, fixed)
 		}
 		// Here no time passes, so slices grow while the plan gets shorter.
 		if all > 3*whole || all < whole/4 {

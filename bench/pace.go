@@ -12,6 +12,7 @@ import (
 type pace struct {
 	end    time.Time
 	left   float64          // slices
+	fixed  time.Duration    // what the configurations that are left take beside their slices
 	bounds [2]time.Duration // of a slice
 }
 
@@ -19,9 +20,9 @@ const (
 	// reserve is the part of the time that is kept for the last configurations,
 	// whose slices have a shortest length.
 	reserve = 0.08
-	// measured is the part of the rest that slices get; sessions are made, nodes
-	// opened and counters checked in what remains.
-	measured = 0.65
+	// measured is the part of the rest that slices get; processes and connections
+	// warm up and garbage is collected in what remains.
+	measured = 0.75
 )
 
 func newPace(runner *trial.Runner, plan []scenario.Config, quick bool, whole time.Duration) *pace {
@@ -32,13 +33,24 @@ func newPace(runner *trial.Runner, plan []scenario.Config, quick bool, whole tim
 	p.end = time.Now().Add(time.Duration(float64(whole) * (1 - reserve)))
 	for _, cfg := range plan {
 		p.left += runner.Weight(cfg)
+		p.fixed += runner.Fixed(cfg)
 	}
 	return p
 }
 
-func (p *pace) slice() time.Duration {
-	fair := time.Duration(float64(time.Until(p.end)) * measured / max(p.left, 1))
-	return min(max(fair, p.bounds[0]), p.bounds[1])
+// next is how long the slices of the next configuration are, and until when its
+// rounds should be over: as long as its share of the time that is left.
+func (p *pace) next(weight float64, fixed time.Duration) (slice time.Duration, until time.Time) {
+	left := time.Until(p.end)
+	fair := time.Duration(float64(left-p.fixed) * measured / max(p.left, 1))
+	slice = min(max(fair, p.bounds[0]), p.bounds[1])
+	takes := func(weight float64, fixed time.Duration) float64 {
+		return weight*float64(slice)/measured + float64(fixed)
+	}
+	share := takes(weight, fixed) / takes(max(p.left, weight), max(p.fixed, fixed))
+	return slice, time.Now().Add(time.Duration(share * float64(left)))
 }
 
-func (p *pace) done(weight float64) { p.left -= weight }
+func (p *pace) done(weight float64, fixed time.Duration) {
+	p.left, p.fixed = p.left-weight, p.fixed-fixed
+}

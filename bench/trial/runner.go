@@ -28,6 +28,12 @@ const (
 	countShare = 0.5 // of a slice, to count what passes over the wire
 	checkTime  = 30 * time.Second
 
+	leastRounds = 2 // however little time there is
+
+	// What a node and a session cost beside the slices, roughly.
+	nodeTime    = 2 * time.Millisecond
+	sessionTime = 100 * time.Microsecond
+
 	// settleTime is the least for which nodes work before their round trips are
 	// counted. They have connections to make, and a node keeps what it has seen
 	// several times.
@@ -45,6 +51,10 @@ type Runner struct {
 	Redis  Redis
 	Link   subject.Link // without Dial
 	Rounds int
+
+	// Until is when the rounds of a configuration should be over. Past it those
+	// that are left are not run, once there are two. Zero: no such time.
+	Until time.Time
 
 	// WaitBudget is how long a request may go on when its slice has ended: as long
 	// as Holdfast and redislock wait for a lock by themselves. A subject that
@@ -65,6 +75,16 @@ func (r *Runner) Weight(cfg scenario.Config) float64 {
 	}
 	perContender := float64(r.Rounds)*perRound + countShare + warmShare
 	return perContender * cfg.Length * float64(len(cfg.Contenders))
+}
+
+// Fixed is how long a configuration takes beside its slices, roughly.
+func (r *Runner) Fixed(cfg scenario.Config) time.Duration {
+	openings := 2 // for the rounds, and to count
+	if cfg.Passing {
+		openings = r.Rounds + 1
+	}
+	perContender := settleTime + nodeTime*time.Duration(openings*cfg.Nodes) + sessionTime*time.Duration(cfg.Sessions)
+	return perContender * time.Duration(len(cfg.Contenders))
 }
 
 // Run measures one configuration in slices of the given length. When ctx ends
@@ -126,7 +146,13 @@ func (r *Runner) enter(ctx context.Context, cfg scenario.Config) []*entry {
 }
 
 func (r *Runner) rounds(ctx context.Context, cfg scenario.Config, entries []*entry, slice time.Duration) {
+	begun := time.Now()
 	for round := range r.Rounds {
+		each := time.Since(begun) / time.Duration(max(1, round))
+		if round >= leastRounds && !r.Until.IsZero() && time.Now().Add(each).After(r.Until) {
+			r.Warn(fmt.Sprintf("%s: %d rounds of %d, to end in time", cfg.Title(), round, r.Rounds))
+			return
+		}
 		for i := range entries {
 			e := entries[(i+round)%len(entries)]
 			r.tell(cfg, fmt.Sprintf("round %d of %d", round+1, r.Rounds), e)
