@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/internal/testkit/wait"
@@ -92,6 +94,19 @@ func TestWoundedCluster(t *testing.T) {
 		t.Errorf("revoke: status %d\n%s%s", status, out, errs)
 	}
 	named("revoke", errs)
+	for _, node := range c.Nodes { // what the user may not do has nothing to do with the dead master
+		if !slices.Contains(gone, node) {
+			if err := node.Client(t).Do(t.Context(), "ACL", "SETUSER", "op", "on", ">pw", "~*", "&*", "+@all", "-client|pause").Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	living := c.MasterOf(t, keys.In(prefix).Of(kept[0]).Record)
+	status, _, errs = with{env: map[string]string{target.PasswordVariable: "pw"}}.holdfast(t.Context(),
+		"failover", "-yes", "-redis", "redis://op@"+strings.Join(seeds, ","), "-cluster", "-master", living.Addr(), "-timeout", "1s")
+	if status != failed || !strings.Contains(errs, "pause writes") || strings.Contains(errs, dead.Addr()) {
+		t.Errorf("failover of another master: status %d, %s", status, errs)
+	}
 	for _, node := range gone {
 		node.Restart(t)
 	}

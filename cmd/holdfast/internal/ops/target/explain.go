@@ -42,8 +42,16 @@ func (t *Target) explain(where string, err error) error {
 			text = strings.ReplaceAll(text, secret, "***")
 		}
 	}
-	return errors.New(text)
+	return &explained{text: text, outage: rdb.IsOutage(rdb.Classify(err))}
 }
+
+// explained is an error of the Redis in words.
+type explained struct {
+	text   string
+	outage bool // a server is the cause, and not what it was asked
+}
+
+func (e *explained) Error() string { return e.text }
 
 // answers are what servers say, with what it means.
 var answers = []struct{ contains, meaning string }{

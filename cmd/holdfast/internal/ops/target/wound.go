@@ -2,6 +2,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holdfast-go/holdfast/internal/rdb"
 	"github.com/holdfast-go/holdfast/internal/report"
 )
 
@@ -141,9 +143,10 @@ func (t *Target) sentinelMaster(ctx context.Context) []Wound {
 	return nil
 }
 
-// Diagnose explains an error of the Redis: it names the masters that do not answer, one to a line, if there are any.
+// Diagnose explains an error: for an outage it names the masters that do not answer, one to a line, if there are any.
 func (t *Target) Diagnose(ctx context.Context, err error) []string {
-	if t.Kind == Standalone {
+	e, ok := errors.AsType[*explained](err)
+	if t.Kind == Standalone || !(ok && e.outage || rdb.IsOutage(err)) {
 		return []string{err.Error()}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*probeTime)
