@@ -114,45 +114,45 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	return s, nil
 }
 
-func (s *Cluster) start(ctx context.Context) error {
+func (c *Cluster) start(ctx context.Context) error {
 	var err error
-	if s.backend, err = openBackend(ctx, s.cfg.Redis); err != nil {
+	if c.backend, err = openBackend(ctx, c.cfg.Redis); err != nil {
 		return err
 	}
-	s.observer = s.backend.client()
+	c.observer = c.backend.client()
 	// The port is taken first: that is what most often goes wrong.
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", s.cfg.Listen)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.cfg.Listen)
 	if err != nil {
-		return fmt.Errorf("listen on %s: %w", s.cfg.Listen, err)
+		return fmt.Errorf("listen on %s: %w", c.cfg.Listen, err)
 	}
-	addrs := make([]string, s.cfg.Replicas)
-	for i := range s.cfg.Replicas {
-		r, err := s.startReplica(ctx, i)
+	addrs := make([]string, c.cfg.Replicas)
+	for i := range c.cfg.Replicas {
+		r, err := c.startReplica(ctx, i)
 		if err != nil {
 			return errors.Join(err, listener.Close())
 		}
-		s.put(i, r)
+		c.put(i, r)
 		addrs[i] = r.addr
 	}
-	s.balancer = balance.New(addrs...)
-	if err := s.serve(listener); err != nil {
-		s.balancer.Close()
+	c.balancer = balance.New(addrs...)
+	if err := c.serve(listener); err != nil {
+		c.balancer.Close()
 		return errors.Join(err, listener.Close())
 	}
 	return nil
 }
 
 // serve puts the balancer, and what wraps it, on the network.
-func (s *Cluster) serve(listener net.Listener) error {
-	front := http.Handler(s.balancer)
-	if s.cfg.Front != nil {
-		front = s.cfg.Front(s, s.balancer)
+func (c *Cluster) serve(listener net.Listener) error {
+	front := http.Handler(c.balancer)
+	if c.cfg.Front != nil {
+		front = c.cfg.Front(c, c.balancer)
 	}
 	server := newServer(front)
-	s.url = address(s.cfg.Listen, listener.Addr(), s.cfg.TLS)
-	if !s.cfg.TLS {
-		s.front = server
-		go func() { s.served <- server.Serve(listener) }()
+	c.url = address(c.cfg.Listen, listener.Addr(), c.cfg.TLS)
+	if !c.cfg.TLS {
+		c.front = server
+		go func() { c.served <- server.Serve(listener) }()
 		return nil
 	}
 	certificate, err := selfSigned()
@@ -161,21 +161,21 @@ func (s *Cluster) serve(listener net.Listener) error {
 	}
 	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	server.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // browsers that distrust the certificate
-	s.front = server
-	go func() { s.served <- server.ServeTLS(listener, "", "") }()
+	c.front = server
+	go func() { c.served <- server.ServeTLS(listener, "", "") }()
 	return nil
 }
 
 // put makes a replica that has started one of the cluster's.
-func (s *Cluster) put(i int, r *replica) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.replicas[i] = r
-	if s.cut.Load() {
-		defer r.line.gate.sever() // it is not exempt from what the others suffer
+func (c *Cluster) put(i int, r *replica) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.replicas[i] = r
+	if c.cut.Load() {
+		defer r.uplink.conns.sever() // it is not exempt from what the others suffer
 	}
 	if node := r.node(); node != "" {
-		s.nodes[node] = i
+		c.nodes[node] = i
 	}
 }
 
@@ -193,37 +193,37 @@ func address(asked string, listening net.Addr, secure bool) string {
 func replicaName(i int) string { return fmt.Sprintf("replica %d", i+1) }
 
 // URL is where the balancer listens.
-func (s *Cluster) URL() string { return s.url }
+func (c *Cluster) URL() string { return c.url }
 
 // Backend names the Redis, for people.
-func (s *Cluster) Backend() string { return s.backend.name }
+func (c *Cluster) Backend() string { return c.backend.name }
 
 // Prefix is what all keys of this cluster begin with.
-func (s *Cluster) Prefix() string { return s.prefix }
+func (c *Cluster) Prefix() string { return c.prefix }
 
 // Trips is the number of round trips to Redis so far, those of stopped replicas included, and false when they are not
 // counted.
-func (s *Cluster) Trips() (int, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sum, counted := s.pastTrips, false
-	for _, r := range s.replicas {
+func (c *Cluster) Trips() (int, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sum, counted := c.pastTrips, false
+	for _, r := range c.replicas {
 		if r == nil {
 			continue
 		}
-		if n, ok := r.line.trips(); ok {
+		if n, ok := r.uplink.trips(); ok {
 			sum, counted = sum+n, true
 		}
 	}
-	return sum, counted || s.pastTrips > 0
+	return sum, counted || c.pastTrips > 0
 }
 
 // Stats adds up the figures of all replicas, stopped ones included.
-func (s *Cluster) Stats() shop.Stats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sum := s.past
-	for _, r := range s.replicas {
+func (c *Cluster) Stats() shop.Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	sum := c.past
+	for _, r := range c.replicas {
 		if r != nil {
 			sum = sum.Plus(r.stats())
 		}
@@ -233,22 +233,22 @@ func (s *Cluster) Stats() shop.Stats {
 
 // Close stops everything, in the direction in which requests travel, so that none meets a closed door behind it, and
 // removes the cluster's keys from a Redis that lives on. It must be called once.
-func (s *Cluster) Close() error {
+func (c *Cluster) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*stopTimeout)
 	defer cancel()
-	close(s.closing)
+	close(c.closing)
 	var errs []error
-	if s.front != nil {
-		errs = append(errs, hangUp(ctx, s.front))
-		if err := <-s.served; !errors.Is(err, http.ErrServerClosed) {
+	if c.front != nil {
+		errs = append(errs, hangUp(ctx, c.front))
+		if err := <-c.served; !errors.Is(err, http.ErrServerClosed) {
 			errs = append(errs, err)
 		}
-		s.balancer.Close()
+		c.balancer.Close()
 	}
-	<-s.changing // what was begun is ended, and nothing more begins
-	s.remains.Wait()
-	s.HealRedis()
-	for i, r := range s.replicas {
+	<-c.changing // what was begun is ended, and nothing more begins
+	c.remains.Wait()
+	c.HealRedis()
+	for i, r := range c.replicas {
 		if r == nil {
 			continue
 		}
@@ -256,17 +256,17 @@ func (s *Cluster) Close() error {
 			errs = append(errs, fmt.Errorf("stop %s: %w", replicaName(i), err))
 		}
 	}
-	if s.backend != nil {
-		if s.observer != nil {
-			errs = append(errs, s.observer.Close())
+	if c.backend != nil {
+		if c.observer != nil {
+			errs = append(errs, c.observer.Close())
 		}
-		errs = append(errs, s.backend.clean(ctx, s.prefix), s.backend.close())
+		errs = append(errs, c.backend.clean(ctx, c.prefix), c.backend.close())
 	}
 	return errors.Join(errs...)
 }
 
 // Closing is closed when the cluster begins to close: streams must end then.
-func (s *Cluster) Closing() <-chan struct{} { return s.closing }
+func (c *Cluster) Closing() <-chan struct{} { return c.closing }
 
 // hangUp lets the requests under way end, but does not wait for connections that browsers keep in reserve: a shutdown
 // gives each of those five seconds to say something.

@@ -2,7 +2,7 @@
 // sessions of their own each, and a balancer in front. The replicas share nothing but Redis, as if they ran on
 // different machines.
 //
-// Every connection of a replica passes a gate of its own. So a replica can be paused, killed and cut off from Redis, and
+// The connections of a replica can be held and cut. So a replica can be paused, killed and cut off from Redis, and
 // what it leaves behind is what a process leaves behind. A cluster also reports what its replicas have
 // counted, what Redis holds of a session, and the outcome of each request.
 package cluster

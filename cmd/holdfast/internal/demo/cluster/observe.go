@@ -35,18 +35,18 @@ type Place struct {
 
 // Session reads a session from Redis, past the replicas and past the count of round trips, and reports whether it is
 // there.
-func (s *Cluster) Session(ctx context.Context, id string) (Session, bool, error) {
+func (c *Cluster) Session(ctx context.Context, id string) (Session, bool, error) {
 	if id == "" {
 		return Session{}, false, nil
 	}
-	if s.Unlocked() {
-		return s.findUnlocked(ctx, id)
+	if c.Unlocked() {
+		return c.findUnlocked(ctx, id)
 	}
-	k := keys.In(s.prefix).Of(id)
+	k := keys.In(c.prefix).Of(id)
 	var record *redis.SliceCmd
 	var holder *redis.StringCmd
 	var queue *redis.StringSliceCmd
-	_, err := s.observer.TxPipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := c.observer.TxPipelined(ctx, func(p redis.Pipeliner) error {
 		record = p.HMGet(ctx, k.Record, "v", "u", "n", ".cart") // as store/record.lua names them
 		holder, queue = p.Get(ctx, k.Lock), p.LRange(ctx, k.Queue, 0, -1)
 		return nil
@@ -71,14 +71,14 @@ func (s *Cluster) Session(ctx context.Context, id string) (Session, bool, error)
 		}
 	}
 	if token := holder.Val(); token != "" {
-		place := s.place(token)
-		v.Holder, v.Kept = &place, s.retains(place, id)
+		place := c.place(token)
+		v.Holder, v.Kept = &place, c.retains(place, id)
 	}
 	for _, token := range queue.Val() {
-		v.Queue = append(v.Queue, s.place(token))
+		v.Queue = append(v.Queue, c.place(token))
 	}
 	for node := range strings.FieldsSeq(field(2)) {
-		v.Copies = append(v.Copies, s.place(node))
+		v.Copies = append(v.Copies, c.place(node))
 	}
 	return v, true, nil
 }
@@ -87,46 +87,46 @@ func (s *Cluster) Session(ctx context.Context, id string) (Session, bool, error)
 const maxTokens = 10_000
 
 // remember notes under which token an unlocked session was written.
-func (s *Cluster) remember(id, token string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.tokens.Add(id, token)
+func (c *Cluster) remember(id, token string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tokens.Add(id, token)
 }
 
 // findUnlocked reads the session by its ID, which without the library is no part of a key. The replicas have noted where
 // it is, so that Redis is not searched.
-func (s *Cluster) findUnlocked(ctx context.Context, id string) (Session, bool, error) {
-	s.mu.Lock()
-	token, known := s.tokens.Get(id)
-	s.mu.Unlock()
+func (c *Cluster) findUnlocked(ctx context.Context, id string) (Session, bool, error) {
+	c.mu.Lock()
+	token, known := c.tokens.Get(id)
+	c.mu.Unlock()
 	if !known {
 		return Session{}, false, nil
 	}
-	cart, user, found, err := shop.NewUnlocked(s.observer, s.prefix, idleTimeout).Look(ctx, token)
+	cart, user, found, err := shop.NewUnlocked(c.observer, c.prefix, idleTimeout).Look(ctx, token)
 	return Session{ID: id, User: user, Cart: cart}, found, err
 }
 
 // place finds the replica of a node ID, or of a lock token, which begins with one.
-func (s *Cluster) place(token string) Place {
+func (c *Cluster) place(token string) Place {
 	node, _, _ := strings.Cut(token, ".")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i, known := s.nodes[node]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, known := c.nodes[node]
 	if !known {
 		return Place{Replica: -1}
 	}
-	r := s.replicas[i]
+	r := c.replicas[i]
 	return Place{Replica: i, Gone: r == nil || r.node() != node}
 }
 
 // retains reports whether a replica keeps the session's lock for its next request.
-func (s *Cluster) retains(p Place, id string) bool {
+func (c *Cluster) retains(p Place, id string) bool {
 	if p.Replica < 0 || p.Gone {
 		return false
 	}
-	s.mu.Lock()
-	r := s.replicas[p.Replica]
-	s.mu.Unlock()
+	c.mu.Lock()
+	r := c.replicas[p.Replica]
+	c.mu.Unlock()
 	return r != nil && r.holdfast != nil && r.holdfast.Retains(id)
 }
 
@@ -154,11 +154,11 @@ type Replica struct {
 }
 
 // Replicas returns what the replicas tell about themselves.
-func (s *Cluster) Replicas() []Replica {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	all := make([]Replica, len(s.replicas))
-	for i, r := range s.replicas {
+func (c *Cluster) Replicas() []Replica {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := make([]Replica, len(c.replicas))
+	for i, r := range c.replicas {
 		v := Replica{Name: replicaName(i), State: Stopped, Fresh: -1, Trips: -1}
 		if r != nil {
 			v.State = Alive
@@ -166,7 +166,7 @@ func (s *Cluster) Replicas() []Replica {
 				v.State = Paused
 			}
 			v.Requests = r.requests.Load()
-			if n, ok := r.line.trips(); ok {
+			if n, ok := r.uplink.trips(); ok {
 				v.Trips = n
 			}
 			if r.holdfast != nil {
@@ -181,7 +181,7 @@ func (s *Cluster) Replicas() []Replica {
 }
 
 // Events returns what has happened since an event's number, to a session and to the replicas, and the newest number.
-func (s *Cluster) Events(after uint64, session string) ([]Event, uint64) {
-	found, newest := s.eventLog.after(after, session)
+func (c *Cluster) Events(after uint64, session string) ([]Event, uint64) {
+	found, newest := c.eventLog.after(after, session)
 	return slices.Clip(found), newest
 }

@@ -16,8 +16,8 @@ import (
 
 // replica is one running HTTP server with a client and sessions of its own.
 type replica struct {
-	line     *line
-	front    *gate          // of the connections from the balancer
+	uplink   *uplink
+	front    *conns         // of the connections from the balancer
 	holdfast *shop.Holdfast // nil if the cluster never uses it
 	unlocked *shop.Unlocked
 	server   *http.Server
@@ -28,58 +28,58 @@ type replica struct {
 }
 
 // startReplica starts replica i of the cluster.
-func (s *Cluster) startReplica(ctx context.Context, i int) (*replica, error) {
+func (c *Cluster) startReplica(ctx context.Context, i int) (*replica, error) {
 	name := replicaName(i)
-	r := &replica{front: newGate(), served: make(chan error, 1)}
+	r := &replica{front: newConns(), served: make(chan error, 1)}
 	var err error
-	if r.line, err = s.backend.line(s.cfg.Count); err != nil {
+	if r.uplink, err = c.backend.uplink(c.cfg.Count); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	handler, err := s.handler(r, i)
+	handler, err := c.handler(r, i)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), r.line.close())
+		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), r.uplink.close())
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), r.closeSessions(ctx), r.line.close())
+		return nil, errors.Join(fmt.Errorf("start %s: %w", name, err), r.closeSessions(ctx), r.uplink.close())
 	}
 	r.addr = listener.Addr().String()
-	r.server = newServer(s.eventLog.noted(i, handler))
+	r.server = newServer(c.eventLog.noted(i, handler))
 	go func() { r.served <- r.server.Serve(r.front.listener(listener)) }()
 	return r, nil
 }
 
 // handler returns the replica's shop over each way of keeping sessions that the cluster may use.
-func (s *Cluster) handler(r *replica, i int) (http.Handler, error) {
+func (c *Cluster) handler(r *replica, i int) (http.Handler, error) {
 	var work func(context.Context)
-	if s.cfg.Work != nil {
-		work = func(ctx context.Context) { s.cfg.Work(ctx, i) }
+	if c.cfg.Work != nil {
+		work = func(ctx context.Context) { c.cfg.Work(ctx, i) }
 	}
 	look := func(unlocked bool) shop.Config {
-		return shop.Config{Replica: replicaName(i), Variant: variant(unlocked), Backend: s.backend.name, Think: s.cfg.Think, Work: work}
+		return shop.Config{Replica: replicaName(i), Variant: variant(unlocked), Backend: c.backend.name, Think: c.cfg.Think, Work: work}
 	}
-	r.unlocked = shop.NewUnlocked(r.line, s.prefix, idleTimeout)
-	r.unlocked.Saved = s.remember
+	r.unlocked = shop.NewUnlocked(r.uplink, c.prefix, idleTimeout)
+	r.unlocked.Saved = c.remember
 	without := shop.New(r.unlocked, look(true))
-	if s.cfg.Unlocked && !s.cfg.Switch {
+	if c.cfg.Unlocked && !c.cfg.Switch {
 		return counted(&r.requests, without), nil
 	}
 	var err error
-	r.holdfast, err = shop.NewHoldfast(r.line, &manager.Config{
-		Prefix:      s.prefix,
+	r.holdfast, err = shop.NewHoldfast(r.uplink, &manager.Config{
+		Prefix:      c.prefix,
 		IdleTimeout: idleTimeout,
-		LockTTL:     cmp.Or(s.cfg.LockTTL, LockTTL),
+		LockTTL:     cmp.Or(c.cfg.LockTTL, LockTTL),
 		LockWait:    lockWait,
-		Insecure:    !s.cfg.TLS,
+		Insecure:    !c.cfg.TLS,
 		Hooks:       hooks(),
-		Logger:      s.cfg.Log,
+		Logger:      c.cfg.Log,
 	})
 	if err != nil {
 		return nil, err
 	}
 	with := shop.New(r.holdfast, look(false))
 	return counted(&r.requests, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if s.Unlocked() {
+		if c.Unlocked() {
 			without.ServeHTTP(w, req)
 			return
 		}
@@ -119,12 +119,12 @@ func (r *replica) stats() shop.Stats {
 
 // hold stops all traffic of the replica, until release.
 func (r *replica) hold() {
-	r.line.gate.hold()
+	r.uplink.conns.hold()
 	r.front.hold()
 }
 
 func (r *replica) release() {
-	r.line.gate.release()
+	r.uplink.conns.release()
 	r.front.release()
 }
 
@@ -133,14 +133,14 @@ func (r *replica) stop(ctx context.Context) error {
 	r.release()
 	errs := []error{r.server.Shutdown(ctx), r.left()}
 	// The sessions speak to Redis until they are closed, so the client is last.
-	errs = append(errs, r.closeSessions(ctx), r.line.close())
+	errs = append(errs, r.closeSessions(ctx), r.uplink.close())
 	return errors.Join(errs...)
 }
 
 // kill cuts all connections, those to Redis first, so that nothing that follows arrives anywhere: locks and registrations
 // stay in Redis as a crash leaves them. What is left of the replica in this process is for bury.
 func (r *replica) kill() error {
-	r.line.gate.sever()
+	r.uplink.conns.sever()
 	err := errors.Join(r.server.Close(), r.left())
 	r.release()
 	return err
@@ -152,7 +152,7 @@ func (r *replica) bury() {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = r.closeSessions(over)
-	_ = r.line.close()
+	_ = r.uplink.close()
 }
 
 // left waits until the server has ended.

@@ -9,17 +9,17 @@ import (
 	"github.com/holdfast-go/holdfast/internal/testkit/wiretap"
 )
 
-// line is one replica's way to Redis.
-type line struct {
+// uplink is one replica's way to Redis.
+type uplink struct {
 	*redis.Client
-	gate *gate
-	tap  *wiretap.Proxy // nil unless round trips are counted
+	conns *conns
+	tap   *wiretap.Proxy // nil unless round trips are counted
 }
 
-// line returns a client whose connections pass a gate, and with count a proxy that counts round trips on the wire.
-func (b *backend) line(count bool) (*line, error) {
+// uplink returns a client whose connections can be held and cut, and with count a proxy that counts round trips on the wire.
+func (b *backend) uplink(count bool) (*uplink, error) {
 	options := *b.options
-	l := &line{gate: newGate()}
+	l := &uplink{conns: newConns()}
 	if count && options.TLSConfig == nil { // nothing can be counted inside TLS
 		tap, err := wiretap.Listen(options.Addr)
 		if err != nil {
@@ -30,20 +30,20 @@ func (b *backend) line(count bool) (*line, error) {
 		l.tap, options.Addr = tap, tap.Addr()
 	}
 	options.DialTimeout = 5 * time.Second // the client's default, which its dialer does not set
-	options.Dialer = l.gate.dialer(redis.NewDialer(&options))
+	options.Dialer = l.conns.dialer(redis.NewDialer(&options))
 	l.Client = redis.NewClient(&options)
 	return l, nil
 }
 
 // trips is the number of round trips so far, and false if they are not counted.
-func (l *line) trips() (int, bool) {
+func (l *uplink) trips() (int, bool) {
 	if l.tap == nil {
 		return 0, false
 	}
 	return l.tap.Trips(), true
 }
 
-func (l *line) close() error {
+func (l *uplink) close() error {
 	err := l.Close()
 	if l.tap != nil {
 		_ = l.tap.Close() // its clients have gone
