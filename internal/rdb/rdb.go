@@ -195,6 +195,7 @@ func refused(err error) bool {
 	for _, prefix := range []string{
 		"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM", "NOREPLICAS", "MISCONF", "BUSY",
 		"NOAUTH", "NOPERM", "WRONGPASS", "MOVED", "ASK", "max number of clients",
+		"Protocol error: unauthenticated", // instead of NOAUTH, to a command with more than ten arguments
 	} {
 		if redis.HasErrorPrefix(err, prefix) {
 			return true

@@ -45,6 +45,9 @@ func TestClassify(t *testing.T) {
 		{answer("READONLY You can't write against a read only replica."), rdb.ErrUnavailable},
 		{answer("OOM command not allowed"), rdb.ErrUnavailable},
 		{answer("NOPERM this user has no permissions"), rdb.ErrUnavailable},
+		{answer("NOAUTH Authentication required."), rdb.ErrUnavailable},
+		{answer("ERR Protocol error: unauthenticated multibulk length"), rdb.ErrUnavailable},
+		{answer("ERR Protocol error: unauthenticated bulk length"), rdb.ErrUnavailable},
 		{answer("CLUSTERDOWN The cluster is down"), rdb.ErrUnavailable},
 		{answer("MOVED 1 127.0.0.1:1"), rdb.ErrUnavailable},
 
