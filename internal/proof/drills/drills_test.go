@@ -87,7 +87,7 @@ func plannedFailoverOfAShard(t *testing.T) {
 }
 
 // cluster starts one that takes a node for dead after five seconds, which is what most operators choose, and its users.
-func cluster(t *testing.T) (*redistest.Cluster, *crowd) {
+func cluster(t *testing.T) (*redistest.Cluster, *workload) {
 	t.Helper()
 	set := redistest.StartCluster(t)
 	cfg := replica.Config{Cluster: true}

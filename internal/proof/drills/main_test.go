@@ -50,14 +50,14 @@ type row struct {
 	lost      int64
 }
 
-func (c *crowd) row(name string) row {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	r := row{name: name, requests: c.requests, errors: maps.Clone(c.errors), gap: c.gap, wait: c.wait, lost: c.lost}
+func (w *workload) row(name string) row {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r := row{name: name, requests: w.requests, errors: maps.Clone(w.errors), gap: w.gap, wait: w.wait, lost: w.lost}
 	if len(r.errors) > 0 {
-		r.until = c.lastError.Sub(c.since)
+		r.until = w.lastError.Sub(w.since)
 	}
-	for _, u := range c.users {
+	for _, u := range w.users {
 		if u.troubled {
 			r.troubled++
 		}

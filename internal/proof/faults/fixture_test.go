@@ -42,7 +42,7 @@ type fixture struct {
 	client   *http.Client // for requests of the test's own
 }
 
-// open starts replicas, and the crowd that uses them. addrs are the addresses at which each replica finds Redis; one
+// open starts replicas, and the load that uses them. addrs are the addresses at which each replica finds Redis; one
 // for all, or one for each. tune may change a replica's settings.
 func open(t *testing.T, fault string, addrs []string, tune ...func(*replica.Config)) *fixture {
 	t.Helper()
@@ -217,27 +217,27 @@ func (u *user) start(ctx context.Context, at *replica.Process, q replica.Request
 	return ch
 }
 
-// awaitGate waits until a handler of the replica stands at a gate.
-func (s *fixture) awaitGate(at *replica.Process, gate string) {
+// awaitBarrier waits until a handler of the replica waits at a barrier.
+func (s *fixture) awaitBarrier(at *replica.Process, barrier string) {
 	s.t.Helper()
-	s.gate(http.MethodGet, at, gate)
+	s.barrier(http.MethodGet, at, barrier)
 }
 
-// openGate lets it go on.
-func (s *fixture) openGate(at *replica.Process, gate string) {
+// openBarrier lets it go on.
+func (s *fixture) openBarrier(at *replica.Process, barrier string) {
 	s.t.Helper()
-	s.gate(http.MethodPost, at, gate)
+	s.barrier(http.MethodPost, at, barrier)
 }
 
-func (s *fixture) gate(method string, at *replica.Process, gate string) {
+func (s *fixture) barrier(method string, at *replica.Process, barrier string) {
 	s.t.Helper()
-	req, err := http.NewRequestWithContext(s.t.Context(), method, at.URL()+"/gate/"+gate, nil)
+	req, err := http.NewRequestWithContext(s.t.Context(), method, at.URL()+"/barrier/"+barrier, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		s.t.Fatalf("%s: gate %s: %v", s.fault, gate, err)
+		s.t.Fatalf("%s: barrier %s: %v", s.fault, barrier, err)
 	}
 	resp.Body.Close()
 }

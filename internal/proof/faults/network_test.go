@@ -91,9 +91,9 @@ func TestReplyOfRenewalLost(t *testing.T) {
 	s.during(2, func(round int) {
 		holding := round % replicas
 		u := s.newUser(s.replicas[holding], "renewing")
-		gate := "renew" + u.id()
-		holder := u.start(t.Context(), s.replicas[holding], at(add, gate))
-		s.awaitGate(s.replicas[holding], gate)
+		barrier := "renew" + u.id()
+		holder := u.start(t.Context(), s.replicas[holding], at(add, barrier))
+		s.awaitBarrier(s.replicas[holding], barrier)
 		end := losing(proxies[holding:holding+1], "renewal", 2) // every other one
 		before, start := dropped(proxies), time.Now()
 		s.eventually("a lease outlives its TTL and lost replies", func() bool {
@@ -101,7 +101,7 @@ func TestReplyOfRenewalLost(t *testing.T) {
 		})
 		end()
 		s.history.Recovers(u.id())
-		s.openGate(s.replicas[holding], gate)
+		s.openBarrier(s.replicas[holding], barrier)
 		if a := <-holder; a.outcome != history.OK {
 			t.Errorf("the holder: %v", a)
 		}
@@ -132,11 +132,11 @@ func TestOutcomeUnknown(t *testing.T) {
 	s.during(len(faults), func(round int) {
 		p, node := proxies[round%replicas], s.replicas[round%replicas]
 		u := s.newUser(node, "not knowing")
-		gate := "unknown" + u.id()
-		request := u.start(t.Context(), node, at(add, gate))
-		s.awaitGate(node, gate)
+		barrier := "unknown" + u.id()
+		request := u.start(t.Context(), node, at(add, barrier))
+		s.awaitBarrier(node, barrier)
 		faults[round%len(faults)](p)
-		s.openGate(node, gate)
+		s.openBarrier(node, barrier)
 		a := <-request
 		p.Heal()
 		s.history.Recovers()
@@ -166,9 +166,9 @@ func TestPartition(t *testing.T) {
 		cut, other := round%replicas, (round+1)%replicas
 		node := s.replicas[cut]
 		u, held := s.newUser(node, "partitioned"), s.newUser(node, "locked in")
-		gate := "cut" + held.id()
-		holder := held.start(t.Context(), node, at(add, gate))
-		s.awaitGate(node, gate)
+		barrier := "cut" + held.id()
+		holder := held.start(t.Context(), node, at(add, barrier))
+		s.awaitBarrier(node, barrier)
 		waiter := held.start(t.Context(), s.replicas[other], add)
 		s.queued(rdb, held, 1)
 
@@ -185,7 +185,7 @@ func TestPartition(t *testing.T) {
 			t.Errorf("the waiter for a lock that is cut off: %v", w)
 		}
 		note(&waiting, time.Since(start))
-		s.openGate(node, gate)
+		s.openBarrier(node, barrier)
 		if h := <-holder; h.outcome != history.Refused {
 			t.Errorf("the commit at the replica that is cut off: %v", h)
 		}

@@ -17,9 +17,9 @@ import (
 // add is a locked increment.
 var add = replica.Request{Mode: "exclusive", Kind: history.Add}
 
-// at returns the request with a gate at the end of its handler.
-func at(q replica.Request, gate string) replica.Request {
-	q.Gate = gate
+// at returns the request with a barrier at the end of its handler.
+func at(q replica.Request, barrier string) replica.Request {
+	q.Barrier = barrier
 	return q
 }
 
@@ -45,9 +45,9 @@ func TestReplicaPausedBeyondItsLease(t *testing.T) {
 	s.during(2, func(round int) {
 		paused, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas]
 		u := s.newUser(other, "pausing")
-		gate := "pause" + u.id()
-		holder := u.start(ctx, paused, at(add, gate))
-		s.awaitGate(paused, gate)
+		barrier := "pause" + u.id()
+		holder := u.start(ctx, paused, at(add, barrier))
+		s.awaitBarrier(paused, barrier)
 		waiter := u.start(ctx, other, add)
 		s.queued(rdb, u, 1)
 
@@ -59,7 +59,7 @@ func TestReplicaPausedBeyondItsLease(t *testing.T) {
 		}
 		worst = max(worst, time.Since(start))
 		paused.Resume()
-		s.openGate(paused, gate)
+		s.openBarrier(paused, barrier)
 		if a := <-holder; a.outcome != history.Refused || a.Error != "lost" && a.Error != "conflict" {
 			t.Errorf("the commit of the paused replica: %v", a)
 		}
@@ -78,9 +78,9 @@ func TestReplicaKilledHoldingLocks(t *testing.T) {
 	s.during(2, func(round int) {
 		dying, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas]
 		u := s.newUser(other, "killing")
-		gate := "kill" + u.id()
-		holder := u.start(ctx, dying, at(add, gate))
-		s.awaitGate(dying, gate)
+		barrier := "kill" + u.id()
+		holder := u.start(ctx, dying, at(add, barrier))
+		s.awaitBarrier(dying, barrier)
 		waiter := u.start(ctx, other, add)
 		s.queued(rdb, u, 1)
 
@@ -115,7 +115,7 @@ func TestReplicaKilledWithTheDefaults(t *testing.T) {
 	}
 	u := s.newUser(nodes[1], "waiting")
 	holder := u.start(t.Context(), nodes[0], at(add, "kill"))
-	s.awaitGate(nodes[0], "kill")
+	s.awaitBarrier(nodes[0], "kill")
 	nodes[0].Kill()
 	if a := <-holder; a.outcome != history.Unknown {
 		t.Errorf("the request of the dead replica: %v", a)
@@ -139,16 +139,16 @@ func TestReplicaKilledFirstInQueue(t *testing.T) {
 	s.during(2, func(round int) {
 		holding, dying, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas], s.replicas[(round+2)%replicas]
 		u := s.newUser(other, "queueing")
-		gate := "first" + u.id()
-		holder := u.start(ctx, holding, at(add, gate))
-		s.awaitGate(holding, gate)
+		barrier := "first" + u.id()
+		holder := u.start(ctx, holding, at(add, barrier))
+		s.awaitBarrier(holding, barrier)
 		first := u.start(ctx, dying, add)
 		s.queued(rdb, u, 1)
 		second := u.start(ctx, other, add)
 		s.queued(rdb, u, 2)
 
 		dying.Kill()
-		s.openGate(holding, gate)
+		s.openBarrier(holding, barrier)
 		if a := <-holder; a.outcome != history.OK {
 			t.Errorf("the holder: %v", a)
 		}
@@ -176,9 +176,9 @@ func TestClientGoneWhileWaiting(t *testing.T) {
 	s.during(5, func(round int) {
 		holding, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas]
 		u := s.newUser(other, "leaving the queue")
-		gate := "leave" + u.id()
-		holder := u.start(t.Context(), holding, at(add, gate))
-		s.awaitGate(holding, gate)
+		barrier := "leave" + u.id()
+		holder := u.start(t.Context(), holding, at(add, barrier))
+		s.awaitBarrier(holding, barrier)
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
 		waiter := u.start(ctx, other, add)
@@ -186,7 +186,7 @@ func TestClientGoneWhileWaiting(t *testing.T) {
 		leave()
 		<-waiter
 		s.queued(rdb, u, 0)
-		s.openGate(holding, gate)
+		s.openBarrier(holding, barrier)
 		if a := <-holder; a.outcome != history.OK {
 			t.Errorf("the holder: %v", a)
 		}
@@ -207,14 +207,14 @@ func TestClientGoneDuringTheHandler(t *testing.T) {
 	s.during(5, func(round int) {
 		serving, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas]
 		u := s.newUser(other, "leaving the handler")
-		gate := "gone" + u.id()
+		barrier := "gone" + u.id()
 		ctx, leave := context.WithCancel(t.Context())
 		defer leave()
-		request := u.start(ctx, serving, at(add, gate))
-		s.awaitGate(serving, gate)
+		request := u.start(ctx, serving, at(add, barrier))
+		s.awaitBarrier(serving, barrier)
 		leave()
 		a := <-request
-		s.openGate(serving, gate)
+		s.openBarrier(serving, barrier)
 		s.history.Recovers(u.id())
 		s.eventually("the lock is released", func() bool {
 			return rdb.Exists(t.Context(), keys.In(s.prefix).Of(u.id()).Lock).Val() == 0

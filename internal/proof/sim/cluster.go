@@ -62,7 +62,7 @@ type cluster struct {
 // node is a replica of the application.
 type node struct {
 	cluster *cluster
-	line    *line
+	uplink  *uplink
 	client  redis.UniversalClient
 	manager *manager.Manager
 	serve   map[manager.Mode]http.Handler
@@ -128,10 +128,10 @@ func newCluster(seed uint64, rnd *rand.Rand, fault *Fault) (*cluster, error) {
 
 // deploy starts a node in a place.
 func (c *cluster) deploy(place int) error {
-	n := &node{cluster: c, line: c.net.line(c.skews[place]), dead: make(chan struct{})}
-	n.line.set(linkFaults{delay: time.Millisecond})
+	n := &node{cluster: c, uplink: c.net.uplink(c.skews[place]), dead: make(chan struct{})}
+	n.uplink.set(linkFaults{delay: time.Millisecond})
 	opt := *c.srv.Client().Options()
-	opt.Dialer, opt.ContextTimeoutEnabled = n.line.dial, c.bounded
+	opt.Dialer, opt.ContextTimeoutEnabled = n.uplink.dial, c.bounded
 	n.client = c.client(&opt)
 	if c.slots {
 		// The client asks once what commands there are, and holds a mutex meanwhile. If that took any time later, when others
@@ -191,7 +191,7 @@ func (c *cluster) kill(place int) {
 	if n.killed() {
 		return
 	}
-	n.line.sever()
+	n.uplink.sever()
 	close(n.dead)
 	c.history.Recovers()
 }
@@ -224,7 +224,7 @@ func (n *node) killed() bool {
 // pause stops a node for a while, as far as that can be done from outside: nothing comes from Redis or goes there, and
 // no handler goes on.
 func (n *node) pause(d time.Duration) {
-	n.line.freeze(d)
+	n.uplink.freeze(d)
 	n.mu.Lock()
 	n.paused = time.Now().Add(d)
 	n.mu.Unlock()

@@ -40,7 +40,7 @@ func (f *trouble) anyNode() *node { return f.alive(f.rnd.IntN(size)) }
 // everywhere sets the faults of the links of all nodes until the end.
 func (f *trouble) everywhere(w linkFaults) {
 	for i := range size {
-		f.node(i).line.set(w)
+		f.node(i).uplink.set(w)
 	}
 	f.rest(time.Hour)
 }
@@ -89,7 +89,7 @@ var Faults = []*Fault{
 	}},
 	{Name: "all messages lost for a while, others repeated", run: func(f *trouble) {
 		for i := range size {
-			f.node(i).line.set(linkFaults{delay: 2 * time.Millisecond, repeatMessage: 0.3, slowBy: time.Second})
+			f.node(i).uplink.set(linkFaults{delay: 2 * time.Millisecond, repeatMessage: 0.3, slowBy: time.Second})
 		}
 		f.again(500*time.Millisecond, f.deafen)
 	}},
@@ -117,7 +117,7 @@ var Faults = []*Fault{
 	}},
 	{Name: "holder of retained locks cut off", configure: retains, run: func(f *trouble) {
 		f.again(time.Second, func() {
-			l := f.holder().line
+			l := f.holder().uplink
 			l.sever()
 			f.rest(f.a(f.cfg.Retain))
 			l.heal()
@@ -139,7 +139,7 @@ var Faults = []*Fault{
 		c.stale = c.cfg.MaxCopyAge
 	}, run: func(f *trouble) {
 		for i := range size {
-			f.node(i).line.set(linkFaults{delay: 2 * time.Millisecond, dropMessage: 0.999, kind: "i"})
+			f.node(i).uplink.set(linkFaults{delay: 2 * time.Millisecond, dropMessage: 0.999, kind: "i"})
 		}
 		t := f.browsers[0].tab(len(f.nodes), f.seed)
 		t.name = "another node"
@@ -165,13 +165,13 @@ var Faults = []*Fault{
 		retains(c)
 		c.sticky, c.mixed = 0.7, true
 	}, run: func(f *trouble) {
-		f.node(1).line.set(linkFaults{delay: time.Millisecond, dropMessage: 1, kind: "r"})
+		f.node(1).uplink.set(linkFaults{delay: time.Millisecond, dropMessage: 1, kind: "r"})
 		f.rest(time.Hour)
 	}},
 	// A rollout and its way back, again and again: what one release writes, the other reads and goes on with.
 	{Name: "an earlier release side by side", configure: func(c *cluster) { c.earlier = true; c.removes = 0.1 }, run: func(f *trouble) {
 		for i := range size {
-			f.node(i).line.set(linkFaults{delay: 2 * time.Millisecond, loseReply: 0.02})
+			f.node(i).uplink.set(linkFaults{delay: 2 * time.Millisecond, loseReply: 0.02})
 		}
 		f.again(time.Second, func() { f.redeploys(f.anyNode()) })
 	}},
@@ -183,7 +183,7 @@ var Faults = []*Fault{
 		c.leave = 0.05
 	}, run: func(f *trouble) {
 		for i := range size {
-			f.node(i).line.set(linkFaults{
+			f.node(i).uplink.set(linkFaults{
 				delay: 5 * time.Millisecond, slow: 0.02, slowBy: time.Second, loseRequest: 0.01, loseReply: 0.02, hang: 0.005,
 				late: 0.01, repeatMessage: 0.05,
 			})
@@ -291,7 +291,7 @@ func (f *trouble) redeploys(n *node) {
 
 // silence is a time in which nothing that a node sends is answered, although much of it is done.
 func (f *trouble) silence() {
-	l := f.anyNode().line
+	l := f.anyNode().uplink
 	w := linkFaults{delay: time.Millisecond, hang: 0.9}
 	if f.rnd.IntN(3) > 0 {
 		w.lose = isCommit // else few requests come so far
@@ -304,24 +304,24 @@ func (f *trouble) silence() {
 // deafen loses messages for longer than from one probe to the next.
 func (f *trouble) deafen() {
 	probes := f.cfg.MaxStaleness / 4
-	f.anyNode().line.deafen(probes + probes/4 + upTo(f.rnd, 4*probes))
+	f.anyNode().uplink.deafen(probes + probes/4 + upTo(f.rnd, 4*probes))
 }
 
 func (f *trouble) unsubscribe() {
-	f.anyNode().line.reset(func(k *link) bool { return k.subscribed })
+	f.anyNode().uplink.reset(func(k *link) bool { return k.subscribed })
 }
 
 func (f *trouble) swallows() {
-	l := f.anyNode().line
+	l := f.anyNode().uplink
 	feedOnly := f.rnd.IntN(2) == 0
-	l.change(func(l *line) { l.feedOnly = feedOnly })
+	l.change(func(l *uplink) { l.feedOnly = feedOnly })
 	l.swallow()
 	f.rest(f.a(2 * time.Second))
 	l.heal()
 }
 
 func (f *trouble) cuts() {
-	l := f.anyNode().line
+	l := f.anyNode().uplink
 	l.sever()
 	f.rest(f.a(2 * time.Second))
 	l.heal()

@@ -10,7 +10,7 @@ import (
 
 // link is one connection of a node: a pipe to go-redis, and the connection to the server behind it.
 type link struct {
-	line      *line
+	uplink    *uplink
 	near, far net.Conn
 	done      chan struct{} // closed when the link has ended
 	end       sync.Once
@@ -26,10 +26,10 @@ type link struct {
 }
 
 // connect returns the node's end of a new link.
-func (l *line) connect(far net.Conn, rnd *rand.Rand) net.Conn {
+func (l *uplink) connect(far net.Conn, rnd *rand.Rand) net.Conn {
 	near, mid := net.Pipe()
 	k := &link{
-		line: l, near: mid, far: far, done: make(chan struct{}), out: newDelayQueue(), in: newDelayQueue(),
+		uplink: l, near: mid, far: far, done: make(chan struct{}), out: newDelayQueue(), in: newDelayQueue(),
 		outRnd: rand.New(rand.NewPCG(rnd.Uint64(), 1)), inRnd: rand.New(rand.NewPCG(rnd.Uint64(), 2)),
 	}
 	n := l.net
@@ -88,12 +88,12 @@ func (k *link) deliver(queue *delayQueue, to net.Conn) {
 	}
 }
 
-// thaw waits while the line is frozen. It returns false when the link has ended.
+// thaw waits while the uplink is frozen. It returns false when the link has ended.
 func (k *link) thaw() bool {
 	for {
-		k.line.net.mu.Lock()
-		d := time.Until(k.line.frozen)
-		k.line.net.mu.Unlock()
+		k.uplink.net.mu.Lock()
+		d := time.Until(k.uplink.frozen)
+		k.uplink.net.mu.Unlock()
 		if d <= 0 {
 			return true
 		}
@@ -116,13 +116,13 @@ func (k *link) abort() {
 
 // request decides what becomes of what the node sends.
 func (k *link) request(b []byte) {
-	shift(b, -k.line.skew)
-	n := k.line.net
+	shift(b, -k.uplink.skew)
+	n := k.uplink.net
 	n.mu.Lock()
 	if bytes.Contains(bytes.ToLower(b[:min(len(b), 64)]), []byte("subscribe")) {
 		k.subscribed = true
 	}
-	w := k.line.faults
+	w := k.uplink.faults
 	swallowed := k.swallowed()
 	n.mu.Unlock()
 	due := time.Now().Add(w.takes(k.outRnd))
@@ -153,7 +153,7 @@ func (k *link) request(b []byte) {
 
 // swallowed reports whether data is swallowed now, and notes it. It is called with the mutex.
 func (k *link) swallowed() bool {
-	l := k.line
+	l := k.uplink
 	gone := l.swallows && (k.subscribed || !l.feedOnly)
 	k.lossy = k.lossy || gone
 	return gone
@@ -161,11 +161,11 @@ func (k *link) swallowed() bool {
 
 // reply decides what becomes of what the server sends.
 func (k *link) reply(b []byte) {
-	shift(b, k.line.skew)
-	n := k.line.net
+	shift(b, k.uplink.skew)
+	n := k.uplink.net
 	n.mu.Lock()
-	w, losing, subscribed := k.line.faults, k.losing, k.subscribed
-	if time.Now().Before(k.line.deaf) {
+	w, losing, subscribed := k.uplink.faults, k.losing, k.subscribed
+	if time.Now().Before(k.uplink.deaf) {
 		w.dropMessage = 1
 	}
 	swallowed := k.swallowed()

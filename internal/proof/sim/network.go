@@ -22,18 +22,18 @@ type network struct {
 	server dialer
 	wg     sync.WaitGroup // the goroutines of all links
 
-	mu    sync.Mutex // guards what follows, and the lines
-	down  bool       // Redis is
-	lines []*line
-	links map[*link]struct{}
+	mu      sync.Mutex // guards what follows, and the uplinks
+	down    bool       // Redis is
+	uplinks []*uplink
+	links   map[*link]struct{}
 }
 
 func newNetwork(seed uint64, server dialer) *network {
 	return &network{seed: seed, server: server, links: make(map[*link]struct{})}
 }
 
-// line is what connects one node with Redis.
-type line struct {
+// uplink is what connects one node with Redis.
+type uplink struct {
 	net  *network
 	node uint64
 	skew time.Duration // the node's clock is so much behind the server's
@@ -48,50 +48,50 @@ type line struct {
 	feedOnly bool      // cut and swallows concern subscriptions only
 }
 
-func (n *network) line(skew time.Duration) *line {
+func (n *network) uplink(skew time.Duration) *uplink {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	l := &line{net: n, node: uint64(len(n.lines)), skew: skew}
-	n.lines = append(n.lines, l)
+	l := &uplink{net: n, node: uint64(len(n.uplinks)), skew: skew}
+	n.uplinks = append(n.uplinks, l)
 	return l
 }
 
-// change changes the line under the mutex.
-func (l *line) change(f func(l *line)) {
+// change changes the uplink under the mutex.
+func (l *uplink) change(f func(l *uplink)) {
 	l.net.mu.Lock()
 	defer l.net.mu.Unlock()
 	f(l)
 }
 
 // set changes the faults.
-func (l *line) set(w linkFaults) { l.change(func(l *line) { l.faults = w }) }
+func (l *uplink) set(w linkFaults) { l.change(func(l *uplink) { l.faults = w }) }
 
 // sever ends all connections and makes none until heal.
-func (l *line) sever() {
-	l.change(func(l *line) { l.cut = true })
+func (l *uplink) sever() {
+	l.change(func(l *uplink) { l.cut = true })
 	l.reset(func(*link) bool { return true })
 }
 
 // swallow accepts everything and forwards nothing, both ways, until heal.
-func (l *line) swallow() { l.change(func(l *line) { l.swallows = true }) }
+func (l *uplink) swallow() { l.change(func(l *uplink) { l.swallows = true }) }
 
 // freeze holds everything back for a while.
-func (l *line) freeze(d time.Duration) { l.change(func(l *line) { l.frozen = time.Now().Add(d) }) }
+func (l *uplink) freeze(d time.Duration) { l.change(func(l *uplink) { l.frozen = time.Now().Add(d) }) }
 
 // deafen loses every message to subscribers for a while, as a broken link inside a cluster does.
-func (l *line) deafen(d time.Duration) { l.change(func(l *line) { l.deaf = time.Now().Add(d) }) }
+func (l *uplink) deafen(d time.Duration) { l.change(func(l *uplink) { l.deaf = time.Now().Add(d) }) }
 
 // heal ends what sever, swallow and link faults do. Connections on which data was lost end.
-func (l *line) heal() {
-	l.change(func(l *line) {
+func (l *uplink) heal() {
+	l.change(func(l *uplink) {
 		l.cut, l.swallows, l.deaf, l.faults = false, false, time.Time{}, linkFaults{delay: time.Millisecond}
 	})
 	l.reset(func(k *link) bool { return k.lossy })
 }
 
-// reset ends the line's connections for which which, called under the mutex, reports true.
-func (l *line) reset(which func(*link) bool) {
-	l.net.reset(func(k *link) bool { return k.line == l && which(k) })
+// reset ends the uplink's connections for which which, called under the mutex, reports true.
+func (l *uplink) reset(which func(*link) bool) {
+	l.net.reset(func(k *link) bool { return k.uplink == l && which(k) })
 }
 
 func (n *network) reset(which func(*link) bool) {
@@ -131,7 +131,7 @@ func (n *network) open() int {
 }
 
 // dial connects the node with Redis, for go-redis.
-func (l *line) dial(ctx context.Context, netw, addr string) (net.Conn, error) {
+func (l *uplink) dial(ctx context.Context, netw, addr string) (net.Conn, error) {
 	n := l.net
 	n.mu.Lock()
 	l.dials++

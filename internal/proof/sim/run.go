@@ -105,7 +105,7 @@ func (c *cluster) heal() {
 				c.problem("deploy a node: %v", err)
 			}
 		} else {
-			n.line.heal()
+			n.uplink.heal()
 		}
 	}
 	c.history.Recovers()

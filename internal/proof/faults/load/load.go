@@ -1,4 +1,4 @@
-// Package load is a crowd of people who use sessions while something breaks. Each opens a session, works on it in
+// Package load is many people who use sessions while something breaks. Each opens a session, works on it in
 // several tabs at once, at any replica and in every mode, and ends it. All of it is recorded in a history.
 package load
 
@@ -25,18 +25,18 @@ type Config struct {
 	Tabs     int // of each
 	Requests int // of each tab, to one session, per visit
 
-	// Population is how many sessions there are before the crowd comes in. People then use one of them, and leave it to
+	// Population is how many sessions there are before the load begins. People then use one of them, and leave it to
 	// others. Without it each person begins a session, and ends it.
 	Population int
 	Populated  func()        // is called in between, unless it is nil
 	Patience   time.Duration // of a client with one request
 }
 
-// Load is a crowd at work. Stop ends it.
+// Load is many people at work. Stop ends it.
 type Load struct {
 	cfg    Config
 	client *http.Client
-	ctx    context.Context //nolint:containedctx // ends the crowd, which owns its goroutines
+	ctx    context.Context //nolint:containedctx // ends the load, which owns its goroutines
 	stop   context.CancelFunc
 	people sync.WaitGroup
 
@@ -51,7 +51,7 @@ type Load struct {
 	idle   []*person      // the idle sessions
 }
 
-// Start lets the crowd in. With a Population it returns once that is there.
+// Start begins the load. With a Population it returns once that is there.
 func Start(cfg Config) *Load {
 	ctx, stop := context.WithCancel(context.Background())
 	l := &Load{
@@ -138,7 +138,7 @@ func (l *Load) Errors() map[string]int {
 	return all
 }
 
-// Client is the crowd's, for requests of the test's own.
+// Client is the one of the load, for requests of the test's own.
 func (l *Load) Client() *http.Client { return l.client }
 
 // visit is what one person does in one go.

@@ -16,13 +16,13 @@ import (
 
 // Request is one operation as a client asks for it.
 type Request struct {
-	Mode  string
-	Kind  history.Kind
-	ID    int64 // of the operation, in the history
-	Token string
-	Blind bool   // do not read what is overwritten
-	Hold  string // how long the handler takes, as a time.Duration
-	Gate  string // see gates
+	Mode    string
+	Kind    history.Kind
+	ID      int64 // of the operation, in the history
+	Token   string
+	Blind   bool   // do not read what is overwritten
+	Hold    string // how long the handler takes, as a time.Duration
+	Barrier string // see barriers
 }
 
 // Response is what a client gets to know.
@@ -38,7 +38,7 @@ var errStatus = errors.New("unexpected status")
 // Do performs one operation at a replica. An error means that no answer came.
 func Do(ctx context.Context, client *http.Client, base string, q Request) (Response, error) {
 	args := url.Values{"id": {strconv.FormatInt(q.ID, 10)}}
-	for name, text := range map[string]string{"hold": q.Hold, "gate": q.Gate} {
+	for name, text := range map[string]string{"hold": q.Hold, "barrier": q.Barrier} {
 		if text != "" {
 			args.Set(name, text)
 		}

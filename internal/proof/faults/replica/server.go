@@ -79,8 +79,8 @@ func writeReply(w http.ResponseWriter, r *http.Request) {
 
 // server is what a replica serves.
 type server struct {
-	m     *manager.Manager
-	gates gates
+	m        *manager.Manager
+	barriers barriers
 }
 
 // note is what a request's handler and the manager's hook have noted about its session.
@@ -104,8 +104,8 @@ func (s *server) handler() http.Handler {
 	mux.Handle("POST /optimistic/{op}", s.noting(s.m.Optimistic(op)))
 	mux.Handle("POST /readonly/{op}", s.noting(s.m.ReadOnly(op)))
 	mux.HandleFunc("GET /health", s.health)
-	mux.HandleFunc("GET /gate/{name}", s.gates.awaitEntered)
-	mux.HandleFunc("POST /gate/{name}", s.gates.open)
+	mux.HandleFunc("GET /barrier/{name}", s.barriers.awaitEntered)
+	mux.HandleFunc("POST /barrier/{name}", s.barriers.open)
 	return mux
 }
 
@@ -133,8 +133,8 @@ func (s *server) operate(w http.ResponseWriter, r *http.Request) {
 	if hold, err := time.ParseDuration(r.FormValue("hold")); err == nil {
 		time.Sleep(hold)
 	}
-	if gate := r.FormValue("gate"); gate != "" {
-		s.gates.pass(gate)
+	if barrier := r.FormValue("barrier"); barrier != "" {
+		s.barriers.pass(barrier)
 	}
 	writeReply(w, r)
 }

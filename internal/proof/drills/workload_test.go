@@ -28,13 +28,13 @@ type user struct {
 	token string
 	acked int64 // the counter, as far as it was acknowledged
 
-	// Crowd.mu guards what follows.
+	// workload.mu guards what follows.
 	served   time.Time // the last acknowledgement
 	troubled bool
 }
 
-// crowd is users at work, and what they have seen since the fault.
-type crowd struct {
+// workload is users at work, and what they have seen since the fault.
+type workload struct {
 	replicas []*replica.Process
 	client   *http.Client
 	users    []*user
@@ -52,11 +52,11 @@ type crowd struct {
 }
 
 // gather starts the replicas, and users who click until the test ends.
-func gather(t *testing.T, cfg replica.Config) *crowd {
+func gather(t *testing.T, cfg replica.Config) *workload {
 	t.Helper()
 	cfg.Prefix, cfg.PlainClient, cfg.PlainSettings = redistest.Prefix(t), true, true
 	ctx, stop := context.WithCancel(context.Background())
-	c := &crowd{
+	c := &workload{
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: users}, Timeout: budget},
 		stop:   stop, errors: make(map[string]int),
 	}
@@ -79,19 +79,19 @@ func gather(t *testing.T, cfg replica.Config) *crowd {
 	return c
 }
 
-func (c *crowd) end() {
-	c.stop()
-	c.all.Wait()
-	c.client.CloseIdleConnections()
+func (w *workload) end() {
+	w.stop()
+	w.all.Wait()
+	w.client.CloseIdleConnections()
 }
 
 // at is a replica that is up, as a balancer picks it: every other time the user's own.
-func (c *crowd) at(own int) string {
+func (w *workload) at(own int) string {
 	for {
 		if rand.N(2) == 0 {
 			own = rand.N(replicas)
 		}
-		if url := c.replicas[own].URL(); url != "" {
+		if url := w.replicas[own].URL(); url != "" {
 			return url
 		}
 		own = rand.N(replicas)
@@ -99,15 +99,15 @@ func (c *crowd) at(own int) string {
 }
 
 // click makes one request of a user, and notes what came of it.
-func (c *crowd) click(u *user, own int) {
+func (w *workload) click(u *user, own int) {
 	q := replica.Request{Mode: "exclusive", Kind: history.Add, Token: u.token, Hold: work.String()}
 	if u.token == "" {
 		q.Kind = history.Create
 	}
-	resp, err := replica.Do(context.Background(), c.client, c.at(own), q)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.requests++
+	resp, err := replica.Do(context.Background(), w.client, w.at(own), q)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.requests++
 	if resp.Token != "" {
 		u.token = resp.Token
 	}
@@ -116,32 +116,32 @@ func (c *crowd) click(u *user, own int) {
 		problem = "no answer"
 	}
 	if problem != "" {
-		c.errors[problem]++
-		c.lastError, u.troubled = time.Now(), true
+		w.errors[problem]++
+		w.lastError, u.troubled = time.Now(), true
 		return
 	}
 	switch {
 	case q.Kind == history.Create:
 		u.acked = 0
 	case !resp.Found: // the session is gone, and all that was in it
-		c.lost += u.acked
+		w.lost += u.acked
 		u.token = ""
 		return
 	default:
-		c.lost += max(0, u.acked-resp.Value.N) // more than was acknowledged is of a request without an answer
+		w.lost += max(0, u.acked-resp.Value.N) // more than was acknowledged is of a request without an answer
 		u.acked = resp.Value.N + 1
 	}
-	c.note(u)
+	w.note(u)
 }
 
 // note notes an acknowledgement. It is called with mu held.
-func (c *crowd) note(u *user) {
+func (w *workload) note(u *user) {
 	now := time.Now()
-	if !c.since.IsZero() {
-		c.gap = max(c.gap, now.Sub(later(c.served, c.since)))
-		c.wait = max(c.wait, now.Sub(later(u.served, c.since)))
+	if !w.since.IsZero() {
+		w.gap = max(w.gap, now.Sub(later(w.served, w.since)))
+		w.wait = max(w.wait, now.Sub(later(u.served, w.since)))
 	}
-	c.served, u.served = now, now
+	w.served, u.served = now, now
 }
 
 func later(a, b time.Time) time.Time {
@@ -152,39 +152,39 @@ func later(a, b time.Time) time.Time {
 }
 
 // awaitServed waits until every user was served after a moment.
-func (c *crowd) awaitServed(t *testing.T, after time.Time) {
+func (w *workload) awaitServed(t *testing.T, after time.Time) {
 	t.Helper()
 	waiting := users
 	for deadline := time.Now().Add(worst); waiting > 0; time.Sleep(10 * time.Millisecond) {
 		waiting = 0
-		c.mu.Lock()
-		for _, u := range c.users {
+		w.mu.Lock()
+		for _, u := range w.users {
 			if !u.served.After(after) {
 				waiting++
 			}
 		}
-		c.mu.Unlock()
+		w.mu.Unlock()
 		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d users were not served for %v; errors: %v", waiting, users, worst, c.errors)
+			t.Fatalf("%d of %d users were not served for %v; errors: %v", waiting, users, worst, w.errors)
 		}
 	}
 }
 
 // during lets something happen to users who were served before, and returns what they saw until all were served again.
-func (c *crowd) during(t *testing.T, name string, fault func()) row {
+func (w *workload) during(t *testing.T, name string, fault func()) row {
 	t.Helper()
 	time.Sleep(calm)
-	c.mu.Lock()
-	c.since, c.requests, c.lost = time.Now(), 0, 0
-	clear(c.errors)
-	for _, u := range c.users {
+	w.mu.Lock()
+	w.since, w.requests, w.lost = time.Now(), 0, 0
+	clear(w.errors)
+	for _, u := range w.users {
 		u.troubled = false
 	}
-	c.mu.Unlock()
+	w.mu.Unlock()
 	fault()
-	c.awaitServed(t, time.Now())
+	w.awaitServed(t, time.Now())
 	time.Sleep(calm)
-	c.awaitServed(t, time.Now()) // users who still wait for a lock of the killed replica
-	c.end()
-	return c.row(name)
+	w.awaitServed(t, time.Now()) // users who still wait for a lock of the killed replica
+	w.end()
+	return w.row(name)
 }
