@@ -101,7 +101,15 @@ type valueError struct {
 func encodeError(v any, cause error) error { return &valueError{ErrEncode, pointedTo(v), cause} }
 func decodeError(v any, cause error) error { return &valueError{ErrDecode, pointedTo(v), cause} }
 
-func pointedTo(v any) string { return strings.TrimPrefix(fmt.Sprintf("%T", v), "*") }
+func pointedTo(v any) string {
+	if c, ok := v.(carrier); ok && c.CarriedType() != "" {
+		return c.CarriedType()
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%T", v), "*")
+}
+
+// carrier is a type of an adapter that carries values of the application, whose type errors name.
+type carrier interface{ CarriedType() string }
 
 func (e *valueError) Error() string {
 	why := fmt.Sprintf("%T", e.cause)

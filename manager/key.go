@@ -42,7 +42,7 @@ func (k Key[T]) read(s *Session, e entry) (v T, ok bool, err error) {
 	if err != nil {
 		var zero T
 		err = decodeError(&zero, err)
-		s.undecodable(s.branch+string(k), err)
+		s.undecodable(string(k), e, err)
 		return zero, true, err
 	}
 	return v, true, nil
@@ -177,8 +177,9 @@ func (k Key[T]) Pop(s *Session) T {
 // Delete removes the value.
 func (k Key[T]) Delete(s *Session) { s.Delete(string(k)) }
 
-// undecodable does with a value that cannot be read what Config.Undecodable says.
-func (s *Session) undecodable(name string, err error) {
+// undecodable does with a value that cannot be read what Config.Undecodable says. A value that another goroutine has set
+// since it was looked up stays.
+func (s *Session) undecodable(key string, before entry, err error) {
 	s.m.counts.undecodable.Add(1)
 	s.m.cfg.Logger.Warn("holdfast: a session value cannot be decoded", "id", s.ID(), "error", err)
 	if f := s.m.cfg.Hooks.Undecodable; f != nil {
@@ -190,9 +191,9 @@ func (s *Session) undecodable(name string, err error) {
 	case policy == FailRequest:
 		s.fail(err)
 	case s.as == ReadOnly || s.state != open: // it was only read, and cannot be changed
-	case policy == KeepValue:
+	case policy == KeepValue, s.look(key) != before:
 	case policy == DropValue:
-		s.set(name, change{deleted: true})
+		s.set(s.branch+key, change{deleted: true})
 	case policy == DropSession:
 		s.destroy()
 	}

@@ -171,3 +171,27 @@ func TestUndecodableRecord(t *testing.T) {
 		}
 	})
 }
+
+// A value that is set while another goroutine finds the old one undecodable stays, and so does its session.
+func TestUndecodableValueIsReplacedMeanwhile(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		asText := manager.Key[string]("count")
+		for _, p := range []manager.DecodePolicy{manager.DropValue, manager.DropSession} {
+			var set func()
+			m := on(t, b, policy(p), func(cfg *manager.Config) {
+				cfg.Hooks.Undecodable = func(context.Context, string, error) { set() }
+			})
+			token := do(m, "", func(s *manager.Session) { asText.Set(s, "text") })
+			do(m, token, func(s *manager.Session) {
+				set = func() { count.Set(s, 7) }
+				_ = count.Get(s)
+			})
+			do(m, token, func(s *manager.Session) {
+				if got := count.Get(s); got != 7 || s.IsNew() {
+					t.Errorf("policy %d: the value is %d, new %v", p, got, s.IsNew())
+				}
+			})
+		}
+	})
+}

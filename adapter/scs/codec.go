@@ -60,6 +60,14 @@ type slot struct {
 	value any
 }
 
+// CarriedType makes errors of the manager name the type of the application's value.
+func (s slot) CarriedType() string {
+	if s.value == nil {
+		return ""
+	}
+	return fmt.Sprintf("%T", s.value)
+}
+
 // slotOf is where a key's value is.
 func slotOf(key string) manager.Key[slot] { return manager.Key[slot](key) }
 

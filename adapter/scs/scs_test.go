@@ -367,3 +367,21 @@ func TestOutside(t *testing.T) {
 	}()
 	s.Put(context.Background(), "n", 1)
 }
+
+// A value that cannot be encoded fails the commit, and the error names the application's type, not its value.
+func TestErrorsNameTheApplicationsType(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		type unregistered struct{ Secret string }
+		s := on(t, b, b.Client(t))
+		ctx, err := s.Load(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Put(ctx, "x", unregistered{"s3cr3t"})
+		_, _, err = s.Commit(ctx)
+		if !errors.Is(err, manager.ErrEncode) || !strings.Contains(err.Error(), "scs_test.unregistered") || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
