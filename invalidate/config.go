@@ -118,7 +118,7 @@ func (c Config) validate() error {
 		return fmt.Errorf("invalidate: Config.ProbeInterval is %s; give at least %s", c.ProbeInterval, minProbeInterval)
 	}
 	if c.ProbeInterval > maxProbeInterval {
-		return fmt.Errorf("invalidate: Config.ProbeInterval is %s; give at most %s, or a loss goes unnoticed for as long", c.ProbeInterval, maxProbeInterval)
+		return fmt.Errorf("invalidate: Config.ProbeInterval is %s; give at most %s, or a loss goes unnoticed for that long", c.ProbeInterval, maxProbeInterval)
 	}
 	if c.Timeout < 2*c.ProbeInterval {
 		return fmt.Errorf("invalidate: Config.Timeout is %s; give at least twice Config.ProbeInterval (%s)", c.Timeout, c.ProbeInterval)

@@ -102,11 +102,11 @@ func (c *Config) validate() error {
 	case c.TTL < 30*time.Millisecond:
 		return fmt.Errorf("TTL is %v: it must be at least 30ms, so that it can be renewed in time", c.TTL)
 	case c.TTL > maxTTL:
-		return fmt.Errorf("TTL is %v: a holder that died would keep the lock for as long; set at most %v", c.TTL, maxTTL)
+		return fmt.Errorf("TTL is %v: a process that died would keep the lock for that long; set at most %v", c.TTL, maxTTL)
 	case c.MaxHold > 0 && c.MaxHold < 30*time.Millisecond:
 		return fmt.Errorf("MaxHold is %v: it is too short to be enforced; set at least 30ms, or a negative value for no limit", c.MaxHold)
 	case c.GrantTTL < time.Millisecond || c.GrantTTL > c.TTL:
-		return fmt.Errorf("GrantTTL is %v: it must lie between 1ms and TTL (%v)", c.GrantTTL, c.TTL)
+		return fmt.Errorf("GrantTTL is %v: it must be between 1ms and TTL (%v)", c.GrantTTL, c.TTL)
 	case c.Retain > 0 && c.Retain < MinRetain:
 		return fmt.Errorf("Retain is %v: the next holder would lose the lock before renewing it; set at least %v, or 0", c.Retain, MinRetain)
 	case c.Retain > c.TTL:

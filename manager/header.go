@@ -35,7 +35,7 @@ func (h Header) check() error {
 	token := http.Cookie{Name: name, Value: "x"} // the names of cookies and headers have one grammar
 	switch {
 	case token.Valid() != nil:
-		return fmt.Errorf("Header.Name is %q: that is no name of a header; use letters, digits and dashes", name)
+		return fmt.Errorf("Header.Name is %q: that is not the name of a header; use letters, digits and dashes", name)
 	case strings.EqualFold(name, "Cookie") || strings.EqualFold(name, "Set-Cookie"):
 		return fmt.Errorf("Header.Name is %q: use the propagator Cookie", name)
 	}

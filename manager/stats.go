@@ -16,28 +16,28 @@ import (
 type Stats struct {
 	Opens         int64         // sessions opened, in any mode
 	LocalHits     int64         // of these, from a local copy without querying Redis
-	Unconfirmed   int64         // requests refused at their end: they began with a retained lock and the session had changed
-	WaitTotal     time.Duration // spent opening sessions with their lock, waiting included
+	Unconfirmed   int64         // requests refused at their end: they began with a retained lock, and the session had changed
+	WaitTotal     time.Duration // time spent on opening sessions with their lock, waiting included
 	Malformed     int64         // malformed or badly signed tokens
 	Unknown       int64         // tokens of no session: expired, removed, or made up
 	Superseded    int64         // tokens that Rotate had replaced
 	Reused        int64         // tokens that RotateEvery had replaced, shown after their end: probably stolen
 	Corrupt       int64         // records that could not be read
-	Commits       int64         // that wrote something
+	Commits       int64         // commits that wrote something
 	Created       int64         // of these, new sessions
 	Rotated       int64         // of these, with a new token for an existing session
 	Destroyed     int64         // of these, after Destroy
 	Revoked       int64         // sessions ended by Revoke and RevokeUser, by EndOnReuse, or because their user had too many
 	Conflicts     int64         // commits refused: the session had changed, was removed or the lock was lost
-	Unavailable   int64         // commits that Redis did not take
+	Unavailable   int64         // commits that failed with ErrUnavailable
 	OutcomeLost   int64         // commits with an unknown outcome
 	Rejected      int64         // commits that were not sent: too large, not encodable, read-only
 	Undecodable   int64         // values that could not be decoded or decrypted
 	Late          int64         // requests that changed a session after its commit, or used a lazy one for the first time then
 	Refused       int64         // requests answered by the ErrorHandler
-	Invalidations int64         // messages about sessions of which this node had a copy
+	Invalidations int64         // invalidations of sessions of which this process had a copy
 
-	FreshFor time.Duration // how old the proof is that this node has missed no invalidation; -1 without proof. A gauge
+	FreshFor time.Duration // age of the evidence that this process missed no invalidation; -1 without evidence. A gauge
 	Lock     lock.Stats
 	Cache    cache.Stats
 	Feed     invalidate.Stats

@@ -41,5 +41,5 @@ func (s *Store) confirm(replicas int64) error {
 	if replicas >= int64(s.cfg.Replicas) {
 		return nil
 	}
-	return fmt.Errorf("%w: it was written, and confirmed by %d of %d replicas", ErrOutcomeUnknown, replicas, s.cfg.Replicas)
+	return fmt.Errorf("%w: it was written, and confirmed by %d of %d Redis replicas", ErrOutcomeUnknown, replicas, s.cfg.Replicas)
 }
