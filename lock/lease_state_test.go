@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-go/holdfast/lock"
 )
 
-// crowded is a lock whose holder has read a state, and three requests that wait for it.
-func crowded(t *testing.T, f *fixture, l *lock.Locker) (holder *lock.Lease, readers []*reader, out chan acquired) {
+// contended is a lock whose holder has read a state, and three requests that wait for it.
+func contended(t *testing.T, f *fixture, l *lock.Locker) (holder *lock.Lease, readers []*reader, out chan acquired) {
 	t.Helper()
 	f.stored()
 	first := mustAcquire(t, l)
@@ -40,7 +40,7 @@ func totalRuns(readers []*reader) (n int) {
 // Requests that were waiting when Redis was asked share the answer, as long as none of them changes anything.
 func TestStateGoesFromReaderToReader(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
-		holder, readers, out := crowded(t, f, f.locker(srv.NewClient(), lock.Config{}))
+		holder, readers, out := contended(t, f, f.locker(srv.NewClient(), lock.Config{}))
 		for range 2 {
 			holder.Rest()
 			if holder = mustGet(t, out).lease; holder.State() != "state" {
@@ -87,7 +87,7 @@ func TestStateThatDoesNotGoOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
 				l := f.locker(srv.NewClient(), lock.Config{})
-				holder, readers, out := crowded(t, f, l)
+				holder, readers, out := contended(t, f, l)
 				end(l, holder)
 				next := mustGet(t, out).lease
 				if next.State() != nil || totalRuns(readers) != 2 {

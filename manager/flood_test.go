@@ -135,9 +135,9 @@ func TestForgedTokensFlood(t *testing.T) {
 	}
 }
 
-// crowd sends n requests for one session while its lock is held, and reports what the process occupies meanwhile, and
+// sendMany sends n requests for one session while its lock is held, and reports what the process occupies meanwhile, and
 // how each was answered.
-func crowd(t *testing.T, m *manager.Manager, token string, n, waiting int) (grown usage, answers map[int]int) {
+func sendMany(t *testing.T, m *manager.Manager, token string, n, waiting int) (grown usage, answers map[int]int) {
 	t.Helper()
 	hold, held := make(chan struct{}), make(chan struct{})
 	first, free := sync.OnceFunc(func() { close(held) }), sync.OnceFunc(func() { close(hold) })
@@ -189,7 +189,7 @@ func TestManyRequestsForOneSession(t *testing.T) {
 		m := on(t, b, wait, c.change)
 		token := do(m, "", add)
 		unlocked(t, rdb, b.Prefix)
-		grown, answers := crowd(t, m, token, n, c.waiting)
+		grown, answers := sendMany(t, m, token, n, c.waiting)
 		t.Logf("%d requests for one session %s: %d wait, memory %+d kB, %d B for each, goroutines %+d, answers %v",
 			n, c.what, c.waiting, grown.memory/1000, grown.memory/int64(c.waiting), grown.goroutines, answers)
 		if answers[http.StatusOK] != c.waiting || answers[http.StatusServiceUnavailable] != n-c.waiting {

@@ -14,8 +14,8 @@ const enoughInARow = 2
 // maxRecalls bounds how many more it takes after the lock was recalled.
 const maxRecalls = 16
 
-// crowdTime is how long a session that had to be waited for counts as crowded.
-const crowdTime = time.Second
+// contendedTime is how long a session that had to be waited for counts as contended.
+const contendedTime = time.Second
 
 // habits remember how the sessions of this node are used, so that it bets well: whether their next request will come
 // here too, and whether it will find the lock taken. Sessions share a habit at random. It costs speed where that is
@@ -26,8 +26,8 @@ type habits struct {
 }
 
 type habit struct {
-	recalls atomic.Int32 // how often another process wanted the lock, less the times that a retained one was used
-	crowded atomic.Int64 // until when requests have to wait for each other, in Unix milliseconds
+	recalls   atomic.Int32 // how often another process wanted the lock, less the times that a retained one was used
+	contended atomic.Int64 // until when requests have to wait for each other, in Unix milliseconds
 }
 
 func newHabits() *habits { return &habits{seed: maphash.MakeSeed()} }
@@ -54,11 +54,11 @@ func (h *habits) reused(id string) {
 }
 
 func (h *habits) waited(id string) {
-	h.habit(id).crowded.Store(time.Now().Add(crowdTime).UnixMilli())
+	h.habit(id).contended.Store(time.Now().Add(contendedTime).UnixMilli())
 }
 
-func (h *habits) crowded(id string) bool {
-	until := h.habit(id).crowded.Load()
+func (h *habits) contended(id string) bool {
+	until := h.habit(id).contended.Load()
 	return until > 0 && time.Now().UnixMilli() < until
 }
 

@@ -138,7 +138,7 @@ func TestShortOpenIsNotForAll(t *testing.T) {
 		base := e.commit(t, c)
 		near := base.Deadline.Time().Add(-10 * time.Minute)
 		for name, q := range map[string]store.Query{
-			"in a crowd":                  {Long: true},
+			"under contention":            {Long: true},
 			"near the deadline":           {Current: true, Known: base, Now: near},
 			"at a time that is not known": {Current: true, Known: base},
 		} {

@@ -139,8 +139,8 @@ func (f *demoFlags) serve(ctx context.Context, out io.Writer) (int, error) {
 		f.cluster.Think = visibleThink
 	}
 	f.cluster.Count, f.cluster.Switch = true, true
-	f.cluster.Front = func(s *cluster.Cluster, balancer http.Handler) http.Handler {
-		return guard.NewHosts(f.cluster.Listen).Handler(live.New(s, balancer, f.cluster.Think))
+	f.cluster.Front = func(c *cluster.Cluster, balancer http.Handler) http.Handler {
+		return guard.NewHosts(f.cluster.Listen).Handler(live.New(c, balancer, f.cluster.Think))
 	}
 	s, err := cluster.Start(ctx, f.cluster)
 	if err != nil {

@@ -19,8 +19,8 @@ import (
 
 var clicks = manager.Key[int]("clicks")
 
-// crowd is how many users click during a failover.
-const crowd = 40
+// clickers is how many users click during a failover.
+const clickers = 40
 
 // busy is an application whose users click all the time. It counts what was acknowledged.
 type busy struct {
@@ -142,14 +142,14 @@ func roleOf(t *testing.T, srv *redistest.Server) string {
 func TestFailoverOfASet(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinel(t)
-	b := startBusy(t, set.Client(t), crowd)
+	b := startBusy(t, set.Client(t), clickers)
 	b.failsOver(set.Primary(t), "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name())
 }
 
 func TestFailoverOfAShard(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	b := startBusy(t, c.Client(t), crowd)
+	b := startBusy(t, c.Client(t), clickers)
 	master := c.MasterOf(t, keys.In("").Of(b.ids[0]).Record)
 	b.failsOver(master, "-redis", c.Nodes[0].Addr()+","+c.Nodes[1].Addr(), "-master", master.Addr())
 }

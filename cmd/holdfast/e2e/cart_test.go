@@ -16,7 +16,7 @@ func each(t *testing.T, test func(t *testing.T, args ...string)) {
 
 // Scripts that tests share.
 const (
-	crowdIsOver = `/of 20 clicks acknowledged/.test(document.querySelector('#result').textContent)`
+	burstIsOver = `/of 20 clicks acknowledged/.test(document.querySelector('#result').textContent)`
 	lineForms   = `document.querySelectorAll('.slot.full').length >= 3`
 )
 
@@ -37,7 +37,7 @@ func (b *tab) addsUp() (expected, found int) {
 	b.shows("#found", said)
 	// What the page shows may be from between the last commit and its answer.
 	b.shows("#expected", fmt.Sprint(eval[int](b, `fetch('/live/state?session=' + document.querySelector('#id').textContent)
-		.then((r) => r.json()).then((s) => s.book.acknowledged)`)))
+		.then((r) => r.json()).then((s) => s.account.acknowledged)`)))
 	b.shows("#lost", "0")
 	unanswered := 0
 	_, _ = fmt.Sscan(b.text("#open"), &unanswered) // "none" is no number
@@ -71,13 +71,13 @@ func TestTabsShareOneCart(t *testing.T) {
 			}
 			b.still()
 		}
-		// Two of the tabs send their crowds at the same time.
-		tabs[0].click("#crowd")
-		tabs[1].click("#crowd")
+		// Two of the tabs send their bursts at the same time.
+		tabs[0].click("#burst")
+		tabs[1].click("#burst")
 		tabs[0].until("a line forms", lineForms)
 		tabs[0].shoot("contention")
 		for _, b := range tabs[:2] {
-			b.until("the crowd is over", crowdIsOver)
+			b.until("the burst is over", burstIsOver)
 			if got := b.text("#result"); !strings.HasPrefix(got, "20 of 20 clicks acknowledged: nothing lost.") {
 				t.Errorf("the page says %q", got)
 			}
@@ -102,16 +102,16 @@ func TestReplicaIsKilledAmongManyRequests(t *testing.T) {
 		b.click(`[data-add="rope"]`)
 		b.shows("#found", "1")
 		b.onceHeld("data-kill")
-		b.click("#crowd")
+		b.click("#burst")
 		b.until("the holder is killed", `document.querySelector('[data-state="stopped"]')`)
 		b.shoot("killed")
-		b.until("the crowd is over", crowdIsOver)
+		b.until("the burst is over", burstIsOver)
 		b.addsUp()
 		b.until("the button is free", `document.querySelector('[data-state="stopped"] [data-kill]:not([aria-disabled])')`)
 		b.click(`[data-state="stopped"] [data-kill]`)
 		b.until("it is started", `!document.querySelector('[data-state="stopped"]')`)
-		b.click("#crowd")
-		b.until("another crowd is over", `document.querySelector('#crowd').getAttribute('aria-disabled') !== 'true' && `+crowdIsOver)
+		b.click("#burst")
+		b.until("another burst is over", `document.querySelector('#burst').getAttribute('aria-disabled') !== 'true' && `+burstIsOver)
 		if got := b.text("#result"); !strings.HasPrefix(got, "20 of 20 clicks acknowledged: nothing lost.") {
 			t.Errorf("after the start the page says %q", got)
 		}
@@ -172,8 +172,8 @@ func TestWithoutTheLockUpdatesVanish(t *testing.T) {
 		b := browserOf(t, startDemo(t, args...), desktop)
 		b.click("#lock")
 		b.shows("#holder", "no lock")
-		b.click("#crowd")
-		b.until("the crowd is over", crowdIsOver)
+		b.click("#burst")
+		b.until("the burst is over", burstIsOver)
 		b.until("the audit counts the lost updates", `((n) => n('#lost') > 0 && n('#lost') === n('#expected') - n('#found'))(
 			(id) => Number(document.querySelector(id).textContent))`)
 		if got := b.text("#result"); !strings.Contains(got, "vanished") {
@@ -182,8 +182,8 @@ func TestWithoutTheLockUpdatesVanish(t *testing.T) {
 		b.shoot("unlocked")
 		b.click("#lock")
 		b.shows("#holder", "none")
-		b.click("#crowd")
-		b.until("the crowd is over", `document.querySelector('#crowd').getAttribute('aria-disabled') !== 'true' && `+crowdIsOver)
+		b.click("#burst")
+		b.until("the burst is over", `document.querySelector('#burst').getAttribute('aria-disabled') !== 'true' && `+burstIsOver)
 		if expected, found := b.addsUp(); expected != 20 || found != 20 {
 			t.Errorf("with the lock: %d acknowledged, %d found, want 20", expected, found)
 		}

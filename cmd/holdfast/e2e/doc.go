@@ -1,5 +1,5 @@
 // Package e2e tests the demo as people meet it: the program is started, and a headless Chromium opens its page in
-// several tabs, clicks, sends crowds of requests and kills replicas. It is a separate module, so that no other package needs
+// several tabs, clicks, sends bursts of requests and kills replicas. It is a separate module, so that no other package needs
 // what drives the browser.
 //
 // Without Chromium the tests are skipped, and say so; with HOLDFAST_REQUIRE_CHROMIUM=1 they fail instead. What they saw

@@ -50,9 +50,9 @@ func TestCookie(t *testing.T) {
 			t.Error("the page shows a secret")
 		}
 	}
-	// Over HTTP/2 the browser sends all clicks of a crowd at once.
-	b.click("#crowd")
-	b.until("the crowd is over", crowdIsOver)
+	// Over HTTP/2 the browser sends all clicks of a burst at once.
+	b.click("#burst")
+	b.until("the burst is over", burstIsOver)
 	if expected, _ := b.addsUp(); expected != 21 {
 		t.Errorf("%d acknowledged, want 21", expected)
 	}
@@ -102,10 +102,10 @@ func TestKeyboard(t *testing.T) {
 		t.Errorf("Tab leads through %q, want %q", order, want)
 	}
 
-	b.press("#crowd", kb.Enter)
-	b.until("the crowd is over", crowdIsOver)
-	if focus := eval[string](b, `document.activeElement.id`); focus != "crowd" {
-		t.Errorf("after the crowd the focus is on %q", focus)
+	b.press("#burst", kb.Enter)
+	b.until("the burst is over", burstIsOver)
+	if focus := eval[string](b, `document.activeElement.id`); focus != "burst" {
+		t.Errorf("after the burst the focus is on %q", focus)
 	}
 	b.press("#lock", " ")
 	b.until("the lock is off", `document.querySelector('#lock').getAttribute('aria-checked') === 'false'`)
@@ -142,7 +142,7 @@ const contrast = `(() => {
 	return {bad, checked};
 })()`
 
-// TestContrast measures every text in both colour schemes: at rest, in a crowd, and with everything broken.
+// TestContrast measures every text in both colour schemes: at rest, during a burst, and with everything broken.
 func TestContrast(t *testing.T) {
 	t.Parallel()
 	for _, dark := range []bool{false, true} {
@@ -170,16 +170,16 @@ func TestContrast(t *testing.T) {
 			b.click(`[data-add="rope"]`)
 			b.shows("#found", "1")
 			b.shoot(name)
-			b.click("#crowd")
+			b.click("#burst")
 			b.until("a line forms", lineForms)
-			measure("in a crowd")
-			b.shoot("crowd-" + name)
-			b.until("the crowd is over", crowdIsOver)
-			measure("after the crowd")
+			measure("during a burst")
+			b.shoot("burst-" + name)
+			b.until("the burst is over", burstIsOver)
+			measure("after the burst")
 			b.shoot("after-" + name)
 			b.click("#lock")
 			b.shows("#holder", "no lock")
-			b.click("#crowd")
+			b.click("#burst")
 			b.until("updates vanish", `document.querySelector('#result').textContent.includes('vanished')`)
 			b.click(".replica:nth-child(1) [data-pause]")
 			b.click(".replica:nth-child(2) [data-kill]")
@@ -222,10 +222,10 @@ func TestPhone(t *testing.T) {
 		if cut := b.clipped(); len(cut) > 0 {
 			t.Errorf("cut off: %q", cut)
 		}
-		b.click("#crowd")
-		b.until("the crowd is over", crowdIsOver)
+		b.click("#burst")
+		b.until("the burst is over", burstIsOver)
 		b.addsUp()
-		wide("after a crowd")
+		wide("after a burst")
 		b.shoot(fmt.Sprintf("phone-%s", map[bool]string{false: "light", true: "dark"}[dark]))
 		b.peace(false)
 		b.still()

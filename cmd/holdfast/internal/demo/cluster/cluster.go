@@ -33,7 +33,7 @@ const (
 	// somebody is watching.
 	LockTTL = 3 * time.Second
 
-	// lockWait is how long a request waits for its session. It is long, because crowds are what this is about.
+	// lockWait is how long a request waits for its session. It is long, because many requests at once are what this is about.
 	lockWait = 20 * time.Second
 )
 

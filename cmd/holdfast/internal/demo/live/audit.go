@@ -101,13 +101,13 @@ type entry struct {
 
 func (e *entry) WriteHeader(status int) {
 	if status >= 200 {
-		e.book(status, e.Header())
+		e.record(status, e.Header())
 	}
 	e.ResponseWriter.WriteHeader(status)
 }
 
-// book records an acknowledged add before it is sent, so that the audit is never behind what a browser knows.
-func (e *entry) book(status int, h http.Header) {
+// record records an acknowledged add before it is sent, so that the audit is never behind what a browser knows.
+func (e *entry) record(status int, h http.Header) {
 	e.session = cmp.Or(h.Get(shop.HeaderSession), e.session)
 	switch {
 	case status < 400:

@@ -41,8 +41,8 @@ type Page struct {
 }
 
 // New returns the page of a cluster. Its handlers take think to work; the page tells so.
-func New(s *cluster.Cluster, balancer http.Handler, think time.Duration) *Page {
-	p := &Page{cluster: s, balancer: balancer, audit: newAudit(), think: think}
+func New(c *cluster.Cluster, balancer http.Handler, think time.Duration) *Page {
+	p := &Page{cluster: c, balancer: balancer, audit: newAudit(), think: think}
 	mux := http.NewServeMux()
 	static, _ := fs.Sub(assets, "assets") // the folder is there, or the program would not have been built
 	files := http.StripPrefix("/live/", http.FileServerFS(static))

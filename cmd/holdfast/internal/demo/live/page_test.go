@@ -29,7 +29,7 @@ func start(t *testing.T, think time.Duration) *demo {
 	t.Helper()
 	s, err := cluster.Start(t.Context(), cluster.Config{
 		Listen: "127.0.0.1:0", Replicas: 2, Think: think, Count: true, Switch: true, Log: slog.New(slog.DiscardHandler),
-		Front: func(s *cluster.Cluster, balancer http.Handler) http.Handler { return live.New(s, balancer, think) },
+		Front: func(c *cluster.Cluster, balancer http.Handler) http.Handler { return live.New(c, balancer, think) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -101,8 +101,8 @@ type state struct {
 		Count                 int
 		Cart                  map[string]int
 	}
-	Book   struct{ Acknowledged, Refused, Unanswered, Cookies int }
-	Events []struct{ Replica, What, Outcome string }
+	Account struct{ Acknowledged, Refused, Unanswered, Cookies int }
+	Events  []struct{ Replica, What, Outcome string }
 }
 
 func (d *demo) state() (s state) {
@@ -171,8 +171,8 @@ func TestStateShowsWhatHappened(t *testing.T) {
 	if s.Session == nil || s.Session.Count != 2 || s.Session.Cart["rope"] != 2 || s.Session.Version != "2" {
 		t.Errorf("session is %+v", s.Session)
 	}
-	if s.Book.Acknowledged != 2 || s.Book.Refused != 1 || s.Book.Unanswered != 0 || s.Book.Cookies != 1 {
-		t.Errorf("book is %+v, want two acknowledged, one refused, one cookie", s.Book)
+	if s.Account.Acknowledged != 2 || s.Account.Refused != 1 || s.Account.Unanswered != 0 || s.Account.Cookies != 1 {
+		t.Errorf("account is %+v, want two acknowledged, one refused, one cookie", s.Account)
 	}
 	d.eventually("all round trips are counted", func(s state) bool {
 		return s.Trips >= 3 && s.Trips == s.Replicas[0].Trips+s.Replicas[1].Trips
@@ -243,9 +243,9 @@ func TestAddWithoutAnAnswer(t *testing.T) {
 	d.eventually("it has the lock", func(s state) bool { return s.Session.Holder != "" })
 	leave()
 	<-left
-	d.eventually("it is booked", func(s state) bool { return s.Book.Unanswered == 1 })
+	d.eventually("it is counted", func(s state) bool { return s.Account.Unanswered == 1 })
 	d.eventually("the lock is free", func(s state) bool { return s.Session.Holder == "" })
-	if s := d.state(); s.Book.Acknowledged != 1 || s.Session.Count < 1 || s.Session.Count > 2 {
+	if s := d.state(); s.Account.Acknowledged != 1 || s.Session.Count < 1 || s.Session.Count > 2 {
 		t.Errorf("state is %+v", s)
 	}
 }

@@ -21,7 +21,7 @@ type state struct {
 	Sticky   bool      `json:"sticky"`   // the balancer sends a session to one replica
 	Trips    int       `json:"trips"`    // to Redis, -1 if they cannot be counted
 	Session  *session  `json:"session"`  // null if Redis holds none
-	Book     account   `json:"book"`
+	Account  account   `json:"account"`
 	Events   []event   `json:"events"` // since the last state, oldest first
 	Newest   uint64    `json:"newest"` // number of the newest event
 }
@@ -64,7 +64,7 @@ func (p *Page) look(ctx context.Context, id string, after uint64) state {
 		trips = -1
 	}
 	// The audit comes before the cart: what is acknowledged was written earlier.
-	s := state{Cut: p.cluster.Cut(), Unlocked: p.cluster.Unlocked(), Sticky: p.cluster.Sticky(), Trips: trips, Book: p.audit.of(id), Replicas: []replica{}}
+	s := state{Cut: p.cluster.Cut(), Unlocked: p.cluster.Unlocked(), Sticky: p.cluster.Sticky(), Trips: trips, Account: p.audit.of(id), Replicas: []replica{}}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	found, ok, _ := p.cluster.Session(ctx, id) // without an answer there is nothing to show

@@ -51,9 +51,9 @@ async function add(sku) {
 
 const complaint = (r) => (r.status === 0 || r.status === 502 ? 'There was no answer. The click may or may not have been saved.' : `Refused with status ${r.status}: ${r.text.trim()}`);
 
-// crowd sends 20 clicks at once, as five tabs with four clicks each do. Over plain HTTP the browser keeps to about five
+// burst sends 20 clicks at once, as five tabs with four clicks each do. Over plain HTTP the browser keeps to about five
 // connections and sends the next click when one is answered.
-async function crowd() {
+async function burst() {
   const skus = $$('[data-add]').map((b) => b.dataset.add);
   const clicks = Array.from({ length: 20 }, (_, i) => () => ask('POST', '/cart/' + skus[i % skus.length]));
   const answers = [];
@@ -76,7 +76,7 @@ async function crowd() {
   say(text, lost > 0 ? 'bad' : 'good');
 }
 
-const lostIn = (s) => Math.max(0, s.book.acknowledged - (s.session?.count ?? 0));
+const lostIn = (s) => Math.max(0, s.account.acknowledged - (s.session?.count ?? 0));
 
 // once keeps a button from being pressed again while its work goes on. The button stays in the tab order.
 function once(button, work) {
@@ -88,7 +88,7 @@ function once(button, work) {
 }
 
 for (const b of $$('[data-add]')) b.addEventListener('click', () => add(b.dataset.add));
-once($('#crowd'), crowd);
+once($('#burst'), burst);
 $('#look').addEventListener('click', async () => {
   const r = await ask('GET', '/badge');
   if (r.ok) say(`${r.replica} says: ${items(Number(r.text), 'thing')} in the cart.`);
@@ -165,11 +165,11 @@ function draw(s) {
 function audit(s) {
   const found = s.session?.count ?? 0;
   const lost = lostIn(s);
-  put($('#expected'), s.book.acknowledged);
+  put($('#expected'), s.account.acknowledged);
   put($('#found'), found);
   put($('#lost'), lost);
   $('#lostbox').classList.toggle('some', lost > 0);
-  put($('#open'), s.book.unanswered ? `${s.book.unanswered} without an answer` : 'none without an answer');
+  put($('#open'), s.account.unanswered ? `${s.account.unanswered} without an answer` : 'none without an answer');
   for (const e of $$('[data-sku]')) put(e, s.session?.cart?.[e.dataset.sku] ?? 0);
   document.title = `${found ? `(${found}) ` : ''}Holdfast: one session, many tabs`;
 }
@@ -177,8 +177,8 @@ function audit(s) {
 function facts(s) {
   put($('#id'), s.session?.id ?? 'none yet');
   put($('#who'), s.session?.user || 'none');
-  put($('#cookie'), s.book.cookie || 'none yet');
-  put($('#cookies'), s.book.cookies ? `${items(s.book.cookies, 'time')}; the secret is not shown` : 'never');
+  put($('#cookie'), s.account.cookie || 'none yet');
+  put($('#cookies'), s.account.cookies ? `${items(s.account.cookies, 'time')}; the secret is not shown` : 'never');
 }
 
 const words = { alive: 'alive', paused: 'paused', stopped: 'killed' };
