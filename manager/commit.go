@@ -147,7 +147,7 @@ func (m *Manager) perform(ctx context.Context, t *task, out *outcome) (err error
 	}
 	if err == nil && len(t.offered) > 0 {
 		err = m.endOffered(ctx, t.offered)
-		out.forget = err == nil
+		out.forget = out.forget || err == nil
 	}
 	if err == nil {
 		err = m.write(ctx, t.plan, &h, out)

@@ -16,6 +16,7 @@ func TestLogoutWithAPlantedCookie(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		for what, carrier := range map[string]manager.Propagator{
 			"a cookie": nil, "a chain": manager.Chain{manager.Header{}, manager.Cookie{}},
+			"a chain in a chain": manager.Chain{manager.Header{}, manager.Chain{manager.Cookie{}}},
 		} {
 			for how, wrap := range map[string]func(*manager.Manager) func(http.Handler) http.Handler{
 				"exclusive":  func(m *manager.Manager) func(http.Handler) http.Handler { return m.Handler },
@@ -77,6 +78,38 @@ func TestLogoutWithAPlantedCookie(t *testing.T) {
 						m.Discard(ctx)
 					}
 				}
+			}
+		}
+	})
+}
+
+// A chain takes cookies of two names, as while a cookie is renamed, and one of them was planted. The planted one is used, and
+// logging out ends the session of the other as well.
+func TestLogoutWithAPlantedCookieOfAnotherName(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager(func(c *manager.Config) {
+			c.Propagator = manager.Chain{manager.Cookie{}, manager.Cookie{Name: "former"}}
+		})
+		_, own := visit(m, m.Handler, "", add)
+		_, planted := visit(m, m.Handler, "", add)
+		former := func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				r.AddCookie(&http.Cookie{Name: "former", Value: own})
+				m.Handler(next).ServeHTTP(w, r)
+			})
+		}
+		res, _ := visit(m, former, planted, func(s *manager.Session) {
+			if got := count.Get(s); got != 1 {
+				t.Errorf("the session has %d", got)
+			}
+			s.Destroy()
+		})
+		if got := res.Cookies(); res.StatusCode != http.StatusOK || len(got) != 1 || got[0].MaxAge >= 0 {
+			t.Errorf("status %d, cookies %v", res.StatusCode, got)
+		}
+		for _, token := range []string{own, planted} {
+			if got := found(m, token); got != 0 {
+				t.Error("a session outlived the logout")
 			}
 		}
 	})

@@ -19,7 +19,8 @@ import (
 //
 // If the client sent several different cookies of the same name, one of them was planted, and no
 // session was opened. Destroy then ends the sessions of all of them, up to 8, in two round trips
-// each. With more than 8 the commit fails.
+// each. With more than 8 the commit fails. Of a Chain, Destroy likewise ends the sessions of all its
+// cookies: the client might continue with another one.
 func (s *Session) Destroy() {
 	ok := s.change()
 	defer s.mu.Unlock()
@@ -37,14 +38,17 @@ func (s *Session) Destroy() {
 // maxOffered bounds how many sessions one request can end.
 const maxOffered = 8
 
-// offered reports whether the client has sent several different cookies, of which none was used for that reason, and
-// returns those that are tokens. It is called with mu held.
+// offered reports whether the client has sent cookies with other values than the one that was used, and returns those that
+// are tokens: several cookies of one name, or of several names that a Chain takes. It is called with mu held.
 func (s *request) offered() (tokens []string, several bool) {
-	c, ok := s.carrier.(valuer)
-	if !ok || s.rawToken != "" || s.http == nil {
+	c, ok := s.m.cfg.Propagator.(valuer)
+	if !ok || s.http == nil {
 		return nil, false
 	}
 	for v := range c.values(s.http) {
+		if v == s.rawToken {
+			continue
+		}
 		if _, ok := s.m.tokens.parse(v); ok && !slices.Contains(tokens, v) && len(tokens) <= maxOffered {
 			tokens = append(tokens, v)
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"net/http"
 	"strings"
 	"time"
@@ -107,13 +108,35 @@ func (c Chain) of(r *http.Request) Propagator {
 		return p
 	}
 	for _, p := range c { // a cookie that was sent with several values carries none, and may have to be removed
-		if v, ok := p.(valuer); ok {
-			for range v.values(r) {
-				return p
+		v, ok := p.(valuer)
+		if !ok {
+			continue
+		}
+		for range v.values(r) {
+			if inner, ok := p.(Chain); ok {
+				return inner.of(r)
 			}
+			return p
 		}
 	}
 	return c[0]
+}
+
+// values returns the values of all cookies in the chain.
+func (c Chain) values(r *http.Request) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, p := range c {
+			v, ok := p.(valuer)
+			if !ok {
+				continue
+			}
+			for value := range v.values(r) {
+				if !yield(value) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Inject implements Propagator, for the first of the chain.
