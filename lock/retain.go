@@ -42,7 +42,7 @@ func (l *Locker) retain(key string, t turn) bool {
 		return false
 	}
 	q := l.local[key]
-	if q == nil { // the turn was lost with a lease, and nobody has taken it
+	if q == nil { // the turn was lost with a lease, and no request has taken it
 		q = &localQueue{}
 		l.local[key] = q
 	}

@@ -37,7 +37,7 @@ type admission struct {
 	all *admissions
 	key admissionKey
 
-	answered chan struct{} // closed with the first answer; nil while nobody waits for it; guarded by all.mu
+	answered chan struct{} // closed with the first answer; nil while no request waits for it; guarded by all.mu
 	users    int           // requests that have not got the lock yet; guarded by all.mu
 	settled  bool          // answered is closed; guarded by all.mu
 	proven   bool          // the last answer was that the secret opens the session; guarded by all.mu

@@ -43,7 +43,7 @@ func (p *sending) answered(unknown bool) {
 	cs, id := p.copies, p.id
 	pending, until := 0, int64(0)
 	if p.slow.Stop() {
-		cs.sent.Put(p) // nobody else has seen it: another commit may have it
+		cs.sent.Put(p) // it has not fired, so another commit may use it
 	} else {
 		pending = -1 // which may come before the 1; the sum is the same
 	}

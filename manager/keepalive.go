@@ -84,7 +84,7 @@ func (k *keeper) end() {
 	k.ended, k.ctx = true, nil
 	unused := k.timer.Stop() && !k.due
 	k.mu.Unlock()
-	if unused { // nobody else has seen it: another request may have it
+	if unused { // it has not fired, so another request may use it
 		k.all.spare.Put(k)
 	}
 }

@@ -66,65 +66,85 @@ func (d *driver) report(cfg cluster.Config) *Report {
 
 // Print writes the report as a table.
 func (r *Report) Print(out io.Writer) {
-	b := r.Audit
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(out, "  %-28s %s\n", name, fmt.Sprintf(format, args...))
-	}
-	count := func(name string, n int, rest ...string) {
-		row(name, "%9s%s", thousands(n), strings.Join(rest, ""))
-	}
-
+	t := table{out}
 	fmt.Fprintln(out)
-	count("requests", r.Requests, fmt.Sprintf("   in %.1f s, %s per second",
+	r.printRequests(t)
+	fmt.Fprintln(out)
+	r.printAudit(t)
+	fmt.Fprintln(out)
+	r.printTimes(t)
+	fmt.Fprintln(out)
+	r.printCost(t)
+	fmt.Fprintln(out)
+	if r.Actions < r.Planned {
+		fmt.Fprintf(out, "Ended early, after %s of %s clicks.\n", thousands(r.Actions), thousands(r.Planned))
+	}
+	fmt.Fprintln(out, r.verdict())
+}
+
+// table writes rows of a name and figures.
+type table struct{ out io.Writer }
+
+func (t table) row(name, format string, args ...any) {
+	fmt.Fprintf(t.out, "  %-28s %s\n", name, fmt.Sprintf(format, args...))
+}
+
+func (t table) count(name string, n int, rest ...string) {
+	t.row(name, "%9s%s", thousands(n), strings.Join(rest, ""))
+}
+
+func (r *Report) printRequests(t table) {
+	t.count("requests", r.Requests, fmt.Sprintf("   in %.1f s, %s per second",
 		r.Took.Seconds(), thousands(int(float64(r.Requests)/max(r.Took.Seconds(), 1e-3)))))
 	for _, status := range slices.Sorted(maps.Keys(r.Statuses)) {
 		name := "  status " + strconv.Itoa(status)
 		if status == 0 {
 			name = "  no answer"
 		}
-		count(name, r.Statuses[status])
+		t.count(name, r.Statuses[status])
 	}
-	count("refused and tried again", r.Retries, ifAny(r.GivenUp, "   %s given up"))
-	count("sessions", b.Sessions, fmt.Sprintf("   %s logins, %s logouts", thousands(b.Logins), thousands(b.Logouts)))
+	t.count("refused and tried again", r.Retries, ifAny(r.GivenUp, "   %s given up"))
+	t.count("sessions", r.Audit.Sessions, fmt.Sprintf("   %s logins, %s logouts", thousands(r.Audit.Logins), thousands(r.Audit.Logouts)))
+}
 
-	fmt.Fprintln(out)
-	expected := thousands(b.Added)
-	if b.Unknown > 0 {
-		expected += " to " + thousands(b.Added+b.Unknown)
+// printAudit compares the carts with what was acknowledged.
+func (r *Report) printAudit(t table) {
+	a := r.Audit
+	expected := thousands(a.Added)
+	if a.Unknown > 0 {
+		expected += " to " + thousands(a.Added+a.Unknown)
 	}
-	row("items expected in the carts", "%9s", expected)
-	count("items found in the carts", b.Found)
-	count("lost updates", b.Lost, ifAny(b.Surplus, "   and %s items too many"))
-	count("adds that overwrote another", b.Twice)
-	count("resurrected sessions", b.Revived, fmt.Sprintf("   of %s logged out", thousands(b.Logouts)))
-	count("old cookies still valid", b.OldToken, fmt.Sprintf("   of %s replaced by a login", thousands(b.Logins)))
-	if b.Unverified > 0 {
-		count("carts not compared", b.Unverified, "   a login or logout there got no answer")
+	t.row("items expected in the carts", "%9s", expected)
+	t.count("items found in the carts", a.Found)
+	t.count("lost updates", a.Lost, ifAny(a.Surplus, "   and %s items too many"))
+	t.count("adds that overwrote another", a.Twice)
+	t.count("resurrected sessions", a.Revived, fmt.Sprintf("   of %s logged out", thousands(a.Logouts)))
+	t.count("old cookies still valid", a.OldToken, fmt.Sprintf("   of %s replaced by a login", thousands(a.Logins)))
+	if a.Unverified > 0 {
+		t.count("carts not compared", a.Unverified, "   a login or logout there got no answer")
 	}
+}
 
-	fmt.Fprintf(out, "\n  %-28s %9s %9s %9s %9s\n", "milliseconds", "p50", "p90", "p99", "max")
+func (r *Report) printTimes(t table) {
+	t.row("milliseconds", "%9s %9s %9s %9s", "p50", "p90", "p99", "max")
 	times := func(name string, s Spread) {
 		if s.N > 0 {
-			row(name, "%9s %9s %9s %9s", millis(s.P50), millis(s.P90), millis(s.P99), millis(s.Max))
+			t.row(name, "%9s %9s %9s %9s", millis(s.P50), millis(s.P90), millis(s.P99), millis(s.Max))
 		}
 	}
 	times("wait for the session", r.Waits)
 	for _, k := range []kind{kindAdd, kindPage, kindBadge, kindLogin} {
 		times("request: "+string(k), r.Times[k])
 	}
+}
 
-	fmt.Fprintln(out)
-	count("reads from local memory", int(r.Stats.LocalHits), fmt.Sprintf("   of %s badges", thousands(r.Times[kindBadge].N)))
-	count("invalidations received", int(r.Stats.Invalidations))
+// printCost shows what the requests have cost.
+func (r *Report) printCost(t table) {
+	t.count("reads from local memory", int(r.Stats.LocalHits), fmt.Sprintf("   of %s badges", thousands(r.Times[kindBadge].N)))
+	t.count("invalidations received", int(r.Stats.Invalidations))
 	if r.Trips > 0 && r.Requests > 0 {
-		row("round trips per request", "%9.2f", float64(r.Trips)/float64(r.Requests))
+		t.row("round trips per request", "%9.2f", float64(r.Trips)/float64(r.Requests))
 	}
-
-	fmt.Fprintln(out)
-	if r.Actions < r.Planned {
-		fmt.Fprintf(out, "Ended early, after %s of %s clicks.\n", thousands(r.Actions), thousands(r.Planned))
-	}
-	fmt.Fprintln(out, r.verdict())
 }
 
 func (r *Report) verdict() string {
