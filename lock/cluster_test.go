@@ -10,7 +10,9 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/lock"
 )
 
@@ -20,8 +22,8 @@ func TestCluster(t *testing.T) {
 	redistest.Only(t, redistest.OwnSet)
 	c := redistest.StartCluster(t)
 	prefix := redistest.Prefix(t)
-	const lockers, keys, rounds = 3, 6, 4
-	var inside [keys]atomic.Bool
+	const lockers, locks, rounds = 3, 6, 4
+	var inside [locks]atomic.Bool
 	var all sync.WaitGroup
 	for range lockers {
 		client := c.Client(t)
@@ -34,7 +36,7 @@ func TestCluster(t *testing.T) {
 				t.Error(err)
 			}
 		})
-		for k := range keys {
+		for k := range locks {
 			all.Go(func() {
 				for range rounds {
 					lease, err := l.Acquire(t.Context(), fmt.Sprint("key ", k))
@@ -58,21 +60,33 @@ func TestCluster(t *testing.T) {
 
 	// Renewals go to three masters in one pipeline.
 	client := c.Client(t)
-	l, err := lock.New(client, &lock.Config{Prefix: prefix, TTL: time.Second, Timeout: 3 * time.Second, Logger: quiet})
+	l, err := lock.New(client, &lock.Config{Prefix: prefix, TTL: 3 * time.Second, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}
+	left := func(k int) time.Duration {
+		return client.PTTL(t.Context(), keys.In(prefix).Of(fmt.Sprint("key ", k)).Lock).Val()
+	}
+	var before [locks]time.Duration
 	var leases []*lock.Lease
-	for k := range keys {
+	for k := range locks {
 		lease, err := l.Acquire(t.Context(), fmt.Sprint("key ", k))
 		if err != nil {
 			t.Fatal(err)
 		}
 		leases = append(leases, lease)
+		before[k] = left(k)
 	}
-	for range 15 {
-		time.Sleep(80 * time.Millisecond)
-	}
+	wait.Until(t, "all are renewed", func() bool {
+		for k := range locks {
+			if now := left(k); now > before[k] {
+				before[k] = 0
+			} else if before[k] > 0 {
+				before[k] = now
+			}
+		}
+		return before == [locks]time.Duration{}
+	})
 	for _, lease := range leases {
 		if !lease.Trusted() {
 			t.Errorf("lost: %v", context.Cause(lease.Context()))
@@ -82,13 +96,13 @@ func TestCluster(t *testing.T) {
 	if err := l.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	var left atomic.Int64
+	var remaining atomic.Int64
 	err = client.(*redis.ClusterClient).ForEachMaster(t.Context(), func(ctx context.Context, c *redis.Client) error {
 		n, err := c.DBSize(ctx).Result()
-		left.Add(n)
+		remaining.Add(n)
 		return err
 	})
-	if err != nil || left.Load() > 0 {
-		t.Errorf("%d keys left (%v)", left.Load(), err)
+	if err != nil || remaining.Load() > 0 {
+		t.Errorf("%d keys left (%v)", remaining.Load(), err)
 	}
 }

@@ -82,7 +82,7 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode, start time.Time,
 
 // findCopy uses the copy in this process if that is fresh, and otherwise registers a new one.
 func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, error) {
-	if fresh := m.feed.FreshAsOf(); !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness {
+	if m.hearsOfChanges() {
 		if lc := m.copies.get(t.id); lc.mayBeShown(t) && m.opens(t, lc, at) && lc.registered.Load() {
 			m.counts.localHits.Add(1)
 			if lc.use != nil {
@@ -95,6 +95,10 @@ func (m *Manager) findCopy(ctx context.Context, t token, at time.Time) (found, e
 	q.Register = m.copies != nil
 	return m.read(ctx, t, q)
 }
+
+// hearsOfChanges reports whether there is proof that no message about a change was missed within Config.MaxStaleness: the feed
+// never has an older one.
+func (m *Manager) hearsOfChanges() bool { return !m.feed.FreshAsOf().IsZero() }
 
 // opens reports whether the token, which may be shown the copy, opens it now. Secrets that periodic rotation has replaced
 // are for Redis to judge, and Redis must have seen the new one once, to end those.
@@ -156,7 +160,7 @@ func (m *Manager) lockedQuery(t token, now time.Time, assume bool) query {
 	q := m.query(t, now)
 	q.Long = m.habits.contended(t.id)
 	if m.copies != nil && m.habits.pays(t.id, q.streak) {
-		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy, now)
+		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy)
 	}
 	return q
 }

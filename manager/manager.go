@@ -159,6 +159,7 @@ func (m *Manager) build(client redis.UniversalClient) (err error) {
 		return errors.Join(err, m.locker.Close(context.Background()))
 	}
 	space := keys.In(c.Prefix)
+	// Its Timeout bounds how old the data is that hearsOfChanges allows to show. The rest of MaxStaleness is for the request itself.
 	m.feed, err = invalidate.Start(client, invalidate.Config{
 		Node: space.Node(node), Broadcast: space.Nodes(),
 		ProbeInterval: c.MaxStaleness / 4, Timeout: 3 * (c.MaxStaleness / 4),

@@ -64,12 +64,8 @@ func (h *habits) contended(id string) bool {
 
 // assumes reports whether a request may begin with the copy in this process, if this process has retained the lock, and
 // have Redis check that when it ends. As for a read-only request, the node must have proof that it hears of changes.
-func (m *Manager) assumes(lc *localCopy, at time.Time) bool {
-	if lc == nil || !lc.registered.Load() {
-		return false
-	}
-	fresh := m.feed.FreshAsOf()
-	return !fresh.IsZero() && at.Sub(fresh) <= m.cfg.MaxStaleness
+func (m *Manager) assumes(lc *localCopy) bool {
+	return lc != nil && lc.registered.Load() && m.hearsOfChanges()
 }
 
 // releaseUnchanged ends the lease of a request that has changed nothing, off the response's path: the lock is retained, or
