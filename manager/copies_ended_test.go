@@ -1,9 +1,14 @@
 package manager_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/manager"
 )
@@ -65,4 +70,55 @@ func TestWrongSecretLeavesTheCopy(t *testing.T) {
 			})
 		})
 	}
+}
+
+// noProbes is a hook of go-redis that sends none of the feed's probes.
+type noProbes struct{ on atomic.Bool }
+
+func (*noProbes) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (*noProbes) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h *noProbes) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if h.on.Load() && cmd.Name() == "publish" {
+			return errors.New("not sent")
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// Without a sign of life a subscription may have missed a message. For MaxStaleness at most, a copy is used all the same.
+func TestCopyWithoutProof(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		const staleness = 4 * time.Second
+		client, hook := v.srv.NewClient(), &noProbes{}
+		client.AddHook(hook)
+		m := v.managerOn(client, func(c *manager.Config) { c.MaxStaleness = staleness })
+		time.Sleep(time.Second) // the feed is live
+		_, token := visit(m, m.Handler, "", add)
+		hook.on.Store(true)
+		begun := time.Now()
+		found(m, token)
+		for used := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+			before := m.Stats().LocalHits
+			if n := found(m, token); n != 1 {
+				t.Fatalf("found %d", n)
+			}
+			if m.Stats().LocalHits > before {
+				used = time.Now()
+			}
+			if used.Sub(begun) > staleness {
+				t.Fatalf("a copy is used %v after the last proof", used.Sub(begun))
+			}
+			if time.Since(begun) > 3*staleness {
+				if used.Equal(begun) {
+					t.Error("no copy was used at all")
+				}
+				return
+			}
+		}
+	})
 }
