@@ -70,6 +70,9 @@ func bench(ctx context.Context, opts options) (_ *report.Run, err error) {
 	begun := time.Now()
 	err = runPlan(ctx, runner, plan, newPace(runner, plan, opts.choice.Quick, opts.time), results)
 	results.Took, results.Cut = time.Since(begun), ctx.Err() != nil
+	if runner.Cut > 0 {
+		warn(fmt.Sprintf("%d of %d configurations had fewer than %d rounds, to end in time", runner.Cut, len(plan), opts.rounds))
+	}
 	return results, err
 }
 

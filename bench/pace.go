@@ -12,7 +12,7 @@ import (
 type pace struct {
 	end    time.Time
 	left   float64          // slices
-	fixed  time.Duration    // what the configurations that are left take beside their slices
+	fixed  time.Duration    // what the configurations that are left take in addition to their slices
 	bounds [2]time.Duration // of a slice
 }
 

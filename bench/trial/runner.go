@@ -30,7 +30,7 @@ const (
 
 	leastRounds = 2 // however little time there is
 
-	// What a node and a session cost beside the slices, roughly.
+	// What a node and a session take in addition to the slices, roughly.
 	nodeTime    = 2 * time.Millisecond
 	sessionTime = 100 * time.Microsecond
 
@@ -52,9 +52,12 @@ type Runner struct {
 	Link   subject.Link // without Dial
 	Rounds int
 
-	// Until is when the rounds of a configuration should be over. Past it those
-	// that are left are not run, once there are two. Zero: no such time.
+	// Until is when the rounds of a configuration should be over. Then it ends
+	// with the rounds that it has had, two at least. Zero: no such time.
 	Until time.Time
+
+	// Cut counts the configurations that ended so.
+	Cut int
 
 	// WaitBudget is how long a request may go on when its slice has ended: as long
 	// as Holdfast and redislock wait for a lock by themselves. A subject that
@@ -77,7 +80,7 @@ func (r *Runner) Weight(cfg scenario.Config) float64 {
 	return perContender * cfg.Length * float64(len(cfg.Contenders))
 }
 
-// Fixed is how long a configuration takes beside its slices, roughly.
+// Fixed is how long a configuration takes in addition to its slices, roughly.
 func (r *Runner) Fixed(cfg scenario.Config) time.Duration {
 	openings := 2 // for the rounds, and to count
 	if cfg.Passing {
@@ -150,7 +153,7 @@ func (r *Runner) rounds(ctx context.Context, cfg scenario.Config, entries []*ent
 	for round := range r.Rounds {
 		each := time.Since(begun) / time.Duration(max(1, round))
 		if round >= leastRounds && !r.Until.IsZero() && time.Now().Add(each).After(r.Until) {
-			r.Warn(fmt.Sprintf("%s: %d rounds of %d, to end in time", cfg.Title(), round, r.Rounds))
+			r.Cut++
 			return
 		}
 		for i := range entries {
