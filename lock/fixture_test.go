@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -55,16 +54,7 @@ func each(t *testing.T, fn func(t *testing.T, f *fixture, b redistest.Backend)) 
 // bubble runs a test in virtual time, on a server in memory.
 func bubble(t *testing.T, fn func(t *testing.T, f *fixture, srv *embedded.Server)) {
 	t.Helper()
-	t.Parallel()
-	redistest.Only(t, redistest.VirtualTime)
-	synctest.Test(t, func(t *testing.T) {
-		srv, err := embedded.InMemory()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { srv.Close() })
-		fn(t, newFixture(t, srv.NewClient(), "test"), srv)
-	})
+	redistest.Bubble(t, func(t *testing.T, srv *embedded.Server) { fn(t, newFixture(t, srv.NewClient(), "test"), srv) })
 }
 
 // locker opens a locker on the client. It is closed with the test, which must have released all leases by then.

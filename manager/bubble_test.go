@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -18,22 +17,13 @@ import (
 // bubble runs a test in virtual time, with an embedded Redis whose clock is the bubble's.
 func bubble(t *testing.T, fn func(t *testing.T, v *virtual)) {
 	t.Helper()
-	t.Parallel()
-	redistest.Only(t, redistest.VirtualTime)
-	synctest.Test(t, func(t *testing.T) {
-		srv, err := embedded.InMemory()
-		if err != nil {
-			t.Fatal(err)
-		}
+	redistest.Bubble(t, func(t *testing.T, srv *embedded.Server) {
 		v := &virtual{t: t, srv: srv}
 		fn(t, v)
 		for _, m := range v.managers {
 			if err := m.Close(context.Background()); err != nil {
 				t.Errorf("Close: %v", err)
 			}
-		}
-		if err := srv.Close(); err != nil {
-			t.Error(err)
 		}
 	})
 }

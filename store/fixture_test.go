@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -89,16 +88,7 @@ func each(t *testing.T, fn func(t *testing.T, e *env)) {
 // bubble runs a test in virtual time.
 func bubble(t *testing.T, fn func(t *testing.T, e *env)) {
 	t.Helper()
-	t.Parallel()
-	redistest.Only(t, redistest.VirtualTime)
-	synctest.Test(t, func(t *testing.T) {
-		srv, err := embedded.InMemory()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer srv.Close()
-		fn(t, newEnv(t, srv.Client(), "bubble"))
-	})
+	redistest.Bubble(t, func(t *testing.T, srv *embedded.Server) { fn(t, newEnv(t, srv.Client(), "bubble")) })
 }
 
 // values makes what a commit sets of pairs of key and data.
