@@ -30,7 +30,7 @@ func bench(ctx context.Context, opts options) (_ *report.Run, err error) {
 	if len(plan) == 0 {
 		return nil, errors.New("no subject takes part in the scenarios chosen")
 	}
-	redis, err := backend.Start(ctx, backend.Config{Addr: opts.redis, Embedded: opts.own, AOF: opts.aof})
+	redis, err := backend.Start(ctx, backend.Config{Addr: opts.redis, Embedded: opts.own, Plain: opts.plain, AOF: opts.aof})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type options struct {
 	choice  scenario.Choice
 	redis   string
 	own     bool // the embedded Redis
+	plain   bool // it without its script engine
 	aof     bool
 	rtt     time.Duration
 	rounds  int
@@ -47,7 +49,13 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&scenarios, "scenario", "", "run only these, separated by commas: "+strings.Join(scenario.Names, ", "))
 	flags.StringVar(&subjects, "subject", "", "run only these, separated by commas: "+subjectNames())
 	flags.StringVar(&o.redis, "redis", "", "use the Redis at this `address` instead of starting one")
-	flags.BoolVar(&o.own, "embedded", false, "use the Redis inside this process, as also where no redis-server is on PATH")
+	flags.BoolFunc("embedded", "use the Redis inside this process, as also where no redis-server is on PATH; with =plain, miniredis without the script engine of package embedded", func(value string) (err error) {
+		if o.plain = value == "plain"; o.plain {
+			value = "true"
+		}
+		o.own, err = strconv.ParseBool(value)
+		return err
+	})
 	flags.BoolVar(&o.aof, "aof", false, "let the private Redis write an append-only file, synced every second")
 	flags.DurationVar(&o.rtt, "rtt", 0, "add this much to every round trip, with a proxy before Redis")
 	flags.IntVar(&o.rounds, "rounds", 0, "rounds of each configuration (default 5, with -quick 3)")

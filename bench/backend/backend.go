@@ -16,6 +16,7 @@ import (
 type Config struct {
 	Addr     string // a Redis that runs already; empty starts a private one
 	Embedded bool   // the one inside the process
+	Plain    bool   // that one without its script engine
 	AOF      bool   // let the private one write an append-only file, synced every second
 }
 
@@ -42,6 +43,8 @@ func Start(ctx context.Context, cfg Config) (*Backend, error) {
 		b, err = useServer(ctx, cfg.Addr)
 	case !cfg.Embedded && haveServer():
 		b, err = startServer(ctx, cfg.AOF)
+	case cfg.Plain:
+		b, err = startPlain()
 	default:
 		b, err = startEmbedded()
 	}
@@ -104,6 +107,9 @@ func (b *Backend) Close() error {
 func (b *Backend) describe(ctx context.Context, cfg Config) error {
 	if !b.Real {
 		b.Label = "embedded: miniredis inside this process, not Redis; compare subjects, not times"
+		if cfg.Plain {
+			b.Label = "miniredis inside this process, without the script engine of package embedded"
+		}
 		return nil
 	}
 	info, err := b.info(ctx, "server")

@@ -69,6 +69,7 @@ func TestPrivateServer(t *testing.T) {
 
 func TestEmbedded(t *testing.T) {
 	t.Run("asked for", func(t *testing.T) { testEmbedded(t, backend.Config{Embedded: true}) })
+	t.Run("without its engine", func(t *testing.T) { testEmbedded(t, backend.Config{Embedded: true, Plain: true}) })
 	t.Run("for want of another", func(t *testing.T) {
 		t.Setenv("PATH", t.TempDir())
 		testEmbedded(t, backend.Config{})
@@ -86,7 +87,11 @@ func testEmbedded(t *testing.T, cfg backend.Config) {
 			t.Error(err)
 		}
 	}()
-	if b.Real || !strings.HasPrefix(b.Label, "embedded: miniredis") {
+	want := "embedded: miniredis"
+	if cfg.Plain {
+		want = "miniredis inside this process"
+	}
+	if b.Real || !strings.HasPrefix(b.Label, want) {
 		t.Errorf("label %q", b.Label)
 	}
 	if _, ok, err := b.CPU(t.Context()); ok || err != nil {
