@@ -241,6 +241,38 @@ func TestRetainedLockIsRenewed(t *testing.T) {
 	})
 }
 
+// A retained lock is used as long as it lasts for the request, and the node has proof that it hears of changes.
+func TestWhenARetainedLockIsUsed(t *testing.T) {
+	for name, c := range map[string]struct {
+		after  time.Duration
+		silent bool // no probe of the feed comes back
+		want   int64
+	}{
+		"soon":                  {after: 1200 * time.Millisecond, want: 1},
+		"soon, without a proof": {after: 1200 * time.Millisecond, silent: true},
+		"in its second half":    {after: 2*time.Second + time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T, v *virtual) {
+				client, hook := v.srv.NewClient(), &noProbes{}
+				client.AddHook(hook)
+				m := v.managerOn(client, retaining(4*time.Second), func(c *manager.Config) { c.MaxStaleness = time.Second })
+				time.Sleep(time.Second)
+				token := begun(t, m)
+				hook.on.Store(c.silent)
+				time.Sleep(c.after)
+				before := m.Stats().Lock.Reused
+				if code := post(m, token, add); code != http.StatusOK {
+					t.Errorf("answered %d", code)
+				}
+				if got := m.Stats().Lock.Reused - before; got != c.want {
+					t.Errorf("the retained lock was used %d times, want %d", got, c.want)
+				}
+			})
+		})
+	}
+}
+
 // A client without the session's secret cannot take a retained lock.
 func TestRetainedLockNeedsTheSecret(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
