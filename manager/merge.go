@@ -151,6 +151,7 @@ func (m *Manager) takeOver(ctx context.Context, t *task) error {
 			break
 		}
 		o.alive.end()
+		t.merged[i].alive = nil // a panic from here on drops the task, and another request may have the keeper by then
 		if o.rec == nil {
 			continue // Merge has not returned yet, and finds the session committed
 		}
