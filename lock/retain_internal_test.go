@@ -137,6 +137,35 @@ func TestShortLeaseIsRenewedIfItLasts(t *testing.T) {
 	}
 }
 
+// A lease is parked only if Redis keeps its lock for long enough, and nothing has happened to it that its waiters depend on.
+func TestWhenALeaseIsParked(t *testing.T) {
+	t.Parallel()
+	const retain = time.Minute
+	for what, c := range map[string]struct {
+		change func(*Lease)
+		parked bool
+	}{
+		"kept by Redis":                 {func(*Lease) {}, true},
+		"another process waits":         {func(le *Lease) { le.recalled = true }, false},
+		"kept for as long as a request": {func(le *Lease) { le.short = false }, false},
+		"half of its time is over":      {func(le *Lease) { le.trust.until = time.Now().Add(retain/2 - time.Second) }, false},
+		"its context ends with it":      {func(le *Lease) { le.keepCtx = false }, false},
+	} {
+		l := inMemory(t, &Config{Retain: retain, TTL: time.Hour})
+		lease := acquireKey(t, l)
+		l.mu.Lock()
+		lease.short, lease.keepCtx, lease.trust.until = true, true, time.Now().Add(retain)
+		c.change(lease)
+		l.mu.Unlock()
+		if parked := lease.Park(); parked != c.parked || l.Retains("k") != c.parked {
+			t.Errorf("%s: parked is %v, retained %v", what, parked, l.Retains("k"))
+		}
+		if err := lease.Release(context.Background()); err != nil && !c.parked {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 // Recalls may come at any moment of a lease, the first included. The race detector watches.
 func TestRecallsAtAnyMoment(t *testing.T) {
 	t.Parallel()
