@@ -95,7 +95,8 @@ func (s *SessionManager) answer(w http.ResponseWriter, r *http.Request, err erro
 }
 
 // writer calls commit once, before the first byte goes to the writer below, which is the Manager's. After an error commit
-// has answered.
+// has answered. Its methods repeat those of the Manager's writer: to share them, the two modules would have to be released
+// together.
 type writer struct {
 	below  http.ResponseWriter
 	commit func() error
