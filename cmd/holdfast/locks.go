@@ -50,10 +50,13 @@ func locks(ctx context.Context, args []string, p process) int {
 	})
 }
 
-// within is a context that ends after a time, if there is one.
+// within is a context that ends after a time, if there is one. It has no deadline: a connection that notices a deadline
+// before the context does would report it as a Redis that does not answer.
 func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	if d <= 0 {
-		return context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	if d > 0 {
+		timer := time.AfterFunc(d, cancel)
+		return ctx, func() { timer.Stop(); cancel() }
 	}
-	return context.WithTimeout(ctx, d)
+	return ctx, cancel
 }

@@ -190,3 +190,12 @@ func TestLocksOrder(t *testing.T) {
 		t.Errorf("got %s, %v", line, err)
 	}
 }
+
+// However soon the time is over, that is the end of it and no problem of Redis.
+func TestWatchForLessTimeThanItTakesToBegin(t *testing.T) {
+	t.Parallel()
+	a := newApp(t)
+	for d := 100 * time.Microsecond; d < 10*time.Millisecond; d += 100 * time.Microsecond {
+		a.must(t, "watch", "-for", d.String())
+	}
+}
