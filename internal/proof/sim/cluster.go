@@ -177,6 +177,7 @@ func (c *cluster) client(opt *redis.Options) redis.UniversalClient {
 		return redis.NewClient(opt)
 	}
 	return redis.NewClusterClient(&redis.ClusterOptions{
+		PoolSize: opt.PoolSize, PipelinePoolSize: opt.PipelinePoolSize, // large: a command that waits for a connection would fail the bubble
 		Dialer: opt.Dialer, ContextTimeoutEnabled: opt.ContextTimeoutEnabled, DisableIdentity: opt.DisableIdentity, Protocol: opt.Protocol,
 		MaintNotificationsConfig: opt.MaintNotificationsConfig,
 		ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
