@@ -74,7 +74,7 @@ func TestWaitingTakesTwoRoundTrips(t *testing.T) {
 		owner := f.locker(b.Client(t), lock.Config{})
 		p := b.Tap(t)
 		l := f.locker(b.TapClient(t, p), lock.Config{Node: "node"}) // a listener asks when it has connected
-		const firstRecall = 100 * time.Millisecond                  // whoever waits for longer recalls the lock, which is one more
+		const firstRecall = 100 * time.Millisecond                  // a waiter recalls the lock after this time, in one more round trip
 		for fast := false; !fast; {
 			holder, out, queued := mustAcquire(t, owner), make(chan acquired), l.Stats().Queued
 			begun := time.Now()

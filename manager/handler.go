@@ -199,8 +199,8 @@ func (m *Manager) reportLate(r *http.Request, s *Session) {
 	}
 }
 
-// tellClient puts the outcome of a commit into the header of the response. A response whose handler has used the session
-// may differ from one client to the next, and says so to caches.
+// tellClient puts the outcome of a commit into the header of the response. If the handler has used the session, it adds
+// Vary, since the response may differ from one client to the next.
 func (m *Manager) tellClient(w http.ResponseWriter, s *request) {
 	s.mu.Lock()
 	out, used := s.outcome, s.used

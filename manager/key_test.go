@@ -232,7 +232,7 @@ func TestEdgesOfExpiry(t *testing.T) {
 			}
 			k.SetFor(s, "v4", time.Minute)
 		})
-		do(m, token, func(s *manager.Session) { k.Set(s, "v4") }) // the same value, but now for good
+		do(m, token, func(s *manager.Session) { k.Set(s, "v4") }) // the same value, but now without an end
 		time.Sleep(time.Hour)
 		do(m, token, func(s *manager.Session) {
 			if _, ok := k.ExpiresIn(s); ok || k.Get(s) != "v4" {

@@ -10,8 +10,8 @@ import (
 	"github.com/holdfast-go/holdfast/internal/keys"
 )
 
-// Revoke ends sessions by their IDs, at once and for good: a request that has one of them open can
-// no longer commit it. It returns how many sessions it ended. Unknown IDs don't count, and text
+// Revoke ends sessions by their IDs, immediately and permanently: a request that has one of them
+// open can no longer commit it. It returns how many sessions it ended. Unknown IDs don't count, and text
 // that is not an ID is not sent to Redis. If ctx belongs to a request whose session is among them,
 // Revoke acts as [Session.Destroy]: the rest of the request has a new session, and the response
 // tells the client to forget its token. One round trip for each thousand IDs, and one more if the

@@ -67,8 +67,8 @@ var (
 // servers and miniredis wrap it in words of their own.
 var damages = []string{"WRONGTYPE", "value is not an integer", "invalid expire time", "attempt to "}
 
-// stopped reports whether a command that Redis refused has stopped a script, perhaps after its first write: the user has no
-// right to it, or Redis says something that we do not know. What the server refuses at the first write of a script, as
+// stopped reports whether a command that Redis refused has stopped a script, perhaps after its first write: the user lacks a
+// right, or the error is an unknown one. What the server refuses at the first write of a script, as
 // without memory, has changed nothing.
 func stopped(err error) bool {
 	if _, answer := errors.AsType[redis.Error](err); !answer || !strings.Contains(err.Error(), "user_script") {

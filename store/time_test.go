@@ -180,7 +180,7 @@ func TestValueExpires(t *testing.T) {
 		}
 		rec = e.commit(t, change(rec, "c", "5"))
 		if got := rec.Values.At("c").Expires; !got.IsZero() {
-			t.Errorf("c expires at %v although it was set for good", got)
+			t.Errorf("c expires at %v although it was set without an end", got)
 		}
 	})
 }

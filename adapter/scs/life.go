@@ -29,7 +29,7 @@ func (s *SessionManager) RenewToken(ctx context.Context) error {
 	return hs.Err()
 }
 
-// Destroy ends the session with the commit, for good. What is stored afterwards goes into a new session.
+// Destroy ends the session with the commit, permanently. What is stored afterwards goes into a new session.
 func (s *SessionManager) Destroy(ctx context.Context) error {
 	q := s.of(ctx)
 	if err := q.late(); err != nil {

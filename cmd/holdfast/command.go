@@ -35,7 +35,7 @@ var commands = []command{
 	{"demo", "run a shop on several replicas, to click on or to load", demo},
 	{"ls", "list sessions, by user, age or size", ls},
 	{"show", "show all that Redis holds of one session", show},
-	{"revoke", "end sessions by ID, or those of a user, at once and for good", revoke},
+	{"revoke", "end sessions by ID, or those of a user, permanently", revoke},
 	{"locks", "show who holds a session's lock, and who waits for it", locks},
 	{"watch", "show the messages between replicas, as they come", watch},
 	{"console", "serve a web page that shows and revokes sessions", serveConsole},

@@ -19,8 +19,8 @@ import (
 const revokeHelp = `Usage: holdfast revoke ID... [flags]
        holdfast revoke -user NAME [flags]
 
-End sessions at once and for good, even while they are in use. On a terminal it
-asks for confirmation.
+End sessions immediately and permanently, even while they are in use. On a
+terminal it asks for confirmation.
 
   -user NAME      end all sessions of this user. To lock a user out, disable
                   the account first: later logins are not affected

@@ -284,7 +284,7 @@ func touchNoMore(t *testing.T, f *fixture) {
 	}
 }
 
-func removedForGood(t *testing.T, f *fixture) {
+func removedPermanently(t *testing.T, f *fixture) {
 	c := creation("a", "1")
 	c.User = new("alice")
 	rec, other := f.commit(t, c), f.commit(t, creation("a", "other"))

@@ -81,7 +81,7 @@ var checks = map[string]func(*testing.T, *fixture){
 	"change of times":          changeOfTimes,
 	"touch":                    touch,
 	"touch, no more":           touchNoMore,
-	"removed for good":         removedForGood,
+	"removed permanently":      removedPermanently,
 	"removed before created":   removedBeforeCreated,
 	"scan":                     scan,
 	"own texts":                ownTexts,

@@ -72,7 +72,7 @@ func (o *Op) Named(session string) { o.session = session }
 // be as it was at any earlier time, or gone. Acknowledged writes that are gone are no violations then, but are counted.
 func (h *History) Loss(what string) (over func()) { return h.lose(loss, what) }
 
-// Wipe is a Loss of everything: every session is gone, for good.
+// Wipe is a Loss of everything: every session is gone, permanently.
 func (h *History) Wipe(what string) (over func()) { return h.lose(wipe, what) }
 
 func (h *History) lose(k Kind, what string) (over func()) {

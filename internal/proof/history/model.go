@@ -20,7 +20,7 @@ type status uint8
 const (
 	unborn  status = iota
 	live           // has the value and the token
-	removed        // for good
+	removed        // permanently
 	lost           // Redis has lost data: anything from earlier, or nothing
 )
 
@@ -122,7 +122,7 @@ func (s state) opensTo(token string) bool {
 	return token == "" || token == s.token || s.token == anyones
 }
 
-// found is what a session proves to be after a loss, by the first step that says something about it.
+// found is what a session proves to be after a loss, by the first step that shows it.
 func (s state) found(p step) state {
 	o := p.op
 	switch {

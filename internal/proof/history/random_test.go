@@ -11,7 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/proof/history"
 )
 
-// register is a session that keeps its promises, or does not, if fault says so.
+// register is a session that keeps its promises, except for the fault it was given.
 type register struct {
 	mu    sync.Mutex
 	v     history.Value

@@ -146,8 +146,8 @@ func (r *replica) kill() error {
 	return err
 }
 
-// bury ends the goroutines of a replica that was killed, without the time to give anything back. Their errors tell what
-// they could not give back, which is what a crash is about.
+// bury ends the goroutines of a replica that was killed. As in a crash, it releases nothing: the errors, which name what
+// was not released, are dropped.
 func (r *replica) bury() {
 	over, cancel := context.WithCancel(context.Background())
 	cancel()

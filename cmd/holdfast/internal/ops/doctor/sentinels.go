@@ -18,7 +18,7 @@ func replica(t *target.Target, addr string) Check {
 	}
 	return Check{
 		Name: "replica", Status: Warn, Found: "replica " + addr + " does not answer",
-		Advice: "start it, since it cannot take over from its primary, or, if it is gone for good, " + forget,
+		Advice: "start it: until then it cannot take over from its primary; if you have removed it, " + forget,
 	}
 }
 
