@@ -13,7 +13,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// Nobody reports that Redis was flushed. The first request that asks it learns that a session is gone, and the copy of this
+// No message reports that Redis was flushed. The first request that queries it learns that a session is gone, and the copy of this
 // node goes as well.
 func TestCopyOfASessionThatIsGoneInRedis(t *testing.T) {
 	for name, mode := range map[string]func(*manager.Manager) func(http.Handler) http.Handler{
