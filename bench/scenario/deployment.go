@@ -81,10 +81,19 @@ func NewWorker(index int, cfg Config) *Worker {
 	return w
 }
 
+// Passes is how often this worker has been through the sessions that belong to
+// it alone, and false if it does not go through any.
+func (w *Worker) Passes(s *Deployment) (int, bool) {
+	return w.turn / w.each(s), w.turn > 0
+}
+
+// each is how many sessions belong to each worker alone.
+func (w *Worker) each(s *Deployment) int { return max(1, len(s.Tokens)/s.Config.Workers) }
+
 // own returns the next of the sessions that belong to this worker alone, and
 // how often it has been through all of them.
 func (w *Worker) own(s *Deployment) (session, visits int) {
-	each := max(1, len(s.Tokens)/s.Config.Workers)
+	each := w.each(s)
 	session, visits = w.Index+(w.turn%each)*s.Config.Workers, w.turn/each
 	w.turn++
 	return session % len(s.Tokens), visits

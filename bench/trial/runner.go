@@ -23,10 +23,13 @@ import (
 )
 
 const (
-	warmShare  = 0.2 // of a slice, before each
+	warmShare  = 0.2 // of a slice, before each, and more for few workers; see warm
 	aloneShare = 0.4 // of a slice, for one contender by itself
 	countShare = 0.5 // of a slice, to count what passes over the wire
 	checkTime  = 30 * time.Second
+
+	warmPasses = 2 // of a worker through its sessions, before each slice
+	warmMost   = 2 * time.Second
 
 	leastRounds = 2 // however little time there is
 
@@ -182,7 +185,7 @@ func (r *Runner) round(ctx context.Context, e *entry, round int, slice time.Dura
 	if e.deployment.Config.Passing {
 		defer r.close(e)
 	}
-	if warm := e.work(ctx, share(slice, warmShare), e.deployment.Config.Workers); warm.hung && ctx.Err() == nil {
+	if warm := e.warm(ctx, share(slice, warmShare)); warm.hung && ctx.Err() == nil {
 		e.blame(warm)
 		return e.errHung()
 	}
@@ -222,7 +225,7 @@ func (r *Runner) count(ctx context.Context, e *entry, slice time.Duration) error
 		return err
 	}
 	defer r.close(e)
-	e.work(ctx, max(share(slice, warmShare), settleTime), e.deployment.Config.Workers)
+	e.warm(ctx, max(share(slice, warmShare), settleTime))
 	before := wire.Traffic()
 	worked := e.work(ctx, share(slice, countShare), e.deployment.Config.Workers)
 	e.traffic, e.counted = wire.Traffic().Since(before), worked.ops
