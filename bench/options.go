@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,20 +19,21 @@ import (
 
 // options are the command line.
 type options struct {
-	choice  scenario.Choice
-	redis   string
-	own     bool // the embedded Redis
-	plain   bool // it without its script engine
-	aof     bool
-	rtt     time.Duration
-	rounds  int
-	time    time.Duration
-	pool    int
-	json    string
-	html    string
-	md      string
-	profile string
-	goals   []report.Goal
+	choice    scenario.Choice
+	redis     string
+	own       bool // the embedded Redis
+	plain     bool // it without its script engine
+	aof       bool
+	rtt       time.Duration
+	rounds    int
+	time      time.Duration
+	pool      int
+	json      string
+	html      string
+	md        string
+	profile   string
+	goalsFile string
+	goals     []report.Goal
 }
 
 const (
@@ -43,11 +45,26 @@ const (
 
 func parse(args []string) (options, error) {
 	var o options
-	var scenarios, subjects, goals string
+	flags := o.flags()
+	if err := flags.Parse(args); err != nil {
+		return o, err
+	}
+	if flags.NArg() > 0 {
+		return o, fmt.Errorf("unknown argument %q: all options begin with a dash", flags.Arg(0))
+	}
+	o.setDefaults()
+	if err := o.check(); err != nil {
+		return o, err
+	}
+	return o, o.readGoals()
+}
+
+// flags is the command line, which it parses into o.
+func (o *options) flags() *flag.FlagSet {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.BoolVar(&o.choice.Quick, "quick", false, "fewer sizes and shorter slices, done in a minute instead of ten")
-	flags.StringVar(&scenarios, "scenario", "", "run only these, separated by commas: "+strings.Join(scenario.Names, ", "))
-	flags.StringVar(&subjects, "subject", "", "run only these, separated by commas: "+subjectNames())
+	flags.Func("scenario", "run only these `names`, separated by commas: "+strings.Join(scenario.Names, ", "), names(&o.choice.Scenarios))
+	flags.Func("subject", "run only these `names`, separated by commas: "+subjectNames(), names(&o.choice.Subjects))
 	flags.StringVar(&o.redis, "redis", "", "use the Redis at this `address` instead of starting one")
 	flags.BoolFunc("embedded", "use the Redis inside this process, as also where no redis-server is on PATH; with =plain, miniredis without the script engine of package embedded", func(value string) (err error) {
 		if o.plain = value == "plain"; o.plain {
@@ -65,60 +82,63 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.html, "html", "", "write the results to this `file` as a page with charts")
 	flags.StringVar(&o.md, "markdown", "", "write the results to this `file` as Markdown, between its marks if it has any")
 	flags.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the client to this `file`")
-	flags.StringVar(&goals, "goals", "", "compare the results with the goals in this `file`, and fail where one is missed")
-	if err := flags.Parse(args); err != nil {
-		return o, err
-	}
-	o.choice.Scenarios, o.choice.Subjects = split(scenarios), split(subjects)
-	if o.rounds == 0 {
-		o.rounds = fullRounds
-		if o.choice.Quick {
-			o.rounds = quickRounds
-		}
-	}
-	if o.time == 0 {
-		o.time = fullTime
-		if o.choice.Quick {
-			o.time = quickTime
-		}
-	}
-	switch {
-	case flags.NArg() > 0:
-		return o, fmt.Errorf("unknown argument %q: all options begin with a dash", flags.Arg(0))
-	case o.rounds < 1:
-		return o, errors.New("-rounds must be at least 1")
-	case o.time < 0:
-		return o, errors.New("-time must not be negative")
-	case o.rtt < 0:
-		return o, errors.New("-rtt must not be negative")
-	case o.pool < 0:
-		return o, errors.New("-pool must not be negative")
-	case o.aof && o.redis != "":
-		return o, errors.New("-aof is for the private Redis; the one at -redis is configured elsewhere")
-	case o.own && (o.aof || o.redis != ""):
-		return o, errors.New("-embedded chooses the Redis inside this process; leave out -redis and -aof")
-	}
-	if goals == "" {
-		return o, nil
-	}
-	text, err := os.ReadFile(goals) //nolint:gosec // named on the command line
-	if err != nil {
-		return o, fmt.Errorf("read goals: %w", err)
-	}
-	o.goals, err = report.ReadGoals(text)
-	return o, err
+	flags.StringVar(&o.goalsFile, "goals", "", "compare the results with the goals in this `file`, and fail where one is missed")
+	return flags
 }
 
-func split(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+// setDefaults sets what depends on whether the run is a quick one.
+func (o *options) setDefaults() {
+	rounds, limit := fullRounds, fullTime
+	if o.choice.Quick {
+		rounds, limit = quickRounds, quickTime
+	}
+	o.rounds, o.time = cmp.Or(o.rounds, rounds), cmp.Or(o.time, limit)
+}
+
+func (o *options) check() error {
+	switch {
+	case o.rounds < 1:
+		return errors.New("-rounds must be at least 1")
+	case o.time < 0:
+		return errors.New("-time must not be negative")
+	case o.rtt < 0:
+		return errors.New("-rtt must not be negative")
+	case o.pool < 0:
+		return errors.New("-pool must not be negative")
+	case o.aof && o.redis != "":
+		return errors.New("-aof is for the private Redis; the one at -redis is configured elsewhere")
+	case o.own && (o.aof || o.redis != ""):
+		return errors.New("-embedded chooses the Redis inside this process; leave out -redis and -aof")
+	}
+	return nil
+}
+
+func (o *options) readGoals() error {
+	if o.goalsFile == "" {
+		return nil
+	}
+	text, err := os.ReadFile(o.goalsFile) //nolint:gosec // named on the command line
+	if err != nil {
+		return fmt.Errorf("read goals: %w", err)
+	}
+	o.goals, err = report.ReadGoals(text)
+	return err
+}
+
+// names is a flag's function that stores a list of names in into.
+func names(into *[]string) func(string) error {
+	return func(list string) error {
+		*into = strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+		return nil
+	}
 }
 
 func subjectNames() string {
-	var names []string
+	var list []string
 	for _, s := range subject.All() {
-		names = append(names, s.Name)
+		list = append(list, s.Name)
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(list, ", ")
 }
 
 // publish writes the results wherever they are wanted.

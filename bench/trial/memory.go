@@ -65,34 +65,40 @@ func (r *Runner) weigh(ctx context.Context, e *entry) (report.Row, error) {
 	}
 	grown := heap() - before
 
-	sent := wire.Traffic()
-	again := measure.NewLatencies()
-	start := time.Now()
-	for _, token := range tokens {
-		begun := time.Now()
-		if _, err := node.Read(ctx, token); err != nil {
-			return report.Row{}, err
-		}
-		again.Record(time.Since(begun))
+	row, asked, err := again(ctx, e, &wire)
+	if err != nil {
+		return report.Row{}, err
 	}
-	took := time.Since(start)
-	asked := wire.Traffic().Since(sent).RoundTrips
 	kept := int64(len(tokens)-warm) - asked
 	if kept <= 0 {
 		return report.Row{}, fmt.Errorf("%d reads of sessions read before took %d round trips: there are no copies", len(tokens), asked)
 	}
+	row.Bytes = float64(grown) / float64(kept)
+	return row, nil
+}
 
+// again reads every session once more, one after the other. It returns the row
+// of these reads and their round trips.
+func again(ctx context.Context, e *entry, wire *measure.Wire) (report.Row, int64, error) {
+	node, tokens := e.deployment.Nodes[0], e.deployment.Tokens
+	took := measure.NewLatencies()
+	sent, start := wire.Traffic(), time.Now()
+	for _, token := range tokens {
+		begun := time.Now()
+		if _, err := node.Read(ctx, token); err != nil {
+			return report.Row{}, 0, err
+		}
+		took.Record(time.Since(begun))
+	}
+	whole := time.Since(start)
+	asked := wire.Traffic().Since(sent).RoundTrips
 	row := blank(e.deployment.Config, e)
 	row.Workers = 1
 	row.Ops = int64(len(tokens))
-	row.OpsPerS = float64(len(tokens)) / took.Seconds()
-	row.P50Micro = report.Micro(again.Percentile(50))
-	row.P99Micro = report.Micro(again.Percentile(99))
-	row.P999Micro = report.Micro(again.Percentile(99.9))
-	row.MaxMicro = report.Micro(again.Max())
+	row.OpsPerS = float64(len(tokens)) / whole.Seconds()
+	setLatencies(&row, took)
 	row.RoundTrips = float64(asked) / float64(len(tokens))
-	row.Bytes = float64(grown) / float64(kept)
-	return row, nil
+	return row, asked, nil
 }
 
 // heap is what is alive on it.

@@ -34,10 +34,7 @@ func (e *entry) row(cfg scenario.Config, entries []*entry) report.Row {
 	row := blank(cfg, e)
 	row.Ops = e.ops
 	row.OpsPerS, row.Spread = rate.Median, rate.Relative()
-	row.P50Micro = report.Micro(e.total.Percentile(50))
-	row.P99Micro = report.Micro(e.total.Percentile(99))
-	row.P999Micro = report.Micro(e.total.Percentile(99.9))
-	row.MaxMicro = report.Micro(e.total.Max())
+	setLatencies(&row, e.total)
 	row.Acknowledged, row.Lost = e.acked, e.lost
 	row.Removed, row.Resurrected = e.deployment.Removed()
 	row.RedisMicro = e.spread(func(r round) float64 { return report.Micro(r.redis) }).Median
@@ -101,4 +98,11 @@ func rates(entries []*entry, subject string) map[int]float64 {
 		}
 	}
 	return nil
+}
+
+func setLatencies(row *report.Row, took *measure.Latencies) {
+	row.P50Micro = report.Micro(took.Percentile(50))
+	row.P99Micro = report.Micro(took.Percentile(99))
+	row.P999Micro = report.Micro(took.Percentile(99.9))
+	row.MaxMicro = report.Micro(took.Max())
 }

@@ -120,11 +120,10 @@ func whole(t *testing.T, f *fixture) {
 
 // The session has a, b and c; theirs is committed first, then mine.
 func optimisticKeys(t *testing.T, f *fixture) {
-	type step = func(*store.Record) *store.Commit
-	sets := func(reads []string, pairs ...string) step {
+	sets := func(reads []string, pairs ...string) basedCommit {
 		return func(r *store.Record) *store.Commit { return optimistic(r, reads, pairs...) }
 	}
-	with := func(s step, do func(*store.Commit)) step {
+	with := func(s basedCommit, do func(*store.Commit)) basedCommit {
 		return func(r *store.Record) *store.Commit {
 			c := s(r)
 			do(c)
@@ -133,10 +132,7 @@ func optimisticKeys(t *testing.T, f *fixture) {
 	}
 	deletesB := with(sets(nil), func(c *store.Commit) { c.Delete = []string{"b"} })
 	list := func(c *store.Commit) { c.KeySet = true }
-	for name, tt := range map[string]struct {
-		theirs, mine step
-		conflict     bool
-	}{
+	for name, tt := range map[string]rivals{
 		"another key":                        {sets(nil, "b", "2"), sets(nil, "a", "2"), false},
 		"the same key":                       {sets(nil, "a", "1"), sets(nil, "a", "2"), true},
 		"a key that was read":                {sets(nil, "b", "2"), sets([]string{"b"}, "a", "2"), true},
@@ -155,26 +151,40 @@ func optimisticKeys(t *testing.T, f *fixture) {
 		"another user":  {with(sets(nil), func(c *store.Commit) { c.User = new("mallory") }), sets(nil, "a", "2"), true},
 		"the same user": {with(sets(nil), func(c *store.Commit) { c.User = new("") }), sets(nil, "a", "2"), false},
 	} {
-		base := f.commit(t, creation("a", "1", "b", "1", "c", "1"))
-		f.commit(t, tt.theirs(base))
-		theirs := f.open(t, base.ID)
-		out, err := f.Commit(t.Context(), tt.mine(base))
-		now := f.open(t, base.ID)
-		switch {
-		case tt.conflict:
-			if !errors.Is(err, store.ErrConflict) {
-				t.Errorf("%s: %v, want ErrConflict", name, err)
-			}
-			same(t, now, theirs)
-		case err != nil:
-			t.Errorf("%s: %v", name, err)
-		default:
-			if now.Counter() != 3 || now.Values.At("a").Data != "2" || now.Values.At("b") != theirs.Values.At("b") || now.Hash != theirs.Hash {
-				t.Errorf("%s: the session is %+v", name, now)
-			}
-			if out.Record != nil { // it need not know what has become of the whole
-				same(t, out.Record, now)
-			}
+		tt.play(t, f, name)
+	}
+}
+
+// basedCommit makes a commit that is based on a record.
+type basedCommit func(*store.Record) *store.Commit
+
+// rivals are two commits based on one record, and whether the second one is refused.
+type rivals struct {
+	theirs, mine basedCommit
+	conflict     bool
+}
+
+func (r rivals) play(t *testing.T, f *fixture, name string) {
+	t.Helper()
+	base := f.commit(t, creation("a", "1", "b", "1", "c", "1"))
+	f.commit(t, r.theirs(base))
+	theirs := f.open(t, base.ID)
+	out, err := f.Commit(t.Context(), r.mine(base))
+	now := f.open(t, base.ID)
+	switch {
+	case r.conflict:
+		if !errors.Is(err, store.ErrConflict) {
+			t.Errorf("%s: %v, want ErrConflict", name, err)
+		}
+		same(t, now, theirs)
+	case err != nil:
+		t.Errorf("%s: %v", name, err)
+	default:
+		if now.Counter() != 3 || now.Values.At("a").Data != "2" || now.Values.At("b") != theirs.Values.At("b") || now.Hash != theirs.Hash {
+			t.Errorf("%s: the session is %+v", name, now)
+		}
+		if out.Record != nil { // it need not know what has become of the whole
+			same(t, out.Record, now)
 		}
 	}
 }
