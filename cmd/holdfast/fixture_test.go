@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -138,6 +139,37 @@ func lacks(t *testing.T, text string, secrets ...string) {
 	for _, s := range secrets {
 		if s != "" && strings.Contains(text, s) {
 			t.Errorf("%q is in:\n%s", s, text)
+		}
+	}
+}
+
+// withReplica parts the nodes of a cluster into a master and its replica, and the others.
+func withReplica(t *testing.T, c *redistest.Cluster, master *redistest.Server) (both, others []*redistest.Server) {
+	t.Helper()
+	_, port, _ := strings.Cut(master.Addr(), ":")
+	for _, node := range c.Nodes {
+		role, err := node.Client(t).Do(t.Context(), "ROLE").Slice()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if node == master || role[0] == "slave" && fmt.Sprint(role[2]) == port {
+			both = append(both, node)
+		} else {
+			others = append(others, node)
+		}
+	}
+	if len(both) != 2 {
+		t.Fatalf("%d servers have the slots of %s, want a master and its replica", len(both), master.Addr())
+	}
+	return both, others
+}
+
+// needNotBeWhole lets a cluster serve the slots that it has while it lacks others.
+func needNotBeWhole(t *testing.T, nodes []*redistest.Server) {
+	t.Helper()
+	for _, node := range nodes {
+		if err := node.Client(t).ConfigSet(t.Context(), "cluster-require-full-coverage", "no").Err(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }
