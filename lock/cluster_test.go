@@ -27,7 +27,7 @@ func TestCluster(t *testing.T) {
 	var all sync.WaitGroup
 	for range lockers {
 		client := c.Client(t)
-		l, err := lock.New(client, &lock.Config{Prefix: prefix, TTL: time.Second, Wait: time.Minute, Logger: quiet})
+		l, err := lock.New(client, &lock.Config{Prefix: prefix, TTL: time.Minute, Wait: -1, Timeout: time.Minute, Logger: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestCluster(t *testing.T) {
 
 	// Renewals go to three masters in one pipeline.
 	client := c.Client(t)
-	l, err := lock.New(client, &lock.Config{Prefix: prefix, TTL: 3 * time.Second, Logger: quiet})
+	l, err := lock.New(client, &lock.Config{Prefix: prefix, TTL: 6 * time.Second, Logger: quiet})
 	if err != nil {
 		t.Fatal(err)
 	}

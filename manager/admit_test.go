@@ -160,8 +160,7 @@ func TestWrongSecretsDoNotQueue(t *testing.T) {
 		_, token := visit(other, other.Handler, "", add)
 		m, g := v.gated(func(c *manager.Config) { c.MaxWaiters = 2; c.LockWait = time.Minute })
 		stranger := func() {
-			forged := idOf(token) + "." + keys.Random(256)
-			res, after := visit(m, m.Handler, forged, func(s *manager.Session) {
+			res, after := visit(m, m.Handler, idOf(token)+"."+keys.Random(256), func(s *manager.Session) {
 				if !s.IsNew() || count.Get(s) != 0 {
 					t.Errorf("a stranger was shown %d", count.Get(s))
 				}

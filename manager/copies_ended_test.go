@@ -58,7 +58,7 @@ func TestWrongSecretLeavesTheCopy(t *testing.T) {
 				time.Sleep(time.Second) // the feed is live
 				_, token := visit(m, m.Handler, "", add)
 				found(m, token)
-				visit(m, mode(m), token[:len(token)-2]+"AA", func(s *manager.Session) {
+				visit(m, mode(m), forged(token), func(s *manager.Session) {
 					if n := count.Get(s); n != 0 {
 						t.Errorf("a wrong secret finds %d", n)
 					}

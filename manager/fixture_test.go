@@ -169,6 +169,16 @@ func idOf(token string) string {
 	return id
 }
 
+// forged is a token that differs from another one in a single character of its end, whatever characters those are.
+func forged(token string) string {
+	last := len(token) - 2
+	other := "A"
+	if token[last:last+1] == other {
+		other = "B"
+	}
+	return token[:last] + other + token[last+1:]
+}
+
 // keysOf lists the keys in Redis below a prefix, without those in which replicas describe themselves.
 func keysOf(t *testing.T, client redis.UniversalClient, prefix string) []string {
 	t.Helper()

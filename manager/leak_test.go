@@ -192,7 +192,7 @@ func (w *watcher) live(t *testing.T, value string, change func(*manager.Config))
 	token := go1(m, m.Handler, "", func(s *manager.Session) { name.Set(s, value); flash.SetFor(s, value, time.Hour) })
 	record := keys.In(prefix).Of(idOf(token)).Record
 	go1(m, m.Handler, strings.ToLower(token), nothing) // malformed
-	go1(m, m.Handler, token[:len(token)-1]+"A", nothing)
+	go1(m, m.Handler, forged(token), nothing)
 	for _, n := range []*manager.Manager{m, other} { // well
 		for _, mw := range wraps(n) {
 			go1(n, mw, token, func(s *manager.Session) {
@@ -219,7 +219,7 @@ func (w *watcher) live(t *testing.T, value string, change func(*manager.Config))
 	go1(m, m.Handler, token, func(s *manager.Session) { _ = s.Commit(ctx); name.Set(s, value) })                     // late
 	w.failed(m.Update(ctx, idOf(token), func(s *manager.Session) error { name.Set(s, value); return errQuoting }),
 		m.View(ctx, "x", func(*manager.Session) error { return nil }))
-	_, err := m.Load(ctx, token[:len(token)-2]+"AA")
+	_, err := m.Load(ctx, forged(token))
 	w.failed(err)
 	for _, damage := range []string{"v", "h", "i"} {
 		spoiled := go1(m, m.Handler, "", login)
