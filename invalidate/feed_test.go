@@ -240,20 +240,11 @@ func TestClusterNeedsEveryMaster(t *testing.T) {
 		})
 		defer func() { _ = client.Close() }()
 		s := &stand{}
-		feed, err := invalidate.Start(client, invalidate.Config{Node: node})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.feed = feed
-		defer func() {
-			if err := feed.Close(context.WithoutCancel(t.Context())); err != nil {
-				t.Error(err)
-			}
-		}()
+		defer s.start(t, client, invalidate.Config{Node: node})()
 		s.readyWithin(t, time.Second)
 		time.Sleep(3 * interval)
 		synctest.Wait()
-		if st := feed.Stats(); st.ProbesSent < 6 || st.ProbesSent%2 != 0 || st.Losses != 0 {
+		if st := s.feed.Stats(); st.ProbesSent < 6 || st.ProbesSent%2 != 0 || st.Losses != 0 {
 			t.Fatalf("Stats() = %+v", st)
 		}
 

@@ -87,22 +87,29 @@ func bubble(t *testing.T, f func(t *testing.T, s *stand)) {
 		})
 		defer func() { _ = s.client.Close() }()
 
-		feed, err := invalidate.Start(s.client, s.config())
-		if err != nil {
-			t.Fatal(err)
-		}
-		s.feed = feed
-		defer func() {
-			if err := feed.Close(context.WithoutCancel(t.Context())); err != nil {
-				t.Error(err)
-			}
-		}()
-		if err := feed.Ready(t.Context()); err != nil {
+		defer s.start(t, s.client, s.config())()
+		if err := s.feed.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		s.expect(t, "forget recover")
 		f(t, s)
 	})
+}
+
+// start starts the feed of the stand, and returns what closes it.
+func (s *stand) start(t *testing.T, client redis.UniversalClient, cfg invalidate.Config) (end func()) {
+	t.Helper()
+	feed, err := invalidate.Start(client, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.feed = feed
+	return func() {
+		t.Helper()
+		if err := feed.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}
 }
 
 // expect compares the callbacks made since it was last called.

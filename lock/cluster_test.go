@@ -27,15 +27,7 @@ func TestCluster(t *testing.T) {
 	var all sync.WaitGroup
 	for range lockers {
 		client := c.Client(t)
-		l, err := lock.New(client, &lock.Config{Prefix: prefix, TTL: time.Minute, Wait: -1, Timeout: time.Minute, Logger: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := l.Close(context.Background()); err != nil {
-				t.Error(err)
-			}
-		})
+		l := open(t, client, lock.Config{Prefix: prefix, TTL: time.Minute, Wait: -1, Timeout: time.Minute})
 		for k := range locks {
 			all.Go(func() {
 				for range rounds {
@@ -60,10 +52,7 @@ func TestCluster(t *testing.T) {
 
 	// Renewals go to three masters in one pipeline.
 	client := c.Client(t)
-	l, err := lock.New(client, &lock.Config{Prefix: prefix, TTL: 6 * time.Second, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := open(t, client, lock.Config{Prefix: prefix, TTL: 6 * time.Second})
 	left := func(k int) time.Duration {
 		return client.PTTL(t.Context(), keys.In(prefix).Of(fmt.Sprint("key ", k)).Lock).Val()
 	}
@@ -88,16 +77,14 @@ func TestCluster(t *testing.T) {
 		return before == [locks]time.Duration{}
 	})
 	for _, lease := range leases {
-		if !lease.Trusted() {
-			t.Errorf("lost: %v", context.Cause(lease.Context()))
-		}
+		mustHold(t, lease)
 		mustRelease(t, lease)
 	}
 	if err := l.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
 	var remaining atomic.Int64
-	err = client.(*redis.ClusterClient).ForEachMaster(t.Context(), func(ctx context.Context, c *redis.Client) error {
+	err := client.(*redis.ClusterClient).ForEachMaster(t.Context(), func(ctx context.Context, c *redis.Client) error {
 		n, err := c.DBSize(ctx).Result()
 		remaining.Add(n)
 		return err

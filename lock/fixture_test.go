@@ -61,16 +61,22 @@ func bubble(t *testing.T, fn func(t *testing.T, f *fixture, srv *embedded.Server
 func (f *fixture) locker(client redis.UniversalClient, cfg lock.Config) *lock.Locker {
 	f.t.Helper()
 	cfg.Prefix = f.prefix
+	return open(f.t, client, cfg)
+}
+
+// open opens a locker that is closed with the test.
+func open(tb testing.TB, client redis.UniversalClient, cfg lock.Config) *lock.Locker {
+	tb.Helper()
 	cfg.Logger = cmp.Or(cfg.Logger, quiet)
 	l, err := lock.New(client, &cfg)
 	if err != nil {
-		f.t.Fatal(err)
+		tb.Fatal(err)
 	}
-	f.t.Cleanup(func() {
+	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		if err := l.Close(ctx); err != nil {
-			f.t.Errorf("close: %v", err)
+			tb.Errorf("close: %v", err)
 		}
 	})
 	return l
@@ -122,6 +128,14 @@ func mustAcquire(tb testing.TB, l *lock.Locker) *lock.Lease {
 		tb.Fatal(err)
 	}
 	return lease
+}
+
+// mustHold fails the test if the lease was lost.
+func mustHold(tb testing.TB, lease *lock.Lease) {
+	tb.Helper()
+	if !lease.Trusted() {
+		tb.Errorf("lost: %v", context.Cause(lease.Context()))
+	}
 }
 
 func mustRelease(tb testing.TB, lease *lock.Lease) {

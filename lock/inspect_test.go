@@ -31,15 +31,7 @@ func TestInspectReturnsHolderAndQueue(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		waited := make(chan struct{})
 		for n, node := range nodes {
-			l, err := lock.New(b.Client(t), &lock.Config{Prefix: b.Prefix, Node: node, Logger: quiet})
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() {
-				if err := l.Close(context.Background()); err != nil {
-					t.Error(err)
-				}
-			})
+			l := open(t, b.Client(t), lock.Config{Prefix: b.Prefix, Node: node})
 			if n == 0 {
 				lease, err := l.Acquire(ctx, "{held}")
 				if err != nil {

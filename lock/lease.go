@@ -163,15 +163,11 @@ const (
 )
 
 func (le *Lease) releaseSoon(h handing) {
-	first, lost := le.end()
-	if !first {
-		return
-	}
-	l := le.locker
-	defer l.userGone()
-	if lost == nil {
-		le.passOn(h)
-	}
+	le.finish(func(lost error) {
+		if lost == nil {
+			le.passOn(h)
+		}
+	})
 }
 
 // passOn gives the lock to the next request of this process, or has it released in the background.
@@ -214,26 +210,21 @@ func (le *Lease) hand(h handing) bool {
 // lock since the script ran, it is released. If kept is 0, the script has released the lock, and
 // the next request queries Redis.
 func (le *Lease) Done(kept time.Duration, sent time.Time, state any) {
-	first, lost := le.end()
-	if !first {
-		return
-	}
 	l := le.locker
-	defer l.userGone()
-	switch {
-	case lost != nil: // the next one has its turn already
-		if kept > 0 {
-			l.abandon(le.key, le.token)
+	le.finish(func(lost error) {
+		switch {
+		case lost != nil: // the next one has its turn already
+			if kept > 0 {
+				l.abandon(le.key, le.token)
+			}
+		case kept <= 0:
+			l.pass(le.key, turn{})
+		case le.wanted():
+			le.passOn(lockAlone)
+		default:
+			l.pass(le.key, turn{token: le.token, state: state, checked: sent, lease: l.trustFor(sent, kept), short: kept < l.cfg.TTL})
 		}
-		return
-	case kept <= 0:
-		l.pass(le.key, turn{})
-		return
-	case le.wanted():
-		le.passOn(lockAlone)
-		return
-	}
-	l.pass(le.key, turn{token: le.token, state: state, checked: sent, lease: l.trustFor(sent, kept), short: kept < l.cfg.TTL})
+	})
 }
 
 // wanted reports whether another process has asked for the lock.
@@ -245,15 +236,20 @@ func (le *Lease) wanted() bool {
 
 // Abandon ends a lease whose lock may or may not still exist in Redis. The lock is released in the background.
 func (le *Lease) Abandon() {
-	first, lost := le.end()
-	if !first {
-		return
-	}
 	l := le.locker
-	defer l.userGone()
-	l.abandon(le.key, le.token)
-	if lost == nil {
-		l.pass(le.key, turn{})
+	le.finish(func(lost error) {
+		l.abandon(le.key, le.token)
+		if lost == nil {
+			l.pass(le.key, turn{})
+		}
+	})
+}
+
+// finish ends the lease and calls then with why it was lost, if it was. It does nothing if the lease has ended before.
+func (le *Lease) finish(then func(lost error)) {
+	if first, lost := le.end(); first {
+		defer le.locker.userGone()
+		then(lost)
 	}
 }
 

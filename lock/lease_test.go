@@ -295,9 +295,7 @@ func TestRenewalIsTriedAgain(t *testing.T) {
 		time.Sleep(ttl / 2)
 		links.silent.Store(false)
 		time.Sleep(2 * ttl)
-		if !lease.Trusted() {
-			t.Errorf("lost: %v", context.Cause(lease.Context()))
-		}
+		mustHold(t, lease)
 		mustRelease(t, lease)
 	})
 }

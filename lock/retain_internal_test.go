@@ -8,17 +8,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 )
 
 // inMemory returns a Locker on a Redis in memory. Both are closed with the test, which must leave no key behind.
 func inMemory(t *testing.T, cfg *Config) *Locker {
 	t.Helper()
-	srv, err := embedded.InMemory()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = srv.Close() })
+	srv := redistest.InMemory(t)
 	l, err := New(srv.Client(), cfg)
 	if err != nil {
 		t.Fatal(err)

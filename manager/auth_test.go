@@ -112,9 +112,7 @@ func TestRotateKeepsData(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		n, other := serve(t, on(t, b), shop), serve(t, on(t, b), shop)
-		tab := newBrowser(t)
-		tab.get(n, "/add")
-		old := tab.token(n)
+		tab, old := customer(t, n)
 		tab.get(n, "/rotate")
 		fresh := tab.token(n)
 		if fresh == old || idOf(fresh) != idOf(old) {

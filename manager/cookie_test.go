@@ -233,12 +233,8 @@ func TestCookiesFromOutside(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		n, tap := tapped(t, b)
-		tab := newBrowser(t)
-		tab.get(n, "/add")
-		good := tab.token(n)
-		other := newBrowser(t)
-		other.get(n, "/add")
-		planted := other.token(n)
+		_, good := customer(t, n)
+		_, planted := customer(t, n)
 		unlocked(t, b.Client(t), b.Prefix)
 		for _, c := range []struct {
 			what, header string

@@ -3,7 +3,6 @@ package manager_test
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,26 +12,29 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
+// withCopy returns a Manager that has a copy of a session in which 1 was counted, and the session's token.
+func withCopy(v *virtual) (m *manager.Manager, token string) {
+	m = v.manager(unretained)
+	time.Sleep(time.Second) // the feed is live
+	_, token = visit(m, m.Handler, "", add)
+	found(m, token)
+	return m, token
+}
+
 // No message reports that Redis was flushed. The first request that queries it learns that a session is gone, and the copy of this
 // node goes as well.
 func TestCopyOfASessionThatIsGoneInRedis(t *testing.T) {
-	for name, mode := range map[string]func(*manager.Manager) func(http.Handler) http.Handler{
-		"optimistic": func(m *manager.Manager) func(http.Handler) http.Handler { return m.Optimistic },
-		"exclusive":  func(m *manager.Manager) func(http.Handler) http.Handler { return m.Handler },
-	} {
-		t.Run(name, func(t *testing.T) {
+	for _, mode := range []string{"optimistic", "exclusive"} {
+		t.Run(mode, func(t *testing.T) {
 			bubble(t, func(t *testing.T, v *virtual) {
-				m := v.manager(unretained)
-				time.Sleep(time.Second) // the feed is live
-				_, token := visit(m, m.Handler, "", add)
-				found(m, token)
+				m, token := withCopy(v)
 				if err := v.srv.Client().FlushAll(t.Context()).Err(); err != nil {
 					t.Fatal(err)
 				}
 				if n := found(m, token); n != 1 || m.Stats().LocalHits == 0 {
 					t.Fatalf("there is no copy to read: %d found, %d times in a copy", n, m.Stats().LocalHits)
 				}
-				visit(m, mode(m), token, func(s *manager.Session) {
+				visit(m, wraps(m)[mode], token, func(s *manager.Session) {
 					if n := count.Get(s); n != 0 {
 						t.Errorf("%d found in a session that is gone", n)
 					}
@@ -47,18 +49,11 @@ func TestCopyOfASessionThatIsGoneInRedis(t *testing.T) {
 
 // A client that knows only the ID of a session has no effect on the copy that serves its owner.
 func TestWrongSecretLeavesTheCopy(t *testing.T) {
-	for name, mode := range map[string]func(*manager.Manager) func(http.Handler) http.Handler{
-		"read-only":  func(m *manager.Manager) func(http.Handler) http.Handler { return m.ReadOnly },
-		"optimistic": func(m *manager.Manager) func(http.Handler) http.Handler { return m.Optimistic },
-		"exclusive":  func(m *manager.Manager) func(http.Handler) http.Handler { return m.Handler },
-	} {
-		t.Run(name, func(t *testing.T) {
+	for _, mode := range []string{"read-only", "optimistic", "exclusive"} {
+		t.Run(mode, func(t *testing.T) {
 			bubble(t, func(t *testing.T, v *virtual) {
-				m := v.manager(unretained)
-				time.Sleep(time.Second) // the feed is live
-				_, token := visit(m, m.Handler, "", add)
-				found(m, token)
-				visit(m, mode(m), forged(token), func(s *manager.Session) {
+				m, token := withCopy(v)
+				visit(m, wraps(m)[mode], forged(token), func(s *manager.Session) {
 					if n := count.Get(s); n != 0 {
 						t.Errorf("a wrong secret finds %d", n)
 					}

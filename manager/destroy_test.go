@@ -11,9 +11,7 @@ func TestDestroy(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		n, other := serve(t, on(t, b), shop), serve(t, on(t, b), shop)
-		tab := newBrowser(t)
-		tab.get(n, "/add")
-		old := tab.token(n)
+		tab, old := customer(t, n)
 		tab.get(other, "/logout")
 		if got := tab.token(n); got != "" {
 			t.Errorf("after logout the browser still has a token")

@@ -12,6 +12,8 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
+// The documentation shows each example alone, so each has its own set-up, although that repeats lines of the others.
+
 // A login rotates the token and says whose session it is. What the visitor had before, such as a cart, is kept; a token
 // that an attacker planted in the browser before the login opens nothing after it.
 func ExampleSession_Rotate() {

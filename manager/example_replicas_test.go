@@ -13,6 +13,8 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
+// The documentation shows each example alone, so each has its own set-up, although that repeats lines of the others.
+
 // Two replicas have a Manager each, on one Redis. Requests of one session take turns, whichever replica they reach, so
 // every one of them counts.
 func Example_replicas() {

@@ -14,6 +14,8 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
+// The documentation shows each example alone, so each has its own set-up, although that repeats lines of the others.
+
 // Programs that call an API keep the token themselves. The response has it when it changes.
 func ExampleHeader() {
 	visits := manager.Key[int]("visits")

@@ -13,6 +13,8 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
+// The documentation shows each example alone, so each has its own set-up, although that repeats lines of the others.
+
 // Declare each key once, as a package variable: name and type of the value then stand in one place.
 func ExampleKey() {
 	type Cart struct {

@@ -110,6 +110,14 @@ func newBrowser(t *testing.T) *browser {
 	}}
 }
 
+// customer returns a browser that has added once on a replica of the shop, and so has a session, and its token.
+func customer(t *testing.T, n *node) (tab *browser, token string) {
+	t.Helper()
+	tab = newBrowser(t)
+	tab.get(n, "/add")
+	return tab, tab.token(n)
+}
+
 // reply is a response that was read to its end.
 type reply struct {
 	*http.Response

@@ -103,9 +103,7 @@ func TestChain(t *testing.T) {
 				manager.Chain{manager.Header{Name: "X-App-Token"}, manager.Header{Name: "Authorization"}},
 			}
 		}), shop)
-		tab := newBrowser(t)
-		tab.get(n, "/add")
-		token := tab.token(n)
+		_, token := customer(t, n)
 		for _, c := range []struct {
 			what   string
 			send   []string

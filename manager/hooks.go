@@ -52,6 +52,7 @@ func both[E any](a, b func(context.Context, E)) func(context.Context, E) {
 	return func(ctx context.Context, e E) { a(ctx, e); b(ctx, e) }
 }
 
+// bothWith is both for hooks with one more argument, a number that Go's type parameters do not cover.
 func bothWith[E, F any](a, b func(context.Context, E, F)) func(context.Context, E, F) {
 	switch {
 	case a == nil:

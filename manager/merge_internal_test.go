@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/store"
 	"github.com/holdfast-go/holdfast/store/memory"
 )
@@ -28,11 +28,7 @@ func (b *brokenTake) Commit(ctx context.Context, c *store.Commit) (*store.Commit
 // then, whose session goes on being kept alive.
 func TestPanicInATakeOverEndsNoOtherKeeper(t *testing.T) {
 	t.Parallel()
-	srv, err := embedded.InMemory()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer srv.Close()
+	srv := redistest.InMemory(t)
 	broken := &brokenTake{Sessions: memory.New(nil)}
 	m, err := New(srv.Client(), &Config{Store: broken, IdleTimeout: time.Hour})
 	if err != nil {

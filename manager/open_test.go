@@ -145,9 +145,7 @@ func TestUnknownTokens(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		n := serve(t, on(t, b), shop)
-		first := newBrowser(t)
-		first.get(n, "/add")
-		good := first.token(n)
+		first, good := customer(t, n)
 		wrong := []byte(good)
 		wrong[len(wrong)-1] ^= 1
 		for _, shown := range []string{

@@ -27,6 +27,29 @@ func replicas(t *testing.T, b redistest.Backend, n int, change ...func(*manager.
 	return nodes
 }
 
+// addInTabs starts tabs of one browser that add on one replica after the other. No two of these requests may be given the
+// same count.
+func addInTabs(t *testing.T, b *browser, nodes []*node, tabs, adds int) *sync.WaitGroup {
+	t.Helper()
+	var seen sync.Map
+	var wg sync.WaitGroup
+	for tab := range tabs {
+		wg.Go(func() {
+			for i := range adds {
+				r, err := b.try(context.Background(), nodes[(tab+i)%len(nodes)], "/add")
+				if err != nil || r.StatusCode != http.StatusOK {
+					t.Errorf("tab %d: %v %v", tab, r, err)
+					return
+				}
+				if _, twice := seen.LoadOrStore(r.body, true); twice {
+					t.Errorf("two adds were told %q: one of them is lost", r.body)
+				}
+			}
+		})
+	}
+	return &wg
+}
+
 func TestNoLostUpdate(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
@@ -35,23 +58,7 @@ func TestNoLostUpdate(t *testing.T) {
 		browser := newBrowser(t)
 		browser.get(nodes[0], "/add")
 		const tabs, adds = 8, 20
-		var seen sync.Map
-		var wg sync.WaitGroup
-		for tab := range tabs {
-			wg.Go(func() {
-				for i := range adds {
-					r, err := browser.try(context.Background(), nodes[(tab+i)%len(nodes)], "/add")
-					if err != nil || r.StatusCode != http.StatusOK {
-						t.Errorf("tab %d: %v %v", tab, r, err)
-						return
-					}
-					if _, twice := seen.LoadOrStore(r.body, true); twice {
-						t.Errorf("two adds were told %q: one of them is lost", r.body)
-					}
-				}
-			})
-		}
-		wg.Wait()
+		addInTabs(t, browser, nodes, tabs, adds).Wait()
 		if r := browser.get(nodes[1], "/look"); r.body != strconv.Itoa(tabs*adds+1) {
 			t.Errorf("found %s, want %d", r.body, tabs*adds+1)
 		}
@@ -147,9 +154,7 @@ func TestWaitersOfADestroyedSession(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		nodes := replicas(t, b, 3)
-		browser := newBrowser(t)
-		browser.get(nodes[0], "/add")
-		token := browser.token(nodes[0])
+		browser, token := customer(t, nodes[0])
 		waiting := make(chan struct{})
 		nodes[0].handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
 			<-waiting

@@ -52,9 +52,7 @@ func TestRetainedLockSavesARoundTrip(t *testing.T) {
 		for _, idle := range []time.Duration{0, time.Hour} {
 			n, tap := tapped(t, b, retaining(20*time.Second), func(c *manager.Config) { c.IdleTimeout = idle })
 			wait.Until(t, "proof that the feed is live", func() bool { return n.Stats().FreshFor >= 0 })
-			tab := newBrowser(t)
-			tab.get(n, "/add")
-			token := tab.token(n)
+			tab, token := customer(t, n)
 			warm := func() { // the server learns the scripts
 				post(n.Manager, token, add)
 				post(n.Manager, token, nothing)

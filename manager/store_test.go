@@ -96,22 +96,7 @@ func anotherStoreTabs(t *testing.T, b redistest.Backend, nodes []*node) {
 	browser := newBrowser(t)
 	browser.get(nodes[0], "/add")
 	const tabs, adds = 6, 15
-	var seen sync.Map
-	var wg sync.WaitGroup
-	for tab := range tabs {
-		wg.Go(func() {
-			for i := range adds {
-				r, err := browser.try(context.Background(), nodes[(tab+i)%2], "/add")
-				if err != nil || r.StatusCode != http.StatusOK {
-					t.Errorf("tab %d: %v %v", tab, r, err)
-					return
-				}
-				if _, twice := seen.LoadOrStore(r.body, true); twice {
-					t.Errorf("two adds were told %q: one of them is lost", r.body)
-				}
-			}
-		})
-	}
+	wg := addInTabs(t, browser, nodes, tabs, adds)
 	for range 20 {
 		for _, key := range keysOf(t, client, b.Prefix) {
 			if !strings.HasSuffix(key, ":lock") && !strings.HasSuffix(key, ":queue") {

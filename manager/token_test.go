@@ -30,9 +30,7 @@ func TestSignedTokens(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		n, tap := tapped(t, b, signed(1))
-		tab := newBrowser(t)
-		tab.get(n, "/add")
-		good := tab.token(n)
+		tab, good := customer(t, n)
 		if len(good) != 110 || strings.Count(good, ".") != 2 {
 			t.Fatalf("a signed token has %d characters", len(good))
 		}

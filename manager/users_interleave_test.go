@@ -14,7 +14,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/manager"
 	"github.com/holdfast-go/holdfast/store"
@@ -220,11 +219,7 @@ func TestInterleavingsOfLogins(t *testing.T) {
 		t.Run(fmt.Sprint(limit), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv, err := embedded.InMemory()
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer srv.Close()
+				srv := redistest.InMemory(t)
 				plain := srv.Client()
 				client := srv.NewClient()
 				defer client.Close()

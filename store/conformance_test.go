@@ -5,7 +5,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/store"
@@ -37,11 +36,7 @@ func TestConformanceOfRedis(t *testing.T) {
 		redistest.Only(t, redistest.VirtualTime)
 		storetest.RunInBubble(t, func(t *testing.T) store.Sessions {
 			t.Helper()
-			srv, err := embedded.InMemory()
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = srv.Close() })
+			srv := redistest.InMemory(t)
 			return open(t, srv.Client(), "bubble")
 		})
 	})

@@ -196,6 +196,14 @@ func (e *env) hash(t testing.TB, id string) map[string]string {
 // field is one field of the record, or "".
 func (e *env) field(t testing.TB, id, name string) string { t.Helper(); return e.hash(t, id)[name] }
 
+// wantRemoved fails the test if the session is still there.
+func (e *env) wantRemoved(t testing.TB, id string) {
+	t.Helper()
+	if v := e.field(t, id, "v"); v != "" {
+		t.Errorf("version %q of a removed session", v)
+	}
+}
+
 // exists reports whether there is anything at all under the record's key.
 func (e *env) exists(t testing.TB, id string) bool {
 	t.Helper()

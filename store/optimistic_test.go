@@ -15,23 +15,31 @@ func TestOptimisticCommit(t *testing.T) {
 	mine := func(c func(base *store.Record) *store.Commit) step {
 		return func(_ *testing.T, _ *env, base *store.Record) *store.Commit { return c(base) }
 	}
+	sets := func(read []string, values ...string) step {
+		return mine(func(r *store.Record) *store.Commit { return optimistic(r, read, values...) })
+	}
+	listsKeys := mine(func(r *store.Record) *store.Commit {
+		c := optimistic(r, nil, "a", "2")
+		c.KeySet = true
+		return c
+	})
 	// The session has a, b and c. theirs is committed first, then mine.
 	tests := map[string]struct {
 		theirs, mine step
 		conflict     bool
 	}{
 		"another key": {
-			theirs: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "b", "2") }),
-			mine:   mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+			theirs: sets(nil, "b", "2"),
+			mine:   sets(nil, "a", "2"),
 		},
 		"the same key": {
-			theirs:   mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "1") }),
-			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+			theirs:   sets(nil, "a", "1"),
+			mine:     sets(nil, "a", "2"),
 			conflict: true,
 		},
 		"a key that was read": {
-			theirs:   mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "b", "2") }),
-			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, []string{"b"}, "a", "2") }),
+			theirs:   sets(nil, "b", "2"),
+			mine:     sets([]string{"b"}, "a", "2"),
 			conflict: true,
 		},
 		"a key that was read and is gone": {
@@ -40,25 +48,21 @@ func TestOptimisticCommit(t *testing.T) {
 				c.Delete = []string{"b"}
 				return c
 			}),
-			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, []string{"b"}, "a", "2") }),
+			mine:     sets([]string{"b"}, "a", "2"),
 			conflict: true,
 		},
 		"a key that was absent and is there": {
-			theirs:   mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "new", "1") }),
-			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, []string{"new"}, "a", "2") }),
+			theirs:   sets(nil, "new", "1"),
+			mine:     sets([]string{"new"}, "a", "2"),
 			conflict: true,
 		},
 		"a key that is absent as before": {
-			theirs: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "new", "1") }),
-			mine:   mine(func(r *store.Record) *store.Commit { return optimistic(r, []string{"other"}, "a", "2") }),
+			theirs: sets(nil, "new", "1"),
+			mine:   sets([]string{"other"}, "a", "2"),
 		},
 		"the list of keys, when one was added": {
-			theirs: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "new", "1") }),
-			mine: mine(func(r *store.Record) *store.Commit {
-				c := optimistic(r, nil, "a", "2")
-				c.KeySet = true
-				return c
-			}),
+			theirs:   sets(nil, "new", "1"),
+			mine:     listsKeys,
 			conflict: true,
 		},
 		"the list of keys, when one was deleted": {
@@ -67,11 +71,7 @@ func TestOptimisticCommit(t *testing.T) {
 				c.Delete = []string{"b"}
 				return c
 			}),
-			mine: mine(func(r *store.Record) *store.Commit {
-				c := optimistic(r, nil, "a", "2")
-				c.KeySet = true
-				return c
-			}),
+			mine:     listsKeys,
 			conflict: true,
 		},
 		"the list of keys, when one that expires was set": {
@@ -80,29 +80,21 @@ func TestOptimisticCommit(t *testing.T) {
 				c.Set = map[string]store.Write{"passing": {Data: "2"}}
 				return c
 			},
-			mine: mine(func(r *store.Record) *store.Commit {
-				c := optimistic(r, nil, "a", "2")
-				c.KeySet = true
-				return c
-			}),
+			mine:     listsKeys,
 			conflict: true,
 		},
 		"the list of keys, when a value changed": {
-			theirs: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "b", "2") }),
-			mine: mine(func(r *store.Record) *store.Commit {
-				c := optimistic(r, nil, "a", "2")
-				c.KeySet = true
-				return c
-			}),
+			theirs: sets(nil, "b", "2"),
+			mine:   listsKeys,
 		},
 		"rotated": {
 			theirs:   mine(func(r *store.Record) *store.Commit { return rotation(r, store.Privilege, "second", time.Minute) }),
-			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+			mine:     sets(nil, "a", "2"),
 			conflict: true,
 		},
 		"rotated by time": {
 			theirs: mine(func(r *store.Record) *store.Commit { return rotation(r, store.Periodic, "second", time.Minute) }),
-			mine:   mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+			mine:   sets(nil, "a", "2"),
 		},
 		"another user": {
 			theirs: mine(func(r *store.Record) *store.Commit {
@@ -110,7 +102,7 @@ func TestOptimisticCommit(t *testing.T) {
 				c.User = new("mallory")
 				return c
 			}),
-			mine:     mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+			mine:     sets(nil, "a", "2"),
 			conflict: true,
 		},
 		"the same user again": {
@@ -119,7 +111,7 @@ func TestOptimisticCommit(t *testing.T) {
 				c.User = new("")
 				return c
 			}),
-			mine: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "a", "2") }),
+			mine: sets(nil, "a", "2"),
 		},
 		"removal, rotated": {
 			theirs:   mine(func(r *store.Record) *store.Commit { return rotation(r, store.Privilege, "second", time.Minute) }),
@@ -127,7 +119,7 @@ func TestOptimisticCommit(t *testing.T) {
 			conflict: true,
 		},
 		"removal, changed": {
-			theirs: mine(func(r *store.Record) *store.Commit { return optimistic(r, nil, "b", "2") }),
+			theirs: sets(nil, "b", "2"),
 			mine:   mine(func(r *store.Record) *store.Commit { return &store.Commit{ID: r.ID, Mode: store.Remove, Base: r} }),
 		},
 	}
@@ -156,9 +148,7 @@ func TestOptimisticCommit(t *testing.T) {
 					t.Error("a record although others have written too")
 				}
 				if c.Mode == store.Remove {
-					if v := e.field(t, base.ID, "v"); v != "" {
-						t.Errorf("version %q of a removed session", v)
-					}
+					e.wantRemoved(t, base.ID)
 					return
 				}
 				rec := e.open(t, base.ID)

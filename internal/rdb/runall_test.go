@@ -11,8 +11,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/internal/rdb"
+	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 )
 
 // One master of a cluster is gone. The others answer, and their answers count, however long the client tries the dead one.
@@ -22,11 +22,7 @@ func TestRunAllWithoutOneMaster(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv, err := embedded.InMemory()
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer srv.Close()
+				srv := redistest.InMemory(t)
 				live := srv.NewClient()
 				defer live.Close()
 				const alive, dead = "192.0.2.1:6379", "192.0.2.2:6379" // reserved for documentation; the dialer reaches nothing

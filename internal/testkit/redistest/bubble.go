@@ -14,15 +14,21 @@ func Bubble(t *testing.T, fn func(t *testing.T, srv *embedded.Server)) {
 	t.Parallel()
 	Only(t, VirtualTime)
 	synctest.Test(t, func(t *testing.T) {
-		srv, err := embedded.InMemory()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := srv.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		fn(t, srv)
+		fn(t, InMemory(t))
 	})
+}
+
+// InMemory starts a server in memory and closes it with the test.
+func InMemory(t *testing.T) *embedded.Server {
+	t.Helper()
+	srv, err := embedded.InMemory()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := srv.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return srv
 }
