@@ -10,12 +10,13 @@ import (
 )
 
 // admit refuses a request with a wrong secret before it joins the queue. IDs are not secret: a client that has seen one must
-// not be able to keep its owner waiting. It queries Redis only if others wait and this process cannot tell by itself.
+// not be able to keep its owner waiting. It queries Redis only if others wait. A request for which a copy in this process
+// tells that the secret is right needs no admission.
 func (m *Manager) admit(ctx context.Context, t token, a *admission) error {
 	switch {
 	case a == nil, !m.locker.Busy(t.id):
 		return nil // Redis refuses a wrong secret when this request asks for the lock
-	case !m.copies.get(t.id).mayBeShown(t) && !a.shared(ctx, m.cfg.Timeout):
+	case !a.shared(ctx, m.cfg.Timeout):
 		if _, err := m.read(ctx, t, m.query(t, time.Now())); err != nil {
 			return err
 		}

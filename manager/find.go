@@ -174,11 +174,14 @@ func (m *Manager) findLocked(ctx context.Context, t token, start time.Time, assu
 	if sessions == nil {
 		return m.findApart(ctx, t)
 	}
-	a := m.admissions.join(t)
-	defer a.leave()
-	if err := m.admit(ctx, t, a); err != nil {
-		a.answer(false)
-		return found{}, err
+	var a *admission
+	if !m.copies.get(t.id).mayBeShown(t) { // nothing here tells that the secret is the session's
+		a = m.admissions.join(t)
+		defer a.leave()
+		if err := m.admit(ctx, t, a); err != nil {
+			a.answer(false)
+			return found{}, err
+		}
 	}
 	q := m.lockedQuery(t, time.Now(), assume)
 	fill := m.copies.begin(t.id)
