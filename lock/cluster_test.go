@@ -20,7 +20,7 @@ import (
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnSet)
-	c := redistest.StartCluster(t)
+	c := redistest.StartPatientCluster(t)
 	prefix := redistest.Prefix(t)
 	const lockers, locks, rounds = 3, 6, 4
 	var inside [locks]atomic.Bool

@@ -16,7 +16,7 @@ import (
 func TestPlannedFailoverOfACluster(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnSet)
-	c := redistest.StartCluster(t)
+	c := redistest.StartPatientCluster(t)
 	nodes := make([]*node, 3)
 	for i := range nodes {
 		nodes[i] = serve(t, open(t, c.Client(t), configured("")), shop)

@@ -353,13 +353,13 @@ func TestLostLockIsReported(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		nodes := replicas(t, b, 2, func(c *manager.Config) { c.LockTTL = 300 * time.Millisecond })
+		nodes := replicas(t, b, 2, func(c *manager.Config) { c.LockTTL = 3 * time.Second })
 		browser := newBrowser(t)
 		browser.get(nodes[0], "/add")
 		id := idOf(browser.token(nodes[0]))
 		nodes[0].handle = func(_ http.ResponseWriter, r *http.Request, s *manager.Session) {
 			count.Set(s, 99)
-			b.Client(t).Set(context.Background(), b.Prefix+":{"+id+"}:lock", "another.holder", time.Second)
+			b.Client(t).Set(context.Background(), b.Prefix+":{"+id+"}:lock", "another.holder", 2*time.Second)
 			<-r.Context().Done()
 			if err := context.Cause(r.Context()); !errors.Is(err, manager.ErrLockLost) {
 				t.Errorf("the context ended with %v", err)

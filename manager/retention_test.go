@@ -50,7 +50,9 @@ func TestRetainedLockSavesARoundTrip(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		for _, idle := range []time.Duration{0, time.Hour} {
-			n, tap := tapped(t, b, retaining(20*time.Second), func(c *manager.Config) { c.IdleTimeout = idle })
+			n, tap := tapped(t, b, retaining(20*time.Second), func(c *manager.Config) {
+				c.IdleTimeout, c.MaxStaleness = idle, 4*time.Minute
+			})
 			wait.Until(t, "proof that the feed is live", func() bool { return n.Stats().FreshFor >= 0 })
 			tab, token := customer(t, n)
 			warm := func() { // the server learns the scripts
@@ -302,7 +304,7 @@ func TestCloseReleasesRetainedLocks(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		m, err := manager.New(b.Client(t), configured(b.Prefix, retaining(time.Minute)))
+		m, err := manager.New(b.Client(t), configured(b.Prefix, retaining(time.Minute), func(c *manager.Config) { c.MaxStaleness = 4 * time.Minute }))
 		if err != nil {
 			t.Fatal(err)
 		}

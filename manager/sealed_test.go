@@ -47,19 +47,20 @@ func unseal[T any](m *manager.Manager, k manager.Sealed[T], cookies ...*http.Coo
 }
 
 func TestSealedValues(t *testing.T) {
+	const dark = "dark-as-a-night-without-a-moon" // longer than anything that random text holds by chance
 	bubble(t, func(t *testing.T, v *virtual) {
 		m, other, secure := v.manager(encrypted(1)), v.manager(encrypted(1)), v.manager(encrypted(1), func(c *manager.Config) { c.Insecure = false })
-		ck, header := seal(t, m, theme, "dark", time.Hour)
-		if ck.Name != "theme" || ck.MaxAge != 3600 || !ck.HttpOnly || ck.SameSite != http.SameSiteLaxMode || strings.Contains(ck.Value, "dark") {
+		ck, header := seal(t, m, theme, dark, time.Hour)
+		if ck.Name != "theme" || ck.MaxAge != 3600 || !ck.HttpOnly || ck.SameSite != http.SameSiteLaxMode || strings.Contains(ck.Value, dark) {
 			t.Errorf("cookie %v", ck)
 		}
 		if header.Get("Vary") != "Cookie" || header.Get("Cache-Control") != `no-cache="Set-Cookie"` {
 			t.Errorf("header %v", header)
 		}
-		if c, _ := seal(t, secure, theme, "dark", time.Hour); c.Name != "__Host-theme" || !c.Secure {
+		if c, _ := seal(t, secure, theme, dark, time.Hour); c.Name != "__Host-theme" || !c.Secure {
 			t.Errorf("over HTTPS: %v", c)
 		}
-		if got, ok := unseal(other, theme, ck); got != "dark" || !ok {
+		if got, ok := unseal(other, theme, ck); got != dark || !ok {
 			t.Errorf("on another replica: %q, %v", got, ok)
 		}
 		if _, ok := unseal(m, theme); ok {
@@ -95,7 +96,7 @@ func TestSealedValues(t *testing.T) {
 		}
 
 		// Keys rotate.
-		if got, ok := unseal(v.manager(encrypted(2, 1)), theme, ck); got != "dark" || !ok {
+		if got, ok := unseal(v.manager(encrypted(2, 1)), theme, ck); got != dark || !ok {
 			t.Errorf("with a new key in front: %q, %v", got, ok)
 		}
 		if _, ok := unseal(v.manager(encrypted(2)), theme, ck); ok {

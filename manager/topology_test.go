@@ -21,11 +21,11 @@ func TestSentinelAndCluster(t *testing.T) {
 	redistest.Only(t, redistest.OwnSet)
 	for topology, start := range map[string]func(testing.TB) func(testing.TB) redis.UniversalClient{
 		"sentinel": func(tb testing.TB) func(testing.TB) redis.UniversalClient {
-			s := redistest.StartSentinel(tb)
+			s := redistest.StartPatientSentinel(tb)
 			return func(tb testing.TB) redis.UniversalClient { return s.Client(tb) }
 		},
 		"cluster": func(tb testing.TB) func(testing.TB) redis.UniversalClient {
-			c := redistest.StartCluster(tb)
+			c := redistest.StartPatientCluster(tb)
 			return func(tb testing.TB) redis.UniversalClient { return c.Client(tb) }
 		},
 	} {
@@ -133,7 +133,7 @@ func TestAnonymousWhileRedisIsUnavailable(t *testing.T) {
 		m := open(t, client, configured(b.Prefix, func(c *manager.Config) {
 			c.OnUnavailable, c.CacheBytes, c.Timeout = manager.Anonymous, -1, 300*time.Millisecond
 		}))
-		token := do(m, "", func(s *manager.Session) { count.Set(s, 7) })
+		token := do(on(t, b), "", func(s *manager.Session) { count.Set(s, 7) }) // which may take longer than m waits
 		for what, fault := range map[string]func(){"cut": tap.Cut, "silent": func() { tap.Swallow(true) }} {
 			fault()
 			r, _ := visit(m, m.ReadOnly, token, func(s *manager.Session) {

@@ -16,7 +16,7 @@ import (
 func TestNothingIsReadFromReplicas(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnSet)
-	cluster := redistest.StartCluster(t)
+	cluster := redistest.StartPatientCluster(t)
 	for _, node := range cluster.Nodes {
 		role, err := node.Client(t).Do(t.Context(), "ROLE").Slice()
 		if err != nil {

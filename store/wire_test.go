@@ -152,7 +152,7 @@ func TestBytesOnTheWire(t *testing.T) {
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnSet)
-	cluster := redistest.StartCluster(t)
+	cluster := redistest.StartPatientCluster(t)
 	e := newEnv(t, cluster.Client(t), "cluster")
 	ctx := t.Context()
 	const n = 24

@@ -28,6 +28,12 @@ func StartCluster(tb testing.TB) *Cluster {
 	return startCluster(tb, "1000")
 }
 
+// StartPatientCluster is StartCluster, but that no replica takes over by itself, however slow the machine is.
+func StartPatientCluster(tb testing.TB) *Cluster {
+	tb.Helper()
+	return startCluster(tb, patience)
+}
+
 // startCluster takes the milliseconds after which a node that does not answer is taken for dead.
 func startCluster(tb testing.TB, nodeTimeout string) *Cluster {
 	tb.Helper()

@@ -33,6 +33,13 @@ func StartSentinel(tb testing.TB) *Sentinel {
 	return startSentinel(tb, "2000")
 }
 
+// StartPatientSentinel is StartSentinel, but that no replica is promoted unless the test asks for it, however slow the
+// machine is.
+func StartPatientSentinel(tb testing.TB) *Sentinel {
+	tb.Helper()
+	return startSentinel(tb, patience)
+}
+
 // startSentinel takes the milliseconds after which a server that does not answer is taken for dead.
 func startSentinel(tb testing.TB, downAfter string) *Sentinel {
 	tb.Helper()

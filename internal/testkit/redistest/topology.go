@@ -59,16 +59,19 @@ func Only(tb testing.TB, why Reason) {
 	tb.Skipf("not on %s: it %s", current(), why)
 }
 
+// patience is how many milliseconds a server may be silent before the others take over, where they should not.
+const patience = "60000"
+
 // startTopology starts the servers of this process' topology, patient ones that no loaded machine makes fail over.
 func startTopology(tb testing.TB) (servers []*Server, opt redis.UniversalOptions) {
 	tb.Helper()
 	var entries []*Server
 	switch current() {
 	case Failover:
-		s := startSentinel(tb, "60000")
+		s := StartPatientSentinel(tb)
 		servers, entries, opt.MasterName = s.Servers, s.Sentinels, masterName
 	case Clustered:
-		c := startCluster(tb, "60000")
+		c := StartPatientCluster(tb)
 		servers, entries, opt.IsClusterMode = c.Nodes, c.Nodes, true
 	default:
 		servers = []*Server{Start(tb)}
