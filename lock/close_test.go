@@ -98,7 +98,7 @@ func TestCloseEndsLeases(t *testing.T) {
 func TestCloseDuringARequest(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		l, p := tapped(t, f, b, lock.Config{})
-		p.Delay(0, 60*time.Millisecond)
+		p.Delay(0, 2*time.Second) // the time that a busy machine has to begin the Close
 		out := make(chan acquired, 1)
 		background(t.Context(), l, "late", out)
 		wait.Until(f.t, "it has the lock", func() bool { return f.admin.Exists(t.Context(), f.keys.Lock).Val() == 1 })
@@ -115,7 +115,7 @@ func TestCloseDuringARequest(t *testing.T) {
 func TestCloseWithoutRedis(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		p := b.Tap(t)
-		l, err := lock.New(b.TapClient(t, p), &lock.Config{Prefix: f.prefix, Timeout: time.Second, Logger: quiet})
+		l, err := lock.New(b.TapClient(t, p), &lock.Config{Prefix: f.prefix, Timeout: 3 * time.Second, Logger: quiet})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -125,7 +125,7 @@ func TestCloseWithoutRedis(t *testing.T) {
 		defer cancel()
 		start := time.Now()
 		mustMatch(t, l.Close(ctx), lock.ErrUnavailable)
-		if took := time.Since(start); took > 10*time.Second {
+		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("closed after %v", took)
 		}
 		mustMatch(t, context.Cause(held.Context()), lock.ErrClosed)

@@ -118,7 +118,8 @@ func TestRedisIsUnavailable(t *testing.T) {
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
 			each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
-				const timeout = 500 * time.Millisecond // with Redis there, no machine is too busy for that
+				const timeout = time.Second  // with Redis there, no machine is too busy for that
+				const late = 9 * time.Second // less than go-redis alone takes
 				l, p := tapped(t, f, b, lock.Config{Timeout: timeout, Node: "node"})
 				held, err := l.Acquire(t.Context(), "held")
 				if err != nil {
@@ -132,13 +133,13 @@ func TestRedisIsUnavailable(t *testing.T) {
 				fault(p)
 				start := time.Now()
 				_, err = l.Acquire(t.Context(), "free")
-				if took := time.Since(start); took > timeout+time.Second {
+				if took := time.Since(start); took > late {
 					t.Errorf("acquiring failed after %v", took)
 				}
 				mustBeAway(t, err)
 				start = time.Now()
 				mustBeAway(t, held.Release(t.Context()))
-				if took := time.Since(start); took > timeout+time.Second {
+				if took := time.Since(start); took > late {
 					t.Errorf("releasing failed after %v", took)
 				}
 				// The next request learns it as fast, although the clean-up goes on.
@@ -203,13 +204,13 @@ func TestServerRestarts(t *testing.T) {
 	redistest.Only(t, redistest.OwnServer)
 	srv := redistest.Start(t)
 	f := newFixture(t, srv.Client(t), redistest.Prefix(t))
-	l := f.locker(srv.Client(t), lock.Config{TTL: 600 * time.Millisecond})
+	l := f.locker(srv.Client(t), lock.Config{TTL: 3 * time.Second})
 	lease := mustAcquire(t, l)
 	srv.Kill()
 	select {
 	case <-lease.Context().Done():
 		mustMatch(t, context.Cause(lease.Context()), lock.ErrLost)
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the lease outlived its server")
 	}
 	srv.Restart(t)

@@ -58,7 +58,7 @@ func TestForeignTypes(t *testing.T) {
 func TestForeignQueueEntries(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		ctx := t.Context()
-		cfg := lock.Config{TTL: 3 * time.Second, GrantTTL: 20 * time.Millisecond}
+		cfg := lock.Config{TTL: 3 * time.Second, GrantTTL: 20 * time.Millisecond, Wait: -1}
 		l := f.locker(b.Client(t), cfg)
 		lease := mustAcquire(t, l)
 		junk := []any{"", ".", "no node", "\x00\xff", "*.*", "{x}.y", strings.Repeat("x", 1<<16) + ".y", "a.b.c"}

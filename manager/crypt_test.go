@@ -3,7 +3,6 @@ package manager_test
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -218,11 +217,7 @@ func TestAllocationsOfEncryption(t *testing.T) {
 		token := ""
 		m := open(t, b.Client(t), configured(redistest.Prefix(t), change...))
 		threeValues(t, m, &token)
-		least := math.Inf(1) // of several runs: what other goroutines allocate meanwhile counts too
-		for range 3 {
-			least = min(least, testing.AllocsPerRun(100, func() { threeValues(t, m, &token) }))
-		}
-		return least
+		return leastAllocs(100, func() { threeValues(t, m, &token) })
 	}
 	plain, secret := cost(), cost(signed(1), encrypted(1))
 	t.Logf("a request with three values: %v allocations, signed and encrypted %v", plain, secret)

@@ -14,8 +14,14 @@ func TestWaitReplicas(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnSet)
 	for topology, start := range map[string]func(*testing.T) redis.UniversalClient{
-		"sentinel": func(t *testing.T) redis.UniversalClient { t.Helper(); return redistest.StartPatientSentinel(t).Client(t) }, // two replicas
-		"cluster":  func(t *testing.T) redis.UniversalClient { t.Helper(); return redistest.StartPatientCluster(t).Client(t) },  // one for each master
+		"sentinel": func(t *testing.T) redis.UniversalClient {
+			t.Helper()
+			return redistest.StartPatientSentinel(t).Client(t)
+		}, // two replicas
+		"cluster": func(t *testing.T) redis.UniversalClient {
+			t.Helper()
+			return redistest.StartPatientCluster(t).Client(t)
+		}, // one for each master
 	} {
 		t.Run(topology, func(t *testing.T) {
 			t.Parallel()

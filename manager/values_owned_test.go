@@ -56,7 +56,8 @@ func TestCallersMayReuseTheirBytes(t *testing.T) {
 			reuseByRequest(t, m)
 			reuseByID(t, m, id)
 			for _, e := range revoked {
-				if strings.Contains(e.User+strings.Join(e.IDs, ""), "XXXX") {
+				changed := func(s string) bool { return s != "" && strings.Trim(s, "X") == "" }
+				if changed(e.User) || slices.ContainsFunc(e.IDs, changed) {
 					t.Errorf("the hook's event has changed: %+v", e)
 				}
 			}

@@ -3,6 +3,7 @@ package manager_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -36,9 +37,13 @@ func learn(t *testing.T, b redistest.Backend, times int) {
 // tapped is a replica behind a proxy that counts its round trips. Probes are not counted.
 func tapped(t *testing.T, b redistest.Backend, change ...func(*manager.Config)) (*node, *wiretap.Proxy) {
 	t.Helper()
+	steady := func(c *manager.Config) { // on a slow machine, too, a copy is not asked about for want of a proof
+		unretained(c)
+		c.MaxStaleness = 4 * time.Minute
+	}
 	tap := b.Tap(t)
 	tap.IgnoreBackground()
-	n := serve(t, open(t, b.TapClient(t, tap), configured(b.Prefix, append([]func(*manager.Config){unretained}, change...)...)), shop)
+	n := serve(t, open(t, b.TapClient(t, tap), configured(b.Prefix, append([]func(*manager.Config){steady}, change...)...)), shop)
 	if b.Topology == redistest.Clustered {
 		learned.Do(func() { learn(t, b, 60) })
 	} else {
@@ -196,11 +201,11 @@ func TestOnlyChangesAreSent(t *testing.T) {
 		n.handle = func(_ http.ResponseWriter, r *http.Request, s *manager.Session) {
 			if r.URL.Path == "/fill" {
 				for i := range 50 {
-					manager.Key[string](fmt.Sprintf("key.%d", i)).Set(s, filler) // no random text of ours has a dot
+					manager.Key[string](fmt.Sprintf("a key %d", i)).Set(s, filler) // no random text has a space
 				}
 				return
 			}
-			manager.Key[string]("key.7").Set(s, "changed")
+			manager.Key[string]("a key 7").Set(s, "changed")
 		}
 		tab := newBrowser(t)
 		tab.get(n, "/fill")
@@ -209,8 +214,8 @@ func TestOnlyChangesAreSent(t *testing.T) {
 		tap.Reset()
 		tab.get(n, "/change")
 		sent := string(tap.Sent())
-		if strings.Contains(sent, filler) || strings.Count(sent, "key.") != 1 || !strings.Contains(sent, "changed") {
-			t.Errorf("sent %d bytes with %d keys", len(sent), strings.Count(sent, "key."))
+		if strings.Contains(sent, filler) || strings.Count(sent, " key ") != 1 || !strings.Contains(sent, "changed") {
+			t.Errorf("sent %d bytes with %d keys", len(sent), strings.Count(sent, " key "))
 		}
 		if len(sent) > 2000 {
 			t.Errorf("sent %d bytes for one small change", len(sent))
@@ -240,12 +245,21 @@ func local(tb testing.TB, client func(testing.TB) *manager.Manager) (h http.Hand
 		}
 		_, _ = w.Write([]byte("ok"))
 	})
-	for deadline := time.Now().Add(10 * time.Second); m.Stats().FreshFor < 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); m.Stats().FreshFor < 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			tb.Fatal("the feed does not become live")
 		}
 	}
 	return m.ReadOnly(next), next, r
+}
+
+// leastAllocs is testing.AllocsPerRun in the best of several goes: what other goroutines allocate meanwhile counts too.
+func leastAllocs(runs int, f func()) float64 {
+	least := math.Inf(1)
+	for range 5 {
+		least = min(least, testing.AllocsPerRun(runs, f))
+	}
+	return least
 }
 
 func TestAllocationsOfALocalRead(t *testing.T) {
@@ -254,12 +268,15 @@ func TestAllocationsOfALocalRead(t *testing.T) {
 	}
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		var m *manager.Manager
-		h, bare, r := local(t, func(testing.TB) *manager.Manager { m = on(t, b); return m })
+		h, bare, r := local(t, func(testing.TB) *manager.Manager {
+			m = on(t, b, func(c *manager.Config) { c.MaxStaleness = 4 * time.Minute }) // no proof ends meanwhile
+			return m
+		})
 		w := &discard{h: http.Header{}}
 		h.ServeHTTP(w, r) // the copy from before the feed was live does not count
-		base := testing.AllocsPerRun(200, func() { bare.ServeHTTP(w, r) })
+		base := leastAllocs(200, func() { bare.ServeHTTP(w, r) })
 		before := m.Stats()
-		got := testing.AllocsPerRun(200, func() { h.ServeHTTP(w, r) }) - base
+		got := leastAllocs(200, func() { h.ServeHTTP(w, r) }) - base
 		after := m.Stats()
 		if after.LocalHits-before.LocalHits != after.Opens-before.Opens {
 			t.Fatalf("of %d requests %d were served locally", after.Opens-before.Opens, after.LocalHits-before.LocalHits)
@@ -292,7 +309,7 @@ func TestAllocationsOfGet(t *testing.T) {
 		}
 		defer m.Discard(ctx)
 		s = m.Session(ctx)
-		if got := testing.AllocsPerRun(200, func() {
+		if got := leastAllocs(200, func() {
 			if count.Get(s) != 123456 {
 				t.Error("wrong value")
 			}
