@@ -265,6 +265,19 @@ func (b *tab) until(what, expression string) {
 	}
 }
 
+// arrives waits until an expression is true, however many pages are loaded meanwhile, and also without scripts.
+func (b *tab) arrives(what, expression string) {
+	b.t.Helper()
+	for deadline := time.Now().Add(40 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		if ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](expression)); err == nil && ok {
+			return
+		}
+		if time.Now().After(deadline) {
+			b.t.Fatalf("never %s (%s)", what, expression)
+		}
+	}
+}
+
 // shows waits until a text is what is wanted.
 func (b *tab) shows(selector, want string) {
 	b.t.Helper()

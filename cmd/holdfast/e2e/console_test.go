@@ -75,19 +75,6 @@ func (o *office) visit(path string) {
 	o.do(chromedp.Navigate(o.home + path))
 }
 
-// arrives waits until an expression is true, however many pages are loaded meanwhile, and also without scripts.
-func (o *office) arrives(what, expression string) {
-	o.t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if ok, err := chromedp.Run(o.ctx, chromedp.Evaluate[bool](expression)); err == nil && ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			o.t.Fatalf("never %s (%s)", what, expression)
-		}
-	}
-}
-
 // counted waits until the overview has figures.
 func (o *office) counted() {
 	o.t.Helper()

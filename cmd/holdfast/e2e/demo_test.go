@@ -55,8 +55,7 @@ func startDemo(t *testing.T, args ...string) string {
 
 var address = regexp.MustCompile(`https?://\S+`)
 
-// start runs the program and returns the first URL that it prints. At the end of the test it is interrupted, which it
-// must survive with status 0.
+// start runs the program and returns the first URL that it prints.
 func start(t *testing.T, args ...string) string {
 	t.Helper()
 	need.Program(t, "chromium") // without it there is nothing to start the program for
@@ -64,7 +63,13 @@ func start(t *testing.T, args ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path, args...)
+	return launch(t, exec.Command(path, args...))
+}
+
+// launch starts a server and returns the first URL that it prints. At the end of the test it is interrupted, which it must
+// survive with status 0.
+func launch(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
 	dieWithParent(cmd)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs

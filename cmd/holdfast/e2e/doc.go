@@ -1,6 +1,6 @@
-// Package e2e tests the demo as people meet it: the program is started, and a headless Chromium opens its page in
-// several tabs, clicks, sends bursts of requests and kills replicas. It is a separate module, so that no other package needs
-// what drives the browser.
+// Package e2e tests the demo, the console and the program of the README as people meet them: each is started, and a headless
+// Chromium opens its pages in several tabs, clicks, sends bursts of requests and kills replicas. It is a separate module, so
+// that no other package needs what drives the browser.
 //
 // Without Chromium the tests are skipped, and say so; with HOLDFAST_REQUIRE_CHROMIUM=1 they fail instead. What they saw
 // is left in the folder screenshots.
