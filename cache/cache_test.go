@@ -79,7 +79,7 @@ func TestInvalidateDropsAndVoids(t *testing.T) {
 }
 
 // An invalidation for an ID that has no copy must still void its fills: that
-// is the usual case of a first read racing with a commit.
+// is what happens to a first read racing with a commit.
 func TestInvalidateWithoutCopyVoids(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 1<<20, 1)

@@ -95,16 +95,16 @@ func BenchmarkGet(b *testing.B) {
 	})
 }
 
-// The two scripts of a request that takes the short way, and the one that opens a session which the process has no copy
-// of. The scripts are those of package store.
-func BenchmarkShortOpen(b *testing.B) {
+// The two scripts of a request that takes the fast path, and the full one that opens a session of which the process has no
+// copy. The scripts are those of package store.
+func BenchmarkFastOpen(b *testing.B) {
 	open := script(b, "record", "fastopen")
 	onEach(b, func(b *testing.B, rdb *redis.Client) {
 		b.Helper()
 		rdb.HSet(b.Context(), "record", "v", "1.a", "n", "node")
 		before := cpu(b)
 		for b.Loop() { // the lock is the token's already: as much work as taking it, less one write
-			if err := open.Run(b.Context(), rdb, short, "me.1", 10_000, "1.a", "", "node", "", "1", "").Err(); err != nil {
+			if err := open.Run(b.Context(), rdb, scriptKeys, "me.1", 10_000, "1.a", "", "node", "", "1", "").Err(); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -112,7 +112,7 @@ func BenchmarkShortOpen(b *testing.B) {
 	})
 }
 
-func BenchmarkShortCommit(b *testing.B) {
+func BenchmarkFastCommit(b *testing.B) {
 	commit := script(b, "fastcommit")
 	onEach(b, func(b *testing.B, rdb *redis.Client) {
 		b.Helper()
@@ -120,7 +120,7 @@ func BenchmarkShortCommit(b *testing.B) {
 		before := cpu(b)
 		for b.Loop() {
 			rdb.Set(b.Context(), "lock", "me.1", 0)
-			err := commit.Run(b.Context(), rdb, short, "me.1", "1.a", "node", 100_000, "", "1.a", "b", ".x", "data").Err()
+			err := commit.Run(b.Context(), rdb, scriptKeys, "me.1", "1.a", "node", 100_000, "", "1.a", "b", ".x", "data").Err()
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -129,7 +129,7 @@ func BenchmarkShortCommit(b *testing.B) {
 	})
 }
 
-func BenchmarkLongOpen(b *testing.B) {
+func BenchmarkFullOpen(b *testing.B) {
 	onEach(b, func(b *testing.B, rdb *redis.Client) {
 		b.Helper()
 		s, err := store.New(rdb, store.Config{Node: "node", LockTTL: time.Second, GrantTTL: time.Second, Grace: time.Second})
@@ -145,7 +145,7 @@ func BenchmarkLongOpen(b *testing.B) {
 		}
 		before := cpu(b)
 		for b.Loop() {
-			if _, err := s.Open(b.Context(), store.Query{ID: rec.Record.ID, Secret: rec.Record.Hash}); err != nil {
+			if _, err := s.Open(b.Context(), store.Query{ID: rec.Record.ID, Secret: rec.Record.Hash, NoFastPath: true}); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -153,7 +153,7 @@ func BenchmarkLongOpen(b *testing.B) {
 	})
 }
 
-var short = []string{"record", "lock", "queue"}
+var scriptKeys = []string{"record", "lock", "queue"}
 
 // script reads a script of package store, of which some are made of several files. The package puts its Format first.
 func script(b *testing.B, names ...string) *redis.Script {

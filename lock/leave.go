@@ -38,7 +38,7 @@ func (l *Locker) giveBack(ctx context.Context, key, token string, wanted bool) e
 	return err
 }
 
-// release releases the lock of a token, with the short script if no request is known to wait, and reports whether it was held.
+// release releases the lock of a token, by the fast path if no request is known to wait, and reports whether it was held.
 func (l *Locker) release(ctx context.Context, key, token string, wanted bool) (held bool, err error) {
 	if !wanted {
 		k := l.space.Of(key)

@@ -23,7 +23,7 @@ func tapped(t *testing.T, f *fixture, b redistest.Backend, cfg lock.Config, tune
 	mustRelease(t, mustAcquire(t, l))
 	lost := mustAcquire(t, l)
 	f.admin.Del(t.Context(), f.keys.Lock)
-	_ = lost.Release(t.Context()) // the short script does not do
+	_ = lost.Release(t.Context()) // the fast path does not apply
 	p.Reset()
 	return l, p
 }

@@ -129,7 +129,7 @@ func (g *guesser) Answer(reply any, err error) (queue.Status, error) {
 	return g.reader.Answer(reply, err)
 }
 
-// With a good guess the short script does; with a bad one, or while another request has the lock, the long one does.
+// With a good guess the fast path suffices. With a bad one, or while another request has the lock, the full script follows.
 func TestFastPath(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		f.stored()
@@ -160,7 +160,7 @@ func TestFastPath(t *testing.T) {
 			lease, g := acquire(c.expects)
 			mustRelease(t, lease)
 			if g.tried != 1 || g.runs != c.asked {
-				t.Errorf("expecting %q: %d short scripts and %d long ones, want %d", c.expects, g.tried, g.runs, c.asked)
+				t.Errorf("expecting %q: %d tries of the fast path and %d full scripts, want %d", c.expects, g.tried, g.runs, c.asked)
 			}
 			mustTake(t, p, c.trips, "acquiring with the guess "+c.expects)
 		}
@@ -169,12 +169,12 @@ func TestFastPath(t *testing.T) {
 		lease, g := acquire("value") // it has the lock then, under a token that is given up
 		mustRelease(t, lease)
 		if p.Dropped() != 1 || g.tried != 2 || g.runs != 0 {
-			t.Errorf("%d answers were lost, with %d short scripts and %d long ones", p.Dropped(), g.tried, g.runs)
+			t.Errorf("%d answers were lost, with %d tries of the fast path and %d full scripts", p.Dropped(), g.tried, g.runs)
 		}
 	})
 }
 
-// Who waits is not offered the short script again: its place in the queue must be seen.
+// A request that waits does not try the fast path again: the full script has to see its place in the queue.
 func TestFastPathThatHasToWait(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		f.stored()
@@ -191,7 +191,7 @@ func TestFastPathThatHasToWait(t *testing.T) {
 		mustRelease(t, holder)
 		got := receive(t, out)
 		if got.err != nil || g.tried != 1 || g.runs < 2 { // more often, if the grant came while it asked
-			t.Fatalf("acquired %v after %d short scripts and %d long ones", got.err, g.tried, g.runs)
+			t.Fatalf("acquired %v after %d tries of the fast path and %d full scripts", got.err, g.tried, g.runs)
 		}
 		mustRelease(t, got.lease)
 	})

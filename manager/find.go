@@ -158,7 +158,7 @@ func (m *Manager) query(t token, at time.Time) query {
 // lockedQuery is query for a request that takes the lock.
 func (m *Manager) lockedQuery(t token, now time.Time, assume bool) query {
 	q := m.query(t, now)
-	q.Long = m.habits.contended(t.id)
+	q.NoFastPath = m.habits.contended(t.id)
 	if m.copies != nil && m.habits.pays(t.id, q.streak) {
 		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy)
 	}

@@ -21,7 +21,7 @@ import (
 // session may come to any.
 var learned sync.Once
 
-// learn lets the servers learn the scripts: the short ones and the long ones.
+// learn lets the servers learn the scripts: those of the fast path, and the full ones.
 func learn(t *testing.T, b redistest.Backend, times int) {
 	t.Helper()
 	n := serve(t, open(t, b.Client(t), configured(redistest.Prefix(t), unretained)), shop)

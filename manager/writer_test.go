@@ -286,7 +286,7 @@ func TestStreamingReleasesTheLock(t *testing.T) {
 	})
 }
 
-// sendfile is a writer below the session's that notes whether the fast path is taken.
+// sendfile is a writer below the session's that counts the bytes that ReadFrom takes.
 type sendfile struct {
 	http.ResponseWriter
 	used int64

@@ -80,7 +80,7 @@ type Commit struct {
 	Registered bool
 
 	// EstimatedNow is the server's time as the caller estimates it. Set it if no other node had a registered copy when the
-	// session was opened: then fastcommit.lua may do.
+	// session was opened: then fastcommit.lua is tried.
 	EstimatedNow time.Time
 
 	// Hash is that of the new secret, with Rotate or to create. Empty keeps the secret.
@@ -145,7 +145,7 @@ const tries = 3
 // commitPause is before the second try; it doubles.
 const commitPause = 20 * time.Millisecond
 
-// Commit writes the change in one round trip, or two if the short script was tried and did not
+// Commit writes the change in one round trip, or two if the fast path was tried and did not
 // apply. The same script also releases the lock, hands it over or keeps it, whether or not the
 // change was written. Only after ErrUnavailable and ErrOutcomeUnknown the lock may still be held.
 // If the answer is lost, the commit is sent again and recognized by its tag, so that it neither
@@ -182,11 +182,11 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 	}
 }
 
-// try sends the commit once. In the usual case the short script does; where it finds that it does not, it has changed
-// nothing.
+// try sends the commit once. Where the fast path was tried and did not apply, it has changed nothing, and the full script
+// follows.
 func (s *Store) try(ctx context.Context, c *Commit, next version, again bool) (answer, error) {
-	if !again && c.fastPath() {
-		a, err := s.once(ctx, s.update(c, next))
+	if !again && c.fast() {
+		a, err := s.once(ctx, s.fastCommit(c, next))
 		if a.reply == updated || rdb.IsOutage(err) {
 			return a, err
 		}

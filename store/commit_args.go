@@ -11,8 +11,8 @@ import (
 // fewSets bounds what fastcommit.lua is given, since Lua's unpack has a limit.
 const fewSets = 100
 
-// fastPath reports whether fastcommit.lua may do.
-func (c *Commit) fastPath() bool {
+// fast reports whether to try fastcommit.lua.
+func (c *Commit) fast() bool {
 	if c.EstimatedNow.IsZero() || c.Token == "" || !c.valuesOnly() || len(c.Set) > fewSets {
 		return false
 	}
@@ -24,8 +24,8 @@ func (c *Commit) fastPath() bool {
 	return !c.Base.nearDeadline(c.EstimatedNow)
 }
 
-// update returns the short script of a commit with its arguments.
-func (s *Store) update(c *Commit, next version) queue.Step {
+// fastCommit returns fastcommit.lua with its arguments.
+func (s *Store) fastCommit(c *Commit, next version) queue.Step {
 	stamp := stampOf(next.text)
 	args := make([]any, 0, 9+2*len(c.Set))
 	args = append(args, c.Token, c.Base.Version, "", milliseconds(c.Base.Idle), milliseconds(c.Keep), next.text, next.tags)

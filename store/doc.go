@@ -4,7 +4,7 @@
 // A [Record] is an immutable snapshot of a session. [Store.Open] reads one, or learns that the
 // caller's copy is still current. [Store.Commit] compares the version and writes what changed.
 // [Store.Touch] extends a session, and [Store.Remove] removes it. Each costs one round trip,
-// or two if the short script for the usual case was tried and did not apply.
+// or two if the fast path was tried and did not apply.
 //
 // The file record.lua describes the layout of the hash, and internal/keys the names of the keys.
 // You can read a session with redis-cli: HGETALL 'holdfast:{ID}'.

@@ -1,10 +1,10 @@
--- fastcommit.lua: commit.lua in the usual case: new data for keys that are there, in a session that is as it was opened,
+-- fastcommit.lua: the fast path of commit.lua, for new data of keys that are there, in a session that is as it was opened,
 -- that no other node has a copy of, and that no other request waits for.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1] lock token   ARGV[2] version at the open   ARGV[3] the directory of copies: the caller's node or ''
 -- ARGV[4] ms the session lives without use ('' = as it is)   ARGV[5] ms to keep the lock for ('' = free it)
 -- ARGV[6] new version   ARGV[7] tags of the commits before   ARGV[8..] other fields to set, and what to
--- returns 1 if that was the case and the fields are set; 0, and nothing was changed, if not: send commit.lua
+-- returns 1 if all of this holds, and the fields are set | 0 if not, and nothing was changed: send commit.lua
 local record, lock = KEYS[1], KEYS[2]
 local found = redis.call('HMGET', record, 'v', 'n')
 if found[1] ~= ARGV[2] or (found[2] or '') ~= ARGV[3] or redis.call('GET', lock) ~= ARGV[1]

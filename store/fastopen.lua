@@ -1,5 +1,5 @@
--- fastopen.lua: open.lua in the usual case: the client has shown the session's current secret, and no other request
--- holds the lock or waits for it. It stands behind record.lua.
+-- fastopen.lua: the fast path of open.lua, for a client that has shown the session's current secret, while no other
+-- request holds the lock or waits for it. It stands behind record.lua.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1] lock token ('' = no lock); if it holds the lock already, it keeps it   ARGV[2] lock ms
 -- ARGV[3] version that the caller has ('' = none)   ARGV[4] hash of the secret that the client showed ('' = opened by ID)

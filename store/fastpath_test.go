@@ -65,7 +65,7 @@ func (e *env) replace(t *testing.T, key string) {
 
 // fastopen.lua takes the lock of a session that is as expected, or brings the record that another node has made of it, and
 // changes nothing otherwise.
-func TestShortOpen(t *testing.T) {
+func TestFastOpen(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range situations {
 		t.Run(name, func(t *testing.T) {
@@ -83,7 +83,7 @@ func TestShortOpen(t *testing.T) {
 				r := e.OpenRequest(store.Query{ID: base.ID, Secret: base.Hash, Known: base, Current: true})
 				step, ok := r.FastStep(queue.Ask{Token: "me.1", Settings: e.asking()})
 				if !ok {
-					t.Fatal("there is no short script")
+					t.Fatal("there is no fast path")
 				}
 				reply, _ := redis.NewScript(step.Script.Source()).Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
 				if dump() != before {
@@ -130,7 +130,7 @@ func TestShortOpen(t *testing.T) {
 }
 
 // What only open.lua can judge is left to it.
-func TestShortOpenIsNotForAll(t *testing.T) {
+func TestFastOpenIsNotForAll(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		c := creation()
@@ -138,13 +138,13 @@ func TestShortOpenIsNotForAll(t *testing.T) {
 		base := e.commit(t, c)
 		near := base.Deadline.Time().Add(-10 * time.Minute)
 		for name, q := range map[string]store.Query{
-			"under contention":            {Long: true},
+			"under contention":            {NoFastPath: true},
 			"near the deadline":           {Current: true, Known: base, Now: near},
 			"at a time that is not known": {Current: true, Known: base},
 		} {
 			q.ID, q.Secret = base.ID, base.Hash
 			if _, ok := e.OpenRequest(q).FastStep(queue.Ask{Token: "me.1", Settings: e.asking()}); ok {
-				t.Errorf("%s: there is a short script", name)
+				t.Errorf("%s: there is a fast path", name)
 			}
 		}
 		for name, secret := range map[string]string{"wrong": "wrong", "replaced": base.Hash} {
@@ -155,7 +155,7 @@ func TestShortOpenIsNotForAll(t *testing.T) {
 			}
 			step, ok := e.OpenRequest(store.Query{ID: base.ID, Secret: secret}).FastStep(queue.Ask{Token: "me.1", Settings: e.asking()})
 			if !ok {
-				t.Fatal("there is no short script")
+				t.Fatal("there is no fast path")
 			}
 			reply, err := redis.NewScript(step.Script.Source()).Run(t.Context(), e.rdb, step.Keys, step.Args...).Result()
 			if err != nil || queue.Hit(reply) {
@@ -197,28 +197,28 @@ func TestConfirm(t *testing.T) {
 	})
 }
 
-// A commit that may take the short script does what it would have done without: the same outcome, the same record, the
+// A commit that may take the fast path does what the full script would have done: the same outcome, the same record, the
 // same lock, the same messages.
-func TestShortCommitIsACommit(t *testing.T) {
+func TestFastCommitIsACommit(t *testing.T) {
 	t.Parallel()
 	commits := map[string]struct {
-		short  bool // the short script does, if all is as expected
+		fast   bool // the fast path applies, if all is as expected
 		create func(c *store.Commit)
 		change func(c *store.Commit)
 	}{
-		"one value":       {short: true},
-		"idle":            {short: true, create: func(c *store.Commit) { c.Idle = new(time.Minute) }},
-		"idle for ever":   {short: true, create: func(c *store.Commit) { c.Idle, c.Lifetime = new(time.Minute), new(time.Duration(0)) }},
+		"one value":       {fast: true},
+		"idle":            {fast: true, create: func(c *store.Commit) { c.Idle = new(time.Minute) }},
+		"idle for ever":   {fast: true, create: func(c *store.Commit) { c.Idle, c.Lifetime = new(time.Minute), new(time.Duration(0)) }},
 		"near its end":    {create: func(c *store.Commit) { c.Idle = new(time.Hour - 30*time.Second) }},
-		"two values":      {short: true, change: func(c *store.Commit) { c.Set["b"] = store.Write{Data: "9"} }},
-		"nothing":         {short: true, change: func(c *store.Commit) { c.Set = nil }},
-		"strange bytes":   {short: true, change: func(c *store.Commit) { c.Set["a"] = store.Write{Data: "\x00:\xff:\n"} }},
+		"two values":      {fast: true, change: func(c *store.Commit) { c.Set["b"] = store.Write{Data: "9"} }},
+		"nothing":         {fast: true, change: func(c *store.Commit) { c.Set = nil }},
+		"strange bytes":   {fast: true, change: func(c *store.Commit) { c.Set["a"] = store.Write{Data: "\x00:\xff:\n"} }},
 		"a new key":       {change: func(c *store.Commit) { c.Set["new"] = store.Write{Data: "9"} }},
 		"a key less":      {change: func(c *store.Commit) { c.Delete = []string{"b"} }},
 		"a timed value":   {change: func(c *store.Commit) { c.Set["a"] = store.Write{Data: "9", For: time.Hour} }},
 		"a rotation":      {change: func(c *store.Commit) { c.Rotate, c.Hash, c.Old = store.Privilege, "second", time.Minute }},
 		"a user":          {change: func(c *store.Commit) { c.User = new("alice") }},
-		"a kept lock":     {short: true, change: func(c *store.Commit) { c.Keep = lockTTL }},
+		"a kept lock":     {fast: true, change: func(c *store.Commit) { c.Keep = lockTTL }},
 		"without a lock":  {change: func(c *store.Commit) { c.Token = "" }},
 		"a removal":       {change: func(c *store.Commit) { c.Mode = store.Remove }},
 		"in spite of all": {change: func(c *store.Commit) { c.Mode, c.Checks = store.Keys, map[string]string{} }},
@@ -262,21 +262,21 @@ func TestShortCommitIsACommit(t *testing.T) {
 						return r
 					}
 					// The server's clock, since times are in the records.
-					long, short := run(time.Time{}), run(time.Now())
-					if fmt.Sprint(short.err) != fmt.Sprint(long.err) {
-						t.Errorf("error %v, and without the short script %v", short.err, long.err)
+					full, fast := run(time.Time{}), run(time.Now())
+					if fmt.Sprint(fast.err) != fmt.Sprint(full.err) {
+						t.Errorf("error %v, and by the full script %v", fast.err, full.err)
 					}
-					if withoutTimes(short.state) != withoutTimes(long.state) {
-						t.Errorf("left\n%s\nand without the short script\n%s", short.state, long.state)
+					if withoutTimes(fast.state) != withoutTimes(full.state) {
+						t.Errorf("left\n%s\nand by the full script\n%s", fast.state, full.state)
 					}
-					if (short.ttl - long.ttl).Abs() > 10*time.Second {
-						t.Errorf("lives for %v, and without the short script %v", short.ttl, long.ttl)
+					if (fast.ttl - full.ttl).Abs() > 10*time.Second {
+						t.Errorf("lives for %v, and by the full script %v", fast.ttl, full.ttl)
 					}
-					if long.out != nil && long.out.Fast {
-						t.Error("the short script was used unasked")
+					if full.out != nil && full.out.Fast {
+						t.Error("the fast path was taken unasked")
 					}
-					if used := short.out != nil && short.out.Fast; used != (tt.short && name == "as expected") {
-						t.Errorf("the short script was used: %v", used)
+					if used := fast.out != nil && fast.out.Fast; used != (tt.fast && name == "as expected") {
+						t.Errorf("the fast path was taken: %v", used)
 					}
 				})
 			})
@@ -284,9 +284,9 @@ func TestShortCommitIsACommit(t *testing.T) {
 	}
 }
 
-// The short commit enters its node into the directory of copies, and leaves any other directory than the expected one to
-// the long commit.
-func TestShortCommitRegisters(t *testing.T) {
+// fastcommit.lua enters its node into the directory of copies, and leaves any other directory than the expected one to
+// commit.lua.
+func TestFastCommitRegisters(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		for _, registered := range []bool{false, true} {
@@ -330,8 +330,8 @@ func withoutTimes(state string) string {
 	return strings.Join(lines, "\n")
 }
 
-// An answer of the short script that is lost neither doubles nor fails the commit: the long one finds it written.
-func TestLostAnswerOfAShortCommit(t *testing.T) {
+// An answer of the fast path that is lost neither doubles nor fails the commit: the full script finds it written.
+func TestLostAnswerOfAFastCommit(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
@@ -368,8 +368,8 @@ func TestLostAnswerOfAShortCommit(t *testing.T) {
 	})
 }
 
-// The short scripts touch the keys of one slot, and name them all.
-func TestShortScriptsNameTheirKeys(t *testing.T) {
+// The script of the fast path touches the keys of one slot, and names them all.
+func TestFastOpenNamesItsKeys(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, e *env) {
 		base := e.create(t, "a", "1")

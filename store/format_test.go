@@ -139,7 +139,7 @@ func TestNewerFormat(t *testing.T) {
 		}
 		for what, q := range map[string]store.Query{
 			"secret": {Secret: rec.Hash}, "old secret": {Secret: "old"}, "by ID": {}, "copy": {Secret: rec.Hash, Known: rec},
-			"current copy": {Secret: rec.Hash, Known: rec, Current: true}, "long": {Secret: rec.Hash, Long: true},
+			"current copy": {Secret: rec.Hash, Known: rec, Current: true}, "full": {Secret: rec.Hash, NoFastPath: true},
 		} {
 			q.ID, q.Register = rec.ID, true
 			_, err := node.Open(t.Context(), q)

@@ -29,10 +29,10 @@ type Query struct {
 	// Register enters this node into the directory of copies, so that it is notified of changes.
 	Register bool
 
-	// Long skips the short script, since the lock is most likely taken.
-	Long bool
+	// NoFastPath sends open.lua at once, since the lock is most likely taken.
+	NoFastPath bool
 
-	// Retain is how long a lock that the short script takes lasts without renewal. Defaults to
+	// Retain is how long a lock that the fast path takes lasts without renewal. Defaults to
 	// Config.LockTTL.
 	Retain time.Duration
 
@@ -61,7 +61,7 @@ type Opened struct {
 	// Replaced is whether periodic rotation has replaced the secret.
 	Replaced bool
 
-	// Current is whether the short script found Query.Known to be current. Now and Expiry are unknown then.
+	// Current is whether the fast path found Query.Known to be current. Now and Expiry are unknown then.
 	Current bool
 }
 
@@ -72,7 +72,7 @@ func (o *Opened) Lives() (d time.Duration, ends bool) {
 }
 
 // Open reads the session without its lock, and counts as a use of it. It costs one round trip, or
-// two if the short script was tried and did not apply. It returns ErrNotFound, ErrSuperseded,
+// two if the fast path was tried and did not apply. It returns ErrNotFound, ErrSuperseded,
 // ErrReused or ErrCorrupt, or ErrUnavailable if Redis fails.
 func (s *Store) Open(ctx context.Context, q Query) (*Opened, error) {
 	sent := time.Now()
@@ -107,7 +107,7 @@ func (s *Store) Confirm(ctx context.Context, rec *Record, now time.Time, token s
 			return err == nil, sent, err
 		}
 	}
-	o, err := s.Open(ctx, Query{ID: rec.ID, Known: rec, Long: true})
+	o, err := s.Open(ctx, Query{ID: rec.ID, Known: rec, NoFastPath: true})
 	switch {
 	case errors.Is(err, ErrNotFound):
 		err = ErrRemoved

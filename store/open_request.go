@@ -7,12 +7,12 @@ import (
 )
 
 // OpenRequest is an Open that also takes the lock. Together they cost one round trip, or two if the
-// short script was tried and did not apply.
+// fast path was tried and did not apply.
 type OpenRequest struct {
 	store  *Store
 	query  Query
 	sent   time.Time
-	fast   bool // the script sent last was the short one
+	fast   bool // the script sent last was that of the fast path
 	opened *Opened
 	err    error
 }

@@ -32,7 +32,7 @@ func (r *Record) nearDeadline(now time.Time) bool {
 
 // fastOpen returns fastopen.lua with its arguments, and false if only open.lua will do. An empty token takes no lock.
 func (s *Store) fastOpen(q *Query, token string, ttl time.Duration) (queue.Step, bool) {
-	if q.Long {
+	if q.NoFastPath {
 		return queue.Step{}, false
 	}
 	var version string

@@ -91,13 +91,12 @@ type LockScript interface {
 	Answer(reply any, err error) (Status, error)
 }
 
-// FastPath is a LockScript that may know beforehand what its script would find.
+// FastPath is a LockScript with a second, cheaper script for the most frequent case.
 type FastPath interface {
 	LockScript
-	// FastStep returns a short script for the usual case: the lock is free or ours, the queue is empty, and the caller's
-	// copy is current. The script then takes the lock and answers with a number above 0 or a list, which Answer reads.
-	// Otherwise it changes nothing and answers 0, and the script of Step runs next. FastStep reports false if the caller
-	// has no copy.
+	// FastStep returns the script of the fast path, for a lock that is free or ours and has no queue. Where that holds, the
+	// script takes the lock and answers with a number above 0 or a list, which Answer reads. Otherwise it changes nothing
+	// and answers 0, and the full script, that of Step, runs next. FastStep reports false if only the full script will do.
 	FastStep(ask Ask) (step Step, ok bool)
 }
 
