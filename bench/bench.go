@@ -18,8 +18,10 @@ import (
 	"github.com/holdfast-go/holdfast/bench/trial"
 )
 
-// waitBudget is how long a request may wait for a lock.
-const waitBudget = 10 * time.Second
+const (
+	waitBudget = 10 * time.Second // how long a request may wait for a lock
+	warmUp     = 2 * time.Second  // at most, for workers to go through their sessions
+)
 
 // bench runs the plan and returns what it gave. An interrupt is no error.
 func bench(ctx context.Context, opts options) (_ *report.Run, err error) {
@@ -64,7 +66,7 @@ func bench(ctx context.Context, opts options) (_ *report.Run, err error) {
 	}
 	defer progress.clear()
 	runner := &trial.Runner{
-		Redis: redis, Link: link, Rounds: opts.rounds, WaitBudget: waitBudget,
+		Redis: redis, Link: link, Rounds: opts.rounds, WaitBudget: waitBudget, WarmUp: warmUp,
 		Progress: progress.show, Warn: warn,
 	}
 	begun := time.Now()

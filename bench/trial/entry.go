@@ -15,6 +15,7 @@ import (
 type entry struct {
 	contender  subject.Contender
 	waitBudget time.Duration
+	warmUp     time.Duration
 	deployment *scenario.Deployment
 	workers    []*scenario.Worker
 	recorders  []*measure.Latencies // one per worker, of the slice last worked
@@ -50,6 +51,7 @@ type worked struct {
 func (r *Runner) newEntry(cfg scenario.Config, c subject.Contender) *entry {
 	e := &entry{
 		waitBudget: r.WaitBudget,
+		warmUp:     r.WarmUp,
 		contender:  c,
 		deployment: scenario.NewDeployment(cfg, nil),
 		rounds:     make(map[int]round),
@@ -111,7 +113,7 @@ func (e *entry) warm(ctx context.Context, length time.Duration) worked {
 	for {
 		done := e.work(ctx, length, len(e.workers))
 		passes, has := first.Passes(e.deployment)
-		if !has || passes-had > warmPasses || done.hung || ctx.Err() != nil || time.Since(begun) > warmMost {
+		if !has || passes-had > warmPasses || done.hung || ctx.Err() != nil || time.Since(begun) > e.warmUp {
 			return done
 		}
 	}

@@ -29,7 +29,6 @@ const (
 	checkTime  = 30 * time.Second
 
 	warmPasses = 2 // of a worker through its sessions, before each slice
-	warmMost   = 2 * time.Second
 
 	leastRounds = 2 // however little time there is
 
@@ -66,6 +65,10 @@ type Runner struct {
 	// as Holdfast and redislock wait for a lock by themselves. A subject that
 	// misses a wake-up is seen by it.
 	WaitBudget time.Duration
+
+	// WarmUp bounds how long the warm-up before a slice goes on until each worker
+	// has been through its sessions.
+	WarmUp time.Duration
 
 	// Progress gets what is running now, Warn what went wrong on the way.
 	Progress func(string)

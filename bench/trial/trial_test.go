@@ -156,6 +156,21 @@ func TestRoundsEndInTime(t *testing.T) {
 	}
 }
 
+// One worker has 256 sessions, and a slice ends long before it has seen them all.
+func TestEverySessionIsVisitedBeforeASlice(t *testing.T) {
+	t.Parallel()
+	s := newStore("sound")
+	s.takes = time.Millisecond
+	runner := newRunner(t, func(text string) { t.Error("warned:", text) })
+	runner.Rounds, runner.WarmUp = 1, time.Minute
+	if _, err := runner.Run(t.Context(), plan(t, "rmw", s)[0], time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if slices := 2; s.writes < slices*2*len(s.sessions) { // one that is timed and one that is counted
+		t.Errorf("%d requests of %d sessions", s.writes, len(s.sessions))
+	}
+}
+
 func TestOneThatHangsIsLeftOutAfterwards(t *testing.T) {
 	t.Parallel()
 	hanging := newStore("hanging")
