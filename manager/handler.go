@@ -30,7 +30,9 @@ type contextKey struct{ m *Manager }
 //   - A wrap that may write, inside a ReadOnly one, commits when its own handler returns.
 //     Otherwise the outermost wrap commits.
 //
-// Responses of handlers that used the session get a Vary header, see [Propagator].
+// Responses of handlers that used the session get a Vary header, see [Propagator]. A handler that
+// writes before it uses the session may still read it later. So if the client has a session, its
+// response gets the header too, unless the handler has set Cache-Control.
 func (m *Manager) Handler(next http.Handler) http.Handler { return m.serve(0, next) }
 
 // ReadOnly is Handler in mode ReadOnly.
@@ -113,6 +115,7 @@ func (m *Manager) run(w http.ResponseWriter, r, inner *http.Request, s *Session,
 	res := &response{session: s, request: inner, before: headerOf(w)}
 	res.writer = writer{below: w, commit: res.commit}
 	m.call(&res.writer, r, inner, s, next)
+	res.returned = true
 	_ = res.begin() // a handler that wrote nothing; an error was answered
 	if res.failed != nil && !s.answered {
 		res.refusal.restore(w) // what the handler has added since would go out as trailers, or from a writer that buffers
@@ -127,6 +130,7 @@ type response struct {
 	request  *http.Request // of the handler
 	before   header        // before the handler ran
 	refusal  header        // of the ErrorHandler's answer, if the commit failed
+	returned bool          // the handler has
 	answered bool          // the commit has come to its end
 }
 
@@ -148,7 +152,7 @@ func (res *response) answer(err error) {
 	switch {
 	case err == nil:
 		m.tellClient(w, s)
-		if res.streams { // the handler may still use the session
+		if res.mayRead() {
 			m.vary(w.Header())
 		}
 	case s.answered:
@@ -159,6 +163,21 @@ func (res *response) answer(err error) {
 		m.refuse(w, res.request, s, err)
 		res.refusal = headerOf(w)
 	}
+}
+
+// mayRead reports whether the handler may read the session for the first time after the first byte, too late for Vary: a
+// handler that streams, or one that still runs for a client that has a session. One that sets Cache-Control has said
+// itself who may keep the response.
+func (res *response) mayRead() bool {
+	switch {
+	case res.streams:
+		return true
+	case res.returned, len(res.Header()["Cache-Control"]) > 0:
+		return false
+	}
+	res.session.mu.Lock()
+	defer res.session.mu.Unlock()
+	return res.session.base() != nil
 }
 
 // call runs next with inner, a copy of r. What next does to it reaches the original, as it would without the wrap:

@@ -221,6 +221,49 @@ func TestVaryBySession(t *testing.T) {
 	})
 }
 
+// A handler that writes first and reads the session then, as a template does that asks for the user on its way, sends one
+// client's page all the same. A handler that says itself who may keep its response, and one that writes nothing, do not.
+func TestVaryOfALateRead(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager()
+		token := do(m, "", func(s *manager.Session) { count.Set(s, 7) })
+		for _, tt := range []struct {
+			what, token, control string
+			writes, reads, want  bool
+		}{
+			{what: "reads late", token: token, writes: true, reads: true, want: true},
+			{what: "sets Cache-Control", token: token, control: "public, max-age=60", writes: true},
+			{what: "writes nothing", token: token},
+			{what: "has no session", writes: true},
+		} {
+			for name, wrap := range map[string]func(http.Handler) http.Handler{
+				"exclusive": m.Handler, "optimistic": m.Optimistic, "read-only": m.ReadOnly,
+			} {
+				n := 0
+				rec, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil)
+				r.AddCookie(&http.Cookie{Name: "session", Value: tt.token})
+				wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if tt.control != "" {
+						w.Header().Set("Cache-Control", tt.control)
+					}
+					if tt.writes {
+						_, _ = io.WriteString(w, "x")
+					}
+					if tt.reads {
+						n = count.Get(m.Session(r.Context()))
+					}
+				})).ServeHTTP(rec, r)
+				if tt.reads && n != 7 {
+					t.Errorf("%s, %s: read %d", tt.what, name, n)
+				}
+				if got := rec.Result().Header["Vary"]; (len(got) == 1 && got[0] == "Cookie") != tt.want || len(got) > 1 {
+					t.Errorf("%s, %s: Vary %q", tt.what, name, got)
+				}
+			}
+		}
+	})
+}
+
 // opaque is a Propagator without Vary, so that the headers it reads are unknown.
 type opaque struct{}
 
