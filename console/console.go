@@ -16,6 +16,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/admin"
+	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 // Config holds the options for New.
@@ -66,7 +67,7 @@ type page struct {
 // connect. The caller owns the client. The handler is safe for concurrent use, and runs goroutines
 // only while a page that updates automatically is open.
 func New(client redis.UniversalClient, cfg *Config) (http.Handler, error) {
-	if client == nil {
+	if rdb.IsNil(client) {
 		return nil, errors.New("console: the client is nil: pass the go-redis client of the application")
 	}
 	if cfg == nil || cfg.Authorize == nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
 // ErrClosed is returned by [Feed.Ready] on a closed feed.
@@ -38,7 +40,7 @@ type Feed struct {
 // A [redis.Ring] is refused: it places a channel on one of its servers by
 // name, and a script publishes on the server of its key.
 func Start(client redis.UniversalClient, cfg Config) (*Feed, error) {
-	if client == nil {
+	if rdb.IsNil(client) {
 		return nil, errors.New("invalidate: the client is nil: pass the go-redis client of the application")
 	}
 	if _, ring := client.(*redis.Ring); ring {

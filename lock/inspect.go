@@ -50,7 +50,7 @@ type Inspector struct {
 // call to Redis may take as long as timeout, which defaults to 3 s. The Inspector never closes the
 // client.
 func NewInspector(client redis.UniversalClient, prefix string, timeout time.Duration) (*Inspector, error) {
-	if client == nil {
+	if rdb.IsNil(client) {
 		return nil, errors.New("lock: the client is nil")
 	}
 	return &Inspector{db: rdb.New(client, timeout), space: keys.In(prefix)}, nil

@@ -64,7 +64,7 @@ type Stats struct {
 // New returns a Locker that uses the client and never closes it. A nil Config uses the defaults.
 // Without Config.Node the Locker keeps one connection on which it receives grants.
 func New(client redis.UniversalClient, cfg *Config) (*Locker, error) {
-	if client == nil {
+	if rdb.IsNil(client) {
 		return nil, errors.New("lock: the client is nil: pass the go-redis client of the application")
 	}
 	if _, ring := client.(*redis.Ring); ring {

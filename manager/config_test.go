@@ -92,8 +92,12 @@ func TestConfigMistakes(t *testing.T) {
 			t.Errorf("%q: want %q and %q in it", text, c.field, c.fix)
 		}
 	}
-	if _, err := manager.New(nil, nil); err == nil || !strings.Contains(err.Error(), "client is nil") {
-		t.Errorf("without a client: %v", err)
+	for what, client := range map[string]redis.UniversalClient{
+		"nothing": nil, "a nil Client": (*redis.Client)(nil), "a nil ClusterClient": (*redis.ClusterClient)(nil),
+	} {
+		if _, err := manager.New(client, nil); err == nil || !strings.Contains(err.Error(), "client is nil") {
+			t.Errorf("with %s: %v", what, err)
+		}
 	}
 }
 

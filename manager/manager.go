@@ -13,6 +13,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/loglimit"
+	"github.com/holdfast-go/holdfast/internal/rdb"
 	"github.com/holdfast-go/holdfast/internal/roster"
 	"github.com/holdfast-go/holdfast/invalidate"
 	"github.com/holdfast-go/holdfast/lock"
@@ -61,7 +62,7 @@ type Manager struct {
 // ContextTimeoutEnabled, or if it is for a single Redis or Sentinel and its ReadTimeout and
 // WriteTimeout are at most Config.Timeout, as they are by default.
 func New(client redis.UniversalClient, cfg *Config) (*Manager, error) {
-	if client == nil {
+	if rdb.IsNil(client) {
 		return nil, errors.New("manager: the client is nil: pass the go-redis client of the application")
 	}
 	c := cfg.withDefaults()

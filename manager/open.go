@@ -93,7 +93,7 @@ func (m *Manager) begin(s *request, mode Mode, f found, err error) error {
 		err = s.outdated(&f.opened)
 	}
 	f.mode = mode
-	if err != nil && mode == ReadOnly && m.cfg.OnUnavailable == Anonymous && errors.Is(err, ErrUnavailable) {
+	if err != nil && mode == ReadOnly && s.http != nil && m.cfg.OnUnavailable == Anonymous && errors.Is(err, ErrUnavailable) {
 		f.unavailable, err = err, nil
 	}
 	s.take(f)

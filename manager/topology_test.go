@@ -2,6 +2,7 @@ package manager_test
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"sync"
@@ -133,9 +134,14 @@ func TestAnonymousWhileRedisIsUnavailable(t *testing.T) {
 		m := open(t, client, configured(b.Prefix, func(c *manager.Config) {
 			c.OnUnavailable, c.CacheBytes, c.Timeout = manager.Anonymous, -1, 300*time.Millisecond
 		}))
-		token := do(on(t, b), "", func(s *manager.Session) { count.Set(s, 7) }) // which may take longer than m waits
+		id := ""
+		token := do(on(t, b), "", func(s *manager.Session) { count.Set(s, 7); id = s.ID() }) // which may take longer than m waits
 		for what, fault := range map[string]func(){"cut": tap.Cut, "silent": func() { tap.Swallow(true) }} {
 			fault()
+			err := m.View(t.Context(), id, func(*manager.Session) error { return nil })
+			if !errors.Is(err, manager.ErrUnavailable) || errors.Is(err, manager.ErrNotFound) {
+				t.Errorf("%s, View: %v, want ErrUnavailable", what, err)
+			}
 			r, _ := visit(m, m.ReadOnly, token, func(s *manager.Session) {
 				if !s.Unavailable() || !s.IsNew() || count.Get(s) != 0 {
 					t.Errorf("%s: unavailable %v, new %v, %d", what, s.Unavailable(), s.IsNew(), count.Get(s))

@@ -53,7 +53,7 @@ type Store struct {
 
 // New returns a Store that uses the client and never closes it.
 func New(client redis.UniversalClient, cfg Config) (*Store, error) {
-	if client == nil {
+	if rdb.IsNil(client) {
 		return nil, errors.New("store: the client is nil")
 	}
 	return &Store{cfg: cfg, db: rdb.New(client, cfg.Timeout), space: keys.In(cfg.Prefix), node: cfg.Node}, nil

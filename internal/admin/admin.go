@@ -37,7 +37,7 @@ type clock struct {
 // New returns the sessions under a prefix; empty means the default one. The caller keeps ownership of the client. The
 // timeout bounds each call to Redis.
 func New(client redis.UniversalClient, prefix string, timeout time.Duration) (*Sessions, error) {
-	if client == nil {
+	if rdb.IsNil(client) {
 		return nil, errors.New("admin: the client is nil")
 	}
 	if prefix == "" {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"reflect"
 	"sync/atomic"
 	"time"
 
@@ -64,6 +65,13 @@ func New(client redis.UniversalClient, timeout time.Duration) *DB {
 		}
 	}
 	return db
+}
+
+// IsNil reports whether there is no client: nil, or a nil pointer in the interface, which a variable that was never
+// assigned becomes.
+func IsNil(client redis.UniversalClient) bool {
+	v := reflect.ValueOf(client)
+	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
 // Client is the client to build pipelines on, inside Call only.
