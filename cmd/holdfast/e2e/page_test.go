@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
@@ -229,6 +230,24 @@ func TestPhone(t *testing.T) {
 		b.shoot(fmt.Sprintf("phone-%s", map[bool]string{false: "light", true: "dark"}[dark]))
 		b.peace(false)
 		b.still()
+	}
+}
+
+// The cards of the things to try leave no hole at any width.
+func TestStepsFillTheirRows(t *testing.T) {
+	t.Parallel()
+	b := browserOf(t, startDemo(t), desktop)
+	for _, width := range []int64{400, 700, 1100, 1280, 1600} {
+		call(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: width, Height: 900, DeviceScaleFactor: 1})
+		b.until(fmt.Sprintf("%d wide", width), fmt.Sprintf(`innerWidth === %d`, width))
+		holes := eval[[]string](b, `[...document.querySelectorAll('.steps li')].filter((e) => {
+			const end = (e) => Math.round(e.getBoundingClientRect().right), next = e.nextElementSibling;
+			const last = !next || next.getBoundingClientRect().top > e.getBoundingClientRect().top;
+			return last && end(e) !== end(e.parentElement);
+		}).map((e) => e.textContent)`)
+		if len(holes) > 0 {
+			t.Errorf("%d wide: there is a hole behind %q", width, holes)
+		}
 	}
 }
 
