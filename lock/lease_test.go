@@ -300,6 +300,45 @@ func TestRenewalIsTriedAgain(t *testing.T) {
 	})
 }
 
+// lostAnswers lets so many commands reach Redis without an answer.
+type lostAnswers struct{ left atomic.Int32 }
+
+func (h *lostAnswers) lose(ctx context.Context, err error) error {
+	if h.left.Add(-1) < 0 {
+		return err
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (h *lostAnswers) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (h *lostAnswers) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { return h.lose(ctx, next(ctx, cmd)) }
+}
+
+func (h *lostAnswers) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { return h.lose(ctx, next(ctx, cmds)) }
+}
+
+// Redis has renewed the lock, and the answer is lost.
+func TestLostAnswerToARenewal(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
+		client := srv.NewClient()
+		var answers lostAnswers
+		client.AddHook(&answers)
+		l := f.locker(client, lock.Config{})
+		lease := mustAcquire(t, l)
+		answers.left.Store(1)
+		time.Sleep(2 * ttl)
+		if left := answers.left.Load(); left >= 0 {
+			t.Error("no answer was lost, or no renewal came after it")
+		}
+		mustHold(t, lease)
+		mustRelease(t, lease)
+	})
+}
+
 // The lease's context is the caller's as well.
 func TestLeaseEndsWithTheCallersContext(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fixture, srv *embedded.Server) {
