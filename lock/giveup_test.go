@@ -124,7 +124,7 @@ func TestContextHasEndedBefore(t *testing.T) {
 func TestContextEndsDuringTheCall(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		l, p := tapped(t, f, b, lock.Config{})
-		p.Delay(0, 60*time.Millisecond)
+		p.Delay(0, 2*time.Second)
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 30*time.Millisecond, errGone)
 		defer cancel()
 		_, err := l.Acquire(ctx, key)

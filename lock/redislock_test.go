@@ -15,7 +15,7 @@ import (
 func TestExcludesRedislock(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		client := b.Client(t)
-		plain, l := redislock.New(client), f.locker(b.Client(t), lock.Config{})
+		plain, l := redislock.New(client), f.locker(b.Client(t), lock.Config{TTL: time.Minute, Wait: -1})
 
 		lease := mustAcquire(t, l)
 		_, err := plain.Obtain(t.Context(), f.keys.Lock, time.Minute, nil)

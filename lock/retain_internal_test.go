@@ -84,10 +84,10 @@ func TestRenewerForgetsAfterARest(t *testing.T) {
 // A renewal that crosses the end of its lease: the next lease of the same lock lasts in Redis for as long.
 func TestRenewalCrossesToTheNextLease(t *testing.T) {
 	t.Parallel()
-	l := inMemory(t, &Config{Retain: time.Second, TTL: time.Hour})
+	l := inMemory(t, &Config{Retain: time.Minute, TTL: time.Hour})
 	first := acquireKey(t, l)
 	first.end()
-	next, err := l.lease(context.Background(), "k", turn{token: first.token, lease: l.trustFor(time.Now(), time.Second)}, lockOnly{})
+	next, err := l.lease(context.Background(), "k", turn{token: first.token, lease: l.trustFor(time.Now(), time.Minute)}, lockOnly{})
 	if err != nil {
 		t.Fatal(err)
 	}

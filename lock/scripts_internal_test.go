@@ -19,7 +19,7 @@ func TestScripts(t *testing.T) {
 		t.Parallel()
 		client := b.Client(t)
 		space := keys.In(b.Prefix)
-		settings := &queue.Settings{NodePrefix: space.NodePrefix(), MaxWaiters: 1, Life: time.Minute, Grant: time.Second, TTL: time.Minute}
+		settings := &queue.Settings{NodePrefix: space.NodePrefix(), MaxWaiters: 1, Life: time.Minute, Grant: time.Minute, TTL: time.Minute}
 		k := space.Of("id")
 		ctx := t.Context()
 		expect := func(what string, cmd *redis.Cmd, want any) {

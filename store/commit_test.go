@@ -187,8 +187,10 @@ func TestVersionAfterTheCounterWentBack(t *testing.T) {
 		wantValues(t, o.Record, "a", "won")
 		_, err = e.Commit(ctx, change(lost, "b", "2"))
 		wantErr(t, err, store.ErrConflict)
-		_, err = e.Commit(ctx, optimistic(lost, nil, "a", "2"))
-		wantErr(t, err, store.ErrConflict)
+		if won.Values.At("a").Stamp != lost.Values.At("a").Stamp { // which are the same once in 16 million runs
+			_, err = e.Commit(ctx, optimistic(lost, nil, "a", "2"))
+			wantErr(t, err, store.ErrConflict)
+		}
 		e.want(t, first.ID, "a", "won")
 	})
 }

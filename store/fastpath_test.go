@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,12 +26,14 @@ func (e *env) state(t testing.TB, id string) string {
 	for _, name := range slices.Sorted(maps.Keys(hash)) {
 		text += "\n" + name + " " + hash[name]
 	}
-	_, newest, _ := strings.Cut(hash["v"], ".")
+	number, newest, _ := strings.Cut(hash["v"], ".")
+	counter, _ := strconv.Atoi(number)
 	for i, tag := range append([]string{newest}, strings.Fields(hash["t"])...) {
 		if tag != "" {
 			text = strings.ReplaceAll(text, tag, fmt.Sprint("tag", i))
-			text = strings.ReplaceAll(text, "."+tag[:4]+":", fmt.Sprintf(".%d:", i))
-			text = strings.ReplaceAll(text, "."+tag[:4]+"\n", fmt.Sprintf(".%d\n", i))
+			stamp := fmt.Sprintf(" %d.%s", counter-i, tag[:4]) // with its number, since two tags may begin alike
+			text = strings.ReplaceAll(text, stamp+":", fmt.Sprintf(" %d.%d:", counter-i, i))
+			text = strings.ReplaceAll(text, stamp+"\n", fmt.Sprintf(" %d.%d\n", counter-i, i))
 		}
 	}
 	return text
@@ -172,7 +175,7 @@ func TestConfirm(t *testing.T) {
 	each(t, func(t *testing.T, e *env) {
 		base := e.create(t, "a", "1")
 		for _, waiting := range []bool{false, true} {
-			e.hold(t, base.ID, "me.1", time.Second)
+			e.hold(t, base.ID, "me.1", lockTTL/2)
 			if waiting {
 				e.enqueue(t, base.ID, "you.1")
 			}
@@ -180,11 +183,11 @@ func TestConfirm(t *testing.T) {
 			if err != nil || held == waiting {
 				t.Errorf("a request waits %v: held %v, %v", waiting, held, err)
 			}
-			if _, ttl := e.holder(t, base.ID); (ttl > time.Second) == waiting {
+			if _, ttl := e.holder(t, base.ID); (ttl > lockTTL/2) == waiting {
 				t.Errorf("a request waits %v: the lock lives for %v", waiting, ttl)
 			}
 		}
-		e.hold(t, base.ID, "you.1", time.Second)
+		e.hold(t, base.ID, "you.1", lockTTL)
 		if held, _, err := e.Confirm(t.Context(), base, time.Now(), "me.1", lockTTL); held || err != nil {
 			t.Errorf("held by another: %v, %v", held, err)
 		}

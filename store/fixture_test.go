@@ -22,8 +22,8 @@ func TestMain(m *testing.M) { redistest.Main(m) }
 
 // The settings of all stores in these tests. They differ from each other, so that none can stand in for another.
 const (
-	lockTTL  = 10 * time.Second
-	grantTTL = 2 * time.Second
+	lockTTL  = 20 * time.Second
+	grantTTL = 8 * time.Second
 	grace    = 30 * time.Second
 	mark     = time.Minute // how long the mark of a removal stays
 )

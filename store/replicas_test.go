@@ -17,6 +17,7 @@ func TestNothingIsReadFromReplicas(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnSet)
 	cluster := redistest.StartPatientCluster(t)
+	var masters []string // the client is to learn from no other who has what
 	for _, node := range cluster.Nodes {
 		role, err := node.Client(t).Do(t.Context(), "ROLE").Slice()
 		if err != nil {
@@ -24,12 +25,13 @@ func TestNothingIsReadFromReplicas(t *testing.T) {
 		}
 		if role[0] == "slave" {
 			node.Pause()
+		} else {
+			masters = append(masters, node.Addr())
 		}
 	}
 	ctx := t.Context()
 	rdb := cluster.Client(t, func(o *redis.ClusterOptions) {
-		o.ReadOnly, o.MaxRedirects, o.MaxRetries = true, -1, -1
-		o.DialTimeout, o.ReadTimeout, o.DialerRetries = 300*time.Millisecond, 300*time.Millisecond, 1
+		o.Addrs, o.ReadOnly, o.MaxRedirects, o.MaxRetries, o.DialerRetries = masters, true, -1, -1, 1
 		o.ClusterStateReloadInterval = time.Hour
 	})
 	e := newEnv(t, rdb, "replicas")
