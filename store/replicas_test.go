@@ -32,6 +32,7 @@ func TestNothingIsReadFromReplicas(t *testing.T) {
 	ctx := t.Context()
 	rdb := cluster.Client(t, func(o *redis.ClusterOptions) {
 		o.Addrs, o.ReadOnly, o.MaxRedirects, o.MaxRetries, o.DialerRetries = masters, true, -1, -1, 1
+		o.DialTimeout, o.ReadTimeout = time.Second, time.Second // what it learns in another way must not cost the whole Timeout
 		o.ClusterStateReloadInterval = time.Hour
 	})
 	e := newEnv(t, rdb, "replicas")

@@ -16,11 +16,11 @@ import (
 
 // The settings of the replicas. Times are much shorter than an application would choose, so that much happens.
 const (
-	lockTTL      = time.Second
-	lockWait     = 3 * time.Second
+	lockTTL      = 2 * time.Second
+	lockWait     = 10 * time.Second
 	maxStaleness = 400 * time.Millisecond
 	maxCopyAge   = 2 * time.Second
-	callTimeout  = 500 * time.Millisecond
+	callTimeout  = time.Second
 
 	replicas = 4
 	people   = 6
@@ -159,9 +159,9 @@ type user struct {
 func (s *fixture) newUser(at *replica.Process, name string) *user {
 	s.t.Helper()
 	u := &user{s: s, name: name}
-	if out := u.do(at, replica.Request{Mode: "exclusive", Kind: history.Create}); out != history.OK {
-		s.t.Fatalf("%s: %s: creating a session came out as %v", s.fault, name, out)
-	}
+	s.eventually("a session for "+name, func() bool { // a busy machine may take longer than callTimeout
+		return u.do(at, replica.Request{Mode: "exclusive", Kind: history.Create}) == history.OK
+	})
 	return u
 }
 

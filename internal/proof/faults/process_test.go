@@ -24,7 +24,7 @@ func at(q replica.Request, barrier string) replica.Request {
 }
 
 // slack is what recovery may take beyond what the protocol waits for.
-const slack = time.Second
+const slack = 4 * time.Second
 
 // queued waits until so many processes wait for a session in Redis.
 func (s *fixture) queued(rdb redis.UniversalClient, u *user, n int64) {
