@@ -22,7 +22,7 @@ func doEverything(t *testing.T, newClient func() redis.UniversalClient, admin re
 	t.Helper()
 	ctx := t.Context()
 	cfg := &manager.Config{
-		Insecure: true, IdleTimeout: time.Hour, LockTTL: time.Second, MaxUserSessions: 2,
+		Insecure: true, IdleTimeout: time.Hour, LockTTL: 3 * time.Second, MaxUserSessions: 2,
 		Logger: slog.New(slog.DiscardHandler),
 	}
 	var replicas []*manager.Manager

@@ -16,12 +16,12 @@ import (
 func TestEveryMasterIsHeard(t *testing.T) {
 	t.Parallel()
 	b := redistest.Shared(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for i := range 6 { // the channels' slots, and so the feeds' connections, are on several masters
 		client := b.Client(t)
 		h := newHeard()
-		cfg := h.config(2 * time.Second)
+		cfg := h.config(20 * time.Second)
 		cfg.Node, cfg.Broadcast = fmt.Sprint(b.Prefix, "node", i), b.Prefix+"all"
 		feed := start(t, client, cfg)
 		if err := feed.Ready(ctx); err != nil {
@@ -55,7 +55,7 @@ func TestEveryMasterIsHeard(t *testing.T) {
 func TestPlannedFailoverOfACluster(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnSet)
-	c := redistest.StartCluster(t)
+	c := redistest.StartPatientCluster(t)
 	client := c.Client(t, func(o *redis.ClusterOptions) { o.ClusterStateReloadInterval = time.Hour })
 	mine := c.MasterOf(t, node)
 	other := mine
@@ -71,16 +71,16 @@ func TestPlannedFailoverOfACluster(t *testing.T) {
 func TestPlannedFailoverOfAPrimary(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnSet)
-	s := redistest.StartSentinel(t)
+	s := redistest.StartPatientSentinel(t)
 	failsOver(t, s.Client(t), map[string]func(){"of the primary": func() { s.Failover(t) }})
 }
 
 func failsOver(t *testing.T, client redis.UniversalClient, failovers map[string]func()) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	h := newHeard()
-	feed := start(t, client, h.config(2*time.Second))
+	feed := start(t, client, h.config(20*time.Second))
 	if err := feed.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}

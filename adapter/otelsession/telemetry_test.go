@@ -66,7 +66,7 @@ func newFixture(tb testing.TB) *fixture {
 	tb.Cleanup(func() { _ = client.Close() })
 	s.m, err = manager.New(client, &manager.Config{
 		Insecure: true, Hooks: s.tel.Hooks(), Logger: slog.New(slog.DiscardHandler),
-		LockTTL: 500 * time.Millisecond, // Close does not wait for longer when Redis is down
+		LockTTL: 2 * time.Second, // Close does not wait for longer when Redis is down
 	})
 	if err != nil {
 		tb.Fatal(err)

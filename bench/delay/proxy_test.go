@@ -72,7 +72,25 @@ func TestRoundTripTakesTwiceTheDelay(t *testing.T) {
 	t.Parallel()
 	const oneWay = 500 * time.Microsecond
 	conn := dial(t, start(t, oneWay))
-	var trips []time.Duration
+	for end := time.Now().Add(time.Minute); ; {
+		trips := roundTrips(t, conn)
+		if trips[0] < 2*oneWay {
+			t.Errorf("fastest round trip %v, less than twice %v", trips[0], oneWay)
+		}
+		// A busy machine delays some, or all for a while; the fastest tenth shows the proxy itself.
+		got := trips[len(trips)/10]
+		if got <= 6*oneWay {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("a tenth of the round trips within %v, far above twice %v", got, oneWay)
+		}
+	}
+}
+
+// roundTrips makes some, and returns how long they took, the fastest first.
+func roundTrips(t *testing.T, conn net.Conn) (trips []time.Duration) {
+	t.Helper()
 	buf := make([]byte, 4)
 	for range 40 {
 		begun := time.Now()
@@ -85,13 +103,7 @@ func TestRoundTripTakesTwiceTheDelay(t *testing.T) {
 		trips = append(trips, time.Since(begun))
 	}
 	slices.Sort(trips)
-	if trips[0] < 2*oneWay {
-		t.Errorf("fastest round trip %v, less than twice %v", trips[0], oneWay)
-	}
-	// A busy machine delays some; the fastest tenth shows the proxy itself.
-	if got := trips[len(trips)/10]; got > 6*oneWay {
-		t.Errorf("a tenth of the round trips within %v, far above twice %v", got, oneWay)
-	}
+	return trips
 }
 
 func TestManyUnderWayAtOnce(t *testing.T) {
@@ -113,7 +125,7 @@ func TestManyUnderWayAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	// One after another they would take ten seconds.
-	if took := time.Since(begun); took < 2*oneWay || took > time.Second {
+	if took := time.Since(begun); took < 2*oneWay || took > 5*time.Second {
 		t.Errorf("%d messages took %v, want little more than %v", messages, took, 2*oneWay)
 	}
 }
@@ -154,7 +166,7 @@ func TestOneStalledReceiverStopsNoOther(t *testing.T) {
 	go func() { // never reads what comes back
 		_, _ = stalled.Write(make([]byte, 64<<20))
 	}()
-	if err := other.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := other.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	buf := make([]byte, 4)

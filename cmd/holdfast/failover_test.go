@@ -38,7 +38,7 @@ type busy struct {
 func startBusy(t *testing.T, client redis.UniversalClient, users int) *busy {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	b := &busy{t: t, m: newReplica(t, client, "", func(cfg *manager.Config) { cfg.LockWait = 10 * time.Second }), acked: make([]atomic.Int64, users), stop: stop}
+	b := &busy{t: t, m: newReplica(t, client, "", func(cfg *manager.Config) { cfg.LockWait, cfg.Timeout = 30*time.Second, 10*time.Second }), acked: make([]atomic.Int64, users), stop: stop}
 	for range users {
 		id, _ := login(t, b.m, "", "x")
 		b.ids = append(b.ids, id)

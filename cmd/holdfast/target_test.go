@@ -17,7 +17,7 @@ import (
 // problem runs a command that must fail with one line which says what is wrong and what to do.
 func problem(t *testing.T, w with, args []string, want ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	status, out, errs := w.holdfast(ctx, args...)
 	if status != failed || out != "" || strings.Count(errs, "\n") != 1 {

@@ -128,7 +128,7 @@ func (l *lock) tells(payloads ...string) {
 			l.client.Eval(l.t.Context(), `return redis.call('PUBLISH', ARGV[1], ARGV[2])`, []string{l.keys.Lock},
 				l.settings.NodePrefix+"n", "end")
 		}
-		ctx, cancel := context.WithTimeout(l.t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(l.t.Context(), time.Minute)
 		msg, err := l.sub.ReceiveMessage(ctx)
 		cancel()
 		if err != nil {

@@ -136,7 +136,7 @@ func TestCallIsBounded(t *testing.T) {
 			} {
 				start := time.Now()
 				err := call(t.Context())
-				if took := time.Since(start); took < timeout/2 || took > timeout+time.Second {
+				if took := time.Since(start); took < timeout/2 || took > timeout+20*time.Second {
 					t.Errorf("%s took %v", what, took)
 				}
 				if !errors.Is(err, rdb.ErrUnknown) || errors.Is(err, rdb.ErrUnavailable) {

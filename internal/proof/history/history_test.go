@@ -146,7 +146,7 @@ func TestPlantedViolationsAreFound(t *testing.T) {
 	} {
 		s := newScript()
 		c.plant(s)
-		r := s.Check(10 * time.Second)
+		r := s.Check(time.Minute)
 		if r.OK() || len(r.Violations) != 1 || !strings.Contains(r.Violations[0].Text, c.want) {
 			t.Errorf("%s: %v\nwant one violation with %q", what, r, c.want)
 		}
@@ -273,7 +273,7 @@ func TestCorrectHistoriesPass(t *testing.T) {
 	} {
 		s := newScript()
 		write(s)
-		if r := s.Check(10 * time.Second); !r.OK() {
+		if r := s.Check(time.Minute); !r.OK() {
 			t.Errorf("%s: %v", what, r)
 		}
 	}

@@ -50,7 +50,7 @@ func TestAViewOfAnUnknownWrite(t *testing.T) {
 	add.Saw(set.Next(v))
 	add.End(Unknown)
 	s.do(history.View, add.Next(set.Next(v)), OK)
-	if r := s.Check(10 * time.Second); !r.OK() {
+	if r := s.Check(time.Minute); !r.OK() {
 		t.Error(r)
 	}
 }
@@ -95,7 +95,7 @@ func TestWhatIsUndone(t *testing.T) {
 	} {
 		s := newScript()
 		c.history(s, s.create())
-		if r := s.Check(10 * time.Second); !r.OK() || r.Undone != c.want {
+		if r := s.Check(time.Minute); !r.OK() || r.Undone != c.want {
 			t.Errorf("%s: %d undone, want %d; %v", what, r.Undone, c.want, r)
 		}
 	}

@@ -75,7 +75,7 @@ func (s *soak) settle() {
 			l.clients <= before.clients+moreClients && l.locks == 0
 	}
 	now := s.levels()
-	for deadline := time.Now().Add(30 * time.Second); !within(now) && time.Now().Before(deadline); now = s.levels() {
+	for deadline := time.Now().Add(time.Minute); !within(now) && time.Now().Before(deadline); now = s.levels() {
 		time.Sleep(50 * time.Millisecond)
 	}
 	s.t.Logf("after:  %v", now)

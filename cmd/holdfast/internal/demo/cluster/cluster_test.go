@@ -138,7 +138,7 @@ func TestCloseDoesNotWaitForReservedConnections(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(begun); took > 3*time.Second {
+	if took := time.Since(begun); took > 4500*time.Millisecond { // five seconds is what net/http waits for such a connection
 		t.Errorf("closing took %v", took)
 	}
 }
