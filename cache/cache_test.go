@@ -38,11 +38,13 @@ func want(tb testing.TB, c *cache.Cache[text], id string, v text) {
 	}
 }
 
+const stored, refused = true, false
+
 // put checks whether a fill is taken.
-func put(tb testing.TB, c *cache.Cache[text], f cache.Fill, counter uint64, v text, stored bool) {
+func put(tb testing.TB, c *cache.Cache[text], f cache.Fill, counter uint64, v text, want bool) {
 	tb.Helper()
-	if got := c.Put(f, counter, v); got != stored {
-		tb.Fatalf("Put(%q, %d, %q) = %v, want %v", f.ID(), counter, v, got, stored)
+	if got := c.Put(f, counter, v); got != want {
+		tb.Fatalf("Put(%q, %d, %q) = %v, want %v", f.ID(), counter, v, got, want)
 	}
 }
 
@@ -50,7 +52,7 @@ func TestPutAndGet(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 1<<20, 4)
 	want(t, c, "a", "")
-	put(t, c, c.Begin("a"), 1, "one", true)
+	put(t, c, c.Begin("a"), 1, "one", stored)
 	want(t, c, "a", "one")
 	want(t, c, "b", "")
 
@@ -63,14 +65,14 @@ func TestPutAndGet(t *testing.T) {
 func TestInvalidateDropsAndVoids(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 1<<20, 1)
-	put(t, c, c.Begin("a"), 1, "one", true)
+	put(t, c, c.Begin("a"), 1, "one", stored)
 
 	before := c.Begin("a")
 	c.Invalidate("a")
 	want(t, c, "a", "")
-	put(t, c, before, 9, "overtaken", false)
+	put(t, c, before, 9, "overtaken", refused)
 	want(t, c, "a", "")
-	put(t, c, c.Begin("a"), 2, "two", true)
+	put(t, c, c.Begin("a"), 2, "two", stored)
 	want(t, c, "a", "two")
 
 	if s := c.Stats(); s.FillsVoided != 1 || s.Invalidations != 1 || s.Bytes != 3 {
@@ -85,7 +87,7 @@ func TestInvalidateWithoutCopyVoids(t *testing.T) {
 	c := newCache(t, 1<<20, 1)
 	f := c.Begin("a")
 	c.Invalidate("a")
-	put(t, c, f, 1, "one", false)
+	put(t, c, f, 1, "one", refused)
 	want(t, c, "a", "")
 }
 
@@ -95,26 +97,26 @@ func TestPurgeDropsAndVoids(t *testing.T) {
 	var fills []cache.Fill
 	for i := range 100 {
 		id := fmt.Sprint(i)
-		put(t, c, c.Begin(id), 1, "one", true)
+		put(t, c, c.Begin(id), 1, "one", stored)
 		fills = append(fills, c.Begin(id))
 	}
 	c.Purge()
 	for _, f := range fills {
 		want(t, c, f.ID(), "")
-		put(t, c, f, 2, "two", false)
+		put(t, c, f, 2, "two", refused)
 		want(t, c, f.ID(), "")
 	}
 	if s := c.Stats(); s.Entries != 0 || s.Bytes != 0 || s.Purges != 1 || s.FillsVoided != 100 {
 		t.Errorf("Stats() = %+v", s)
 	}
-	put(t, c, c.Begin("1"), 3, "three", true)
+	put(t, c, c.Begin("1"), 3, "three", stored)
 	want(t, c, "1", "three")
 }
 
 func TestZeroFillIsVoid(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 1<<20, 1)
-	put(t, c, cache.Fill{}, 1, "one", false)
+	put(t, c, cache.Fill{}, 1, "one", refused)
 }
 
 // Of two fills begun together the one with the higher counter stays,
@@ -135,10 +137,10 @@ func TestOverlappingFills(t *testing.T) {
 			for _, present := range []bool{false, true} {
 				c := newCache(t, 1<<20, 1)
 				if present {
-					put(t, c, c.Begin("a"), 7, "old", true)
+					put(t, c, c.Begin("a"), 7, "old", stored)
 				}
 				f1, f2 := c.Begin("a"), c.Begin("a")
-				put(t, c, f1, tc.first, "first", true)
+				put(t, c, f1, tc.first, "first", stored)
 				put(t, c, f2, tc.second, "second", tc.stored)
 				if tc.stored {
 					want(t, c, "a", "second")
@@ -155,8 +157,8 @@ func TestOverlappingFills(t *testing.T) {
 func TestRewoundCounterReplacesKnownCopy(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 1<<20, 1)
-	put(t, c, c.Begin("a"), 100, "lost by the failover", true)
-	put(t, c, c.Begin("a"), 42, "of the new master", true)
+	put(t, c, c.Begin("a"), 100, "lost by the failover", stored)
+	put(t, c, c.Begin("a"), 42, "of the new master", stored)
 	want(t, c, "a", "of the new master")
 }
 
@@ -164,10 +166,10 @@ func TestEvictsLeastRecentlyUsed(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 30, 1)
 	for _, id := range []string{"a", "b", "c"} {
-		put(t, c, c.Begin(id), 1, strings.Repeat(id, 10), true)
+		put(t, c, c.Begin(id), 1, strings.Repeat(id, 10), stored)
 	}
 	want(t, c, "a", strings.Repeat("a", 10)) // now b is the oldest
-	put(t, c, c.Begin("d"), 1, strings.Repeat("d", 10), true)
+	put(t, c, c.Begin("d"), 1, strings.Repeat("d", 10), stored)
 	want(t, c, "b", "")
 	want(t, c, "a", strings.Repeat("a", 10))
 	want(t, c, "c", strings.Repeat("c", 10))
@@ -180,14 +182,14 @@ func TestEvictsLeastRecentlyUsed(t *testing.T) {
 func TestReplacementChangesBytes(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 30, 1)
-	put(t, c, c.Begin("a"), 1, strings.Repeat("a", 10), true)
-	put(t, c, c.Begin("b"), 1, strings.Repeat("b", 10), true)
-	put(t, c, c.Begin("b"), 2, strings.Repeat("b", 25), true)
+	put(t, c, c.Begin("a"), 1, strings.Repeat("a", 10), stored)
+	put(t, c, c.Begin("b"), 1, strings.Repeat("b", 10), stored)
+	put(t, c, c.Begin("b"), 2, strings.Repeat("b", 25), stored)
 	want(t, c, "a", "")
 	if s := c.Stats(); s.Bytes != 25 || s.Entries != 1 {
 		t.Errorf("Stats() = %+v", s)
 	}
-	put(t, c, c.Begin("b"), 3, "b", true)
+	put(t, c, c.Begin("b"), 3, "b", stored)
 	if s := c.Stats(); s.Bytes != 1 {
 		t.Errorf("Stats() = %+v", s)
 	}
@@ -199,31 +201,31 @@ func TestEvictionVoidsFills(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 10, 1)
 	slow := c.Begin("a")
-	put(t, c, c.Begin("a"), 2, "new", true)
-	put(t, c, c.Begin("b"), 1, strings.Repeat("b", 10), true)
+	put(t, c, c.Begin("a"), 2, "new", stored)
+	put(t, c, c.Begin("b"), 1, strings.Repeat("b", 10), stored)
 	want(t, c, "a", "")
-	put(t, c, slow, 1, "old", false)
+	put(t, c, slow, 1, "old", refused)
 }
 
 func TestTooLargeDropsOlderCopyAndVoids(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 20, 2) // a share is 10
-	put(t, c, c.Begin("a"), 1, "small", true)
+	put(t, c, c.Begin("a"), 1, "small", stored)
 	slow, f := c.Begin("a"), c.Begin("a")
-	put(t, c, f, 3, strings.Repeat("x", 11), false)
+	put(t, c, f, 3, strings.Repeat("x", 11), refused)
 	want(t, c, "a", "")
-	put(t, c, slow, 2, "old", false)
+	put(t, c, slow, 2, "old", refused)
 	if s := c.Stats(); s.FillsTooLarge != 1 || s.Bytes != 0 {
 		t.Errorf("Stats() = %+v", s)
 	}
-	put(t, c, c.Begin("a"), 4, strings.Repeat("x", 10), true)
+	put(t, c, c.Begin("a"), 4, strings.Repeat("x", 10), stored)
 }
 
 func TestSizeBelowOneCountsAsOne(t *testing.T) {
 	t.Parallel()
 	c := newCache(t, 8, 1)
 	for i := range 100 {
-		put(t, c, c.Begin(fmt.Sprint(i)), 1, "", true)
+		put(t, c, c.Begin(fmt.Sprint(i)), 1, "", stored)
 	}
 	if s := c.Stats(); s.Entries != 8 || s.Bytes != 8 {
 		t.Errorf("Stats() = %+v", s)

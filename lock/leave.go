@@ -22,12 +22,17 @@ var (
 // giveBack releases the lock in Redis. The local queue stays as it is meanwhile: a request that arrives now waits until the
 // lock is free, instead of finding it taken. If Redis does not answer, the next request goes on and finds out itself.
 func (le *Lease) giveBack(ctx context.Context) error {
-	return le.locker.giveBack(context.WithoutCancel(ctx), le.key, le.token, le.queued || le.wanted())
+	return le.locker.giveBack(context.WithoutCancel(ctx), le.key, le.token, demand(le.queued || le.wanted()))
 }
 
-// giveBack releases a lock that this process holds. wanted: another process most likely waits for it.
-func (l *Locker) giveBack(ctx context.Context, key, token string, wanted bool) error {
-	held, err := l.release(ctx, key, token, wanted)
+// demand is whether another process most likely waits for a lock.
+type demand bool
+
+const wanted demand = true
+
+// giveBack releases a lock that this process holds.
+func (l *Locker) giveBack(ctx context.Context, key, token string, d demand) error {
+	held, err := l.release(ctx, key, token, d)
 	if err != nil {
 		l.abandon(key, token)
 	}
@@ -38,9 +43,9 @@ func (l *Locker) giveBack(ctx context.Context, key, token string, wanted bool) e
 	return err
 }
 
-// release releases the lock of a token, by the fast path if no request is known to wait, and reports whether it was held.
-func (l *Locker) release(ctx context.Context, key, token string, wanted bool) (held bool, err error) {
-	if !wanted {
+// release releases the lock of a token, by the fast path unless it is wanted, and reports whether it was held.
+func (l *Locker) release(ctx context.Context, key, token string, d demand) (held bool, err error) {
+	if d != wanted {
 		k := l.space.Of(key)
 		n, err := l.db.Run(ctx, queue.Step{Script: releaseScript, Keys: []string{k.Lock, k.Queue}, Args: []any{token}})
 		if n == int64(1) || rdb.IsOutage(err) {

@@ -147,7 +147,7 @@ func (l *Locker) Recalled(token string) {
 		key = r.key
 		delete(l.retained, token)
 		l.local[key].retained = nil // a request that arrives now waits until the lock is released
-		l.cleanUps.Go(func() { _ = l.giveBack(context.WithoutCancel(l.stop), r.key, r.token, true) })
+		l.cleanUps.Go(func() { _ = l.giveBack(context.WithoutCancel(l.stop), r.key, r.token, wanted) })
 	} else {
 		l.noteEarlyRecall(token)
 	}

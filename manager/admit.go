@@ -21,7 +21,7 @@ func (m *Manager) admit(ctx context.Context, t token, a *admission) error {
 			return err
 		}
 	}
-	a.answer(true)
+	a.answer(nil)
 	return nil
 }
 
@@ -90,19 +90,19 @@ func (a *admission) shared(ctx context.Context, limit time.Duration) bool {
 	return a.proven
 }
 
-// answer records what Redis has said of the token. After a bad answer, or none, newcomers do not rely on an earlier one.
-func (a *admission) answer(proven bool) {
+// answer records what Redis has said of the token: nil accepts it. After an error newcomers do not rely on an earlier answer.
+func (a *admission) answer(err error) {
 	if a == nil {
 		return
 	}
 	a.all.mu.Lock()
 	defer a.all.mu.Unlock()
-	a.proven = proven
+	a.proven = err == nil
 	if !a.settled && a.answered != nil {
 		close(a.answered)
 	}
 	a.settled = true
-	if !proven {
+	if err != nil {
 		a.remove()
 	}
 }
@@ -132,7 +132,7 @@ var _ queue.Assumer = admitting{}
 func (a admitting) Answer(reply any, err error) (queue.Status, error) {
 	at, err := a.OpenRequest.Answer(reply, err)
 	if err == nil && at.Position != queue.Refused {
-		a.admission.answer(true)
+		a.admission.answer(nil)
 	}
 	return at, err
 }

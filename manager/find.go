@@ -41,8 +41,16 @@ func (f *found) event(mode Mode, took time.Duration, err error) OpenEvent {
 	return e
 }
 
-// find looks for the session of the token. With assume, a locked request may begin with what this process knows.
-func (m *Manager) find(ctx context.Context, t token, mode Mode, start time.Time, assume bool) (found, error) {
+// basis is what a request with a lock may begin on.
+type basis bool
+
+const (
+	onAnswer   basis = false // what Redis has answered
+	onRetained basis = true  // also the copy in this process, if the lock is retained: see assumes
+)
+
+// find looks for the session of the token.
+func (m *Manager) find(ctx context.Context, t token, mode Mode, start time.Time, on basis) (found, error) {
 	if m.closed.Load() {
 		return found{}, ErrClosed
 	}
@@ -58,7 +66,7 @@ func (m *Manager) find(ctx context.Context, t token, mode Mode, start time.Time,
 	case Optimistic:
 		f, err = m.read(ctx, t, m.query(t, start))
 	default:
-		f, err = m.findLocked(ctx, t, start, assume)
+		f, err = m.findLocked(ctx, t, start, on)
 		m.counts.waited(time.Since(start))
 	}
 	switch {
@@ -156,17 +164,17 @@ func (m *Manager) query(t token, at time.Time) query {
 }
 
 // lockedQuery is query for a request that takes the lock.
-func (m *Manager) lockedQuery(t token, now time.Time, assume bool) query {
+func (m *Manager) lockedQuery(t token, now time.Time, on basis) query {
 	q := m.query(t, now)
 	q.NoFastPath = m.habits.contended(t.id)
 	if m.copies != nil && m.habits.pays(t.id, q.streak) {
-		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), assume && m.assumes(q.copy)
+		q.Register, q.Retain, q.Assume = true, max(m.cfg.Retain, 0), on == onRetained && m.assumes(q.copy)
 	}
 	return q
 }
 
-// findLocked takes the lock and reads in the same round trip. With assume it may do without one: see assumes.
-func (m *Manager) findLocked(ctx context.Context, t token, start time.Time, assume bool) (found, error) {
+// findLocked takes the lock and reads in the same round trip, or without one if on allows that.
+func (m *Manager) findLocked(ctx context.Context, t token, start time.Time, on basis) (found, error) {
 	if m.holds(ctx, t.id) {
 		return found{}, ErrHeld
 	}
@@ -179,15 +187,15 @@ func (m *Manager) findLocked(ctx context.Context, t token, start time.Time, assu
 		a = m.admissions.join(t)
 		defer a.leave()
 		if err := m.admit(ctx, t, a); err != nil {
-			a.answer(false)
+			a.answer(err)
 			return found{}, err
 		}
 	}
-	q := m.lockedQuery(t, time.Now(), assume)
+	q := m.lockedQuery(t, time.Now(), on)
 	fill := m.copies.begin(t.id)
 	request := sessions.OpenRequest(q.Query)
 	lease, err := m.locker.AcquireSince(ctx, t.id, start, admitting{request, a})
-	a.answer(err == nil)
+	a.answer(err)
 	if errors.Is(err, lock.ErrRefused) {
 		_, err = request.Result()
 		m.dropProven(t)

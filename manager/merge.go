@@ -127,7 +127,7 @@ func (m *Manager) findOther(ctx context.Context, t token, locked []string) (foun
 		ctx, cancel = context.WithTimeoutCause(ctx, wait, fmt.Errorf("%w: the other session may be waiting for this one", ErrConflict))
 		defer cancel()
 	}
-	return m.findLocked(ctx, t, time.Now(), false)
+	return m.findLocked(ctx, t, time.Now(), onAnswer)
 }
 
 // releaseMerged releases the sessions that were to be taken in and stay as they are.

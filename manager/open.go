@@ -53,10 +53,13 @@ func (m *Manager) open(ctx context.Context, s *request, mode Mode) error {
 		}
 	}()
 	start := time.Now()
-	// A request that most likely writes nothing is checked when it begins, at the price of the check at its end: so it need
-	// not be refused there.
-	assume := s.http == nil || !safe(s.http.Method)
-	found, err := m.find(ctx, s.token, mode, start, assume)
+	on := onRetained
+	if s.http != nil && safe(s.http.Method) {
+		// The request most likely writes nothing. It is checked now instead of at its end, at the same price, so that it is
+		// not refused there.
+		on = onAnswer
+	}
+	found, err := m.find(ctx, s.token, mode, start, on)
 	var event OpenEvent
 	if m.cfg.Hooks.Opened != nil {
 		event = found.event(mode, time.Since(start), err)

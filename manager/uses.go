@@ -57,12 +57,20 @@ func (p *pendingUses) push(u *use) {
 	heap.Push(&p.heap, u)
 }
 
-// take removes the uses that Redis should hear of now: those that are due, or all of them if asked for, or if too many
-// wait. A use is dropped if the idle timeout of its session began again after it, as with each write.
-func (p *pendingUses) take(now int64, all bool) (out []*use, at []int64) {
+// selection is which uses Redis should hear of now.
+type selection bool
+
+const (
+	dueUses selection = false // those whose time has come
+	allUses selection = true  // the others too, since the Manager stops
+)
+
+// take removes the uses that Redis should hear of now: all of them if too many wait. A use is dropped if the idle timeout
+// of its session began again after it, as with each write.
+func (p *pendingUses) take(now int64, which selection) (out []*use, at []int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	all = all || len(p.heap) > maxUses
+	all := which == allUses || len(p.heap) > maxUses
 	for len(p.heap) > 0 && (all || p.heap[0].due <= now) {
 		u := p.heap[0]
 		last, slid := u.last.Load(), u.slid.Load()
@@ -112,25 +120,25 @@ func (m *Manager) touch() {
 	for {
 		select {
 		case <-tick.C:
-			m.report(false)
+			m.report(dueUses)
 		case <-m.underWay.wake:
 			m.reportOpen()
 		case <-m.stop:
-			m.report(true)
+			m.report(allUses)
 			return
 		}
 	}
 }
 
-// report sends the uses that are due, or all of them. Those of which Redis did not hear are kept for the next time.
-func (m *Manager) report(all bool) {
+// report sends the selected uses. Those of which Redis did not hear are kept for the next time, if there is one.
+func (m *Manager) report(which selection) {
 	cs := m.copies
 	if cs == nil {
 		return
 	}
 	now := cs.since(time.Now())
 	cs.tidy(now)
-	due, at := cs.uses.take(now, all)
+	due, at := cs.uses.take(now, which)
 	for len(due) > 0 {
 		n := min(len(due), touchBatch)
 		uses := make([]store.Use, n)
@@ -139,7 +147,7 @@ func (m *Manager) report(all bool) {
 		}
 		touched, err := m.touchAll(uses)
 		for i, u := range due[:n] {
-			if err == nil || all || now >= at[i]+int64(u.idle) {
+			if err == nil || which == allUses || now >= at[i]+int64(u.idle) {
 				continue
 			}
 			if !slices.ContainsFunc(touched, func(t store.Touched) bool { return t.ID == u.id }) {

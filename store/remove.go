@@ -37,7 +37,7 @@ type Removed struct {
 func (s *Store) Remove(ctx context.Context, ids ...string) ([]Removed, error) {
 	steps := make([]queue.Step, len(ids))
 	for i, id := range ids {
-		steps[i] = s.removal(id, "", false)
+		steps[i] = s.removal(id, owner{})
 	}
 	replies, err := s.runAll(ctx, steps)
 	var out []Removed
@@ -55,15 +55,20 @@ func (s *Store) Remove(ctx context.Context, ids ...string) ([]Removed, error) {
 	return out, err
 }
 
-// removal is one run of remove.lua. With a user it ends the session only if it is theirs; pending makes a commit fail
-// that may be about to make it so.
-func (s *Store) removal(id, user string, pending bool) queue.Step {
+// owner limits a removal to the sessions of a user. The zero owner does not.
+type owner struct {
+	user    string
+	pending bool // a commit may be about to make the session the user's: it has to fail
+}
+
+// removal is one run of remove.lua.
+func (s *Store) removal(id string, of owner) queue.Step {
 	k := s.space.Of(id)
 	return queue.Step{
 		Script: removeScript,
 		Keys:   []string{k.Record, k.Lock, k.Queue},
 		Args: []any{
-			s.space.NodePrefix(), s.space.Nodes(), id, removalMark.Milliseconds(), user, flag(pending), keys.Random(64),
+			s.space.NodePrefix(), s.space.Nodes(), id, removalMark.Milliseconds(), of.user, flag(of.pending), keys.Random(64),
 		},
 	}
 }

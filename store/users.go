@@ -309,7 +309,7 @@ func (s *Store) RemoveUser(ctx context.Context, user string, except ...string) (
 func (s *Store) end(ctx context.Context, user string, some []entry) (ended []string, err error) {
 	steps := make([]queue.Step, len(some))
 	for i, e := range some {
-		steps[i] = s.removal(e.ID, user, !e.pastGrace)
+		steps[i] = s.removal(e.ID, owner{user: user, pending: !e.pastGrace})
 	}
 	replies, err := s.runAll(ctx, steps)
 	for i, reply := range replies {

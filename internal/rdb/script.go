@@ -48,14 +48,15 @@ type Step struct {
 	Args   []any
 }
 
-// command sends the script by its hash, or in full.
-func (s *Step) command(ctx context.Context, inFull bool) Once {
+// byHash is the command for a server that knows the script.
+func (s *Step) byHash(ctx context.Context) Once { return s.command(ctx, "evalsha", s.Script.name) }
+
+// inFull is the command for a server that does not know the script yet.
+func (s *Step) inFull(ctx context.Context) Once { return s.command(ctx, "eval", s.Script.source) }
+
+func (s *Step) command(ctx context.Context, name string, script any) Once {
 	all := make([]any, 0, 3+len(s.Keys)+len(s.Args))
-	if inFull {
-		all = append(all, "eval", s.Script.source, len(s.Keys))
-	} else {
-		all = append(all, "evalsha", s.Script.name, len(s.Keys))
-	}
+	all = append(all, name, script, len(s.Keys))
 	for _, k := range s.Keys {
 		all = append(all, k)
 	}
@@ -103,9 +104,9 @@ func runWith[T any](ctx context.Context, db *DB, s Step, here bool, send func(co
 }
 
 func sendScript[T any](ctx context.Context, s Step, send func(context.Context, Once) (T, error)) (T, error) {
-	out, err := send(ctx, s.command(ctx, false))
+	out, err := send(ctx, s.byHash(ctx))
 	if Missing(err) {
-		out, err = send(ctx, s.command(ctx, true))
+		out, err = send(ctx, s.inFull(ctx))
 	}
 	return out, err
 }
