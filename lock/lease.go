@@ -27,6 +27,7 @@ type Lease struct {
 	short    bool  // Redis has it for Config.Retain only, since it was not renewed yet
 	recalled bool  // another process waits for it
 	lost     error // why it ended before the holder ended it
+	gone     bool  // lost, since Redis has answered that the lock is not ours
 	ended    bool
 	quiet    bool // see Quiet
 
@@ -119,6 +120,14 @@ func (le *Lease) Trusted() bool {
 	le.locker.mu.Lock()
 	defer le.locker.mu.Unlock()
 	return !le.ended && le.lost == nil && time.Now().Before(le.trust.until)
+}
+
+// Gone reports whether the lease was lost because Redis no longer has the lock, rather than for lack of an answer or for
+// Config.MaxHold.
+func (le *Lease) Gone() bool {
+	le.locker.mu.Lock()
+	defer le.locker.mu.Unlock()
+	return le.gone
 }
 
 // Release ends the lease, and the lock goes to the next waiter. A waiter of this process gets it in

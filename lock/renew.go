@@ -151,6 +151,9 @@ func (l *Locker) noteRenewals(due []*Lease, answers []*bool, sent time.Time) {
 			l.noteKept(le, trust.kept)
 			l.mu.Unlock()
 		default:
+			l.mu.Lock()
+			le.gone = true
+			l.mu.Unlock()
 			le.lose(fmt.Errorf("%w: it is not ours in Redis any more", ErrLost))
 		}
 	}

@@ -184,7 +184,7 @@ func (m *Manager) send(ctx context.Context, c *store.Commit, h *hold) (*store.Co
 	if h.lease != nil {
 		if !h.lease.Trusted() {
 			m.release(h.lease)
-			return nil, ErrLockLost
+			return nil, m.whyLost(ctx, c.Base, h)
 		}
 		if m.withLocks() != nil {
 			c.Token = h.lease.Token()
@@ -201,6 +201,17 @@ func (m *Manager) send(ctx context.Context, c *store.Commit, h *hold) (*store.Co
 	sent.answered(errors.Is(err, ErrOutcomeUnknown))
 	m.endLease(h.lease, out, err)
 	return out, err
+}
+
+// whyLost is the error of a commit whose lock was lost. The lock also goes when its session ends, and that is what the
+// client has to learn then.
+func (m *Manager) whyLost(ctx context.Context, opened *store.Record, h *hold) error {
+	if s := m.withLocks(); s != nil && opened != nil && h.lease.Gone() {
+		if err := s.Ended(ctx, opened, h.clock.now()); errors.Is(err, ErrRemoved) {
+			return err
+		}
+	}
+	return ErrLockLost
 }
 
 // keepWritten makes what a commit has written the local copy. If that is not known, there is none.

@@ -11,6 +11,42 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
+// A session that ends takes its lock along. A request that learns of that by its lock, before it commits, is told how its
+// session has ended all the same, and one that logs out has what it wants.
+func TestWhyASessionHasEndedWithItsLock(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		var got error
+		m, other := v.manager(func(cfg *manager.Config) {
+			cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+				got = err
+				manager.DefaultErrorHandler(w, r, err)
+			}
+		}), v.manager()
+		for what, c := range map[string]struct {
+			change func(*manager.Session)
+			status int
+			want   error
+		}{
+			"writes":   {add, http.StatusConflict, manager.ErrRevoked},
+			"logs out": {(*manager.Session).Destroy, http.StatusOK, nil},
+		} {
+			got = nil
+			_, token := visit(m, m.Handler, "", add)
+			res, _ := visitRequest(m, m.Handler, token, func(r *http.Request, s *manager.Session) {
+				_, _ = other.Revoke(r.Context(), s.ID())
+				<-r.Context().Done() // the renewal of the lock has failed
+				if cause := context.Cause(r.Context()); !errors.Is(cause, manager.ErrLockLost) {
+					t.Errorf("%s: the request's context ended with %v", what, cause)
+				}
+				c.change(s)
+			})
+			if res.StatusCode != c.status || !errors.Is(got, c.want) {
+				t.Errorf("%s: status %d, %v", what, res.StatusCode, got)
+			}
+		}
+	})
+}
+
 // The error of a commit says how the session has ended.
 func TestWhyASessionHasEnded(t *testing.T) {
 	for what, c := range map[string]struct {

@@ -169,7 +169,7 @@ func (m *Manager) verify(ctx context.Context, w *store.Commit, h *hold) error {
 		return nil
 	}
 	if h.lease != nil && !h.lease.Trusted() {
-		return ErrLockLost
+		return m.whyLost(ctx, w.Base, h)
 	}
 	o, err := m.store.Open(ctx, store.Query{ID: w.ID})
 	switch {

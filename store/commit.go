@@ -250,7 +250,7 @@ func (s *Store) committed(c *Commit, next version, sent time.Time, reply any) (*
 	case err != nil:
 		return out, err
 	case word == "removed":
-		return out, c.ended(words)
+		return out, c.Base.ended(words[2:])
 	case word == "done":
 		return out, nil
 	case word != "ok" || len(words) < 6:
@@ -291,21 +291,22 @@ const (
 	markMerged    = "m." // the tag of the commit follows
 )
 
-// ended says why there is no session, from the answer of a script: the mark that it has left, and the server's time.
-func (c *Commit) ended(words []any) error {
-	if len(words) < 4 {
+// ended says why there is no session any more, from the answer of a script: the mark that it has left, and the server's time.
+// The record is what it was; nil if it was to be created.
+func (r *Record) ended(words []any) error {
+	if len(words) < 2 {
 		return ErrRemoved
 	}
-	mark, _ := words[2].(string)
-	now, _ := words[3].(int64)
+	mark, _ := words[0].(string)
+	now, _ := words[1].(int64)
 	switch {
 	case mark == markRevoked:
 		return ErrRevoked
 	case mark == markDestroyed, strings.HasPrefix(mark, markMerged):
 		return ErrDestroyed
-	case mark != "" || c.Base == nil:
+	case mark != "" || r == nil:
 		return ErrRemoved
-	case c.Base.Idle > 0, !c.Base.Deadline.IsZero() && int64(c.Base.Deadline) <= now:
+	case r.Idle > 0, !r.Deadline.IsZero() && int64(r.Deadline) <= now:
 		return ErrExpired
 	}
 	return ErrRemoved

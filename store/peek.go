@@ -42,6 +42,22 @@ func (s *Store) Peek(ctx context.Context, ids ...string) ([]*Record, error) {
 	return out, nil
 }
 
+// Ended returns why a session that was opened has ended, as Commit does, or nil if it has not. now is the server's time as
+// the caller estimates it. One round trip.
+func (s *Store) Ended(ctx context.Context, opened *Record, now time.Time) error {
+	reply, err := s.db.Repeat(ctx, queue.Step{
+		Script: peekScript, Keys: []string{s.space.Of(opened.ID).Record}, Args: []any{"v", "z"},
+	})
+	words, _ := reply.([]any)
+	if err != nil || len(words) != 2 {
+		return corrupt(err)
+	}
+	if meta, _ := words[1].([]any); len(meta) == 2 && meta[0] == nil {
+		return opened.ended([]any{meta[1], now.UnixMilli()})
+	}
+	return nil
+}
+
 func peek(id string, meta []any, left time.Duration) *Record {
 	if len(meta) != len(peeked) {
 		return nil
