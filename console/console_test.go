@@ -266,7 +266,8 @@ func TestOrders(t *testing.T) {
 	for order, want := range map[string][]int{"newest": {3, 2, 1, 0}, "largest": {1, 2, 3, 0}, "idle": {0, 1, 2, 3}} {
 		page := d.get("sessions?order=" + order)
 		var got []int
-		for _, link := range linksOf(page) {
+		// The last table hides those of the rows so far: other tests' keys may take the scan of the shared server several steps.
+		for _, link := range linksOf(page[strings.LastIndex(page, "<table"):]) {
 			if id, ok := strings.CutPrefix(link, "session?id="); ok {
 				got = append(got, slices.Index(ids, id))
 			}
