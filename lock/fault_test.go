@@ -153,7 +153,8 @@ func TestRedisIsUnavailable(t *testing.T) {
 func TestGivingUpInALongOutage(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
 		const ttl = 100 * time.Millisecond
-		l, p := tapped(t, f, b, lock.Config{TTL: ttl, Timeout: 5 * time.Second})
+		p := b.Tap(t)
+		l := f.locker(b.TapClient(t, p), lock.Config{TTL: ttl, Timeout: 5 * time.Second}) // which never has the lock
 		holder := mustAcquire(t, f.locker(b.Client(t), lock.Config{}))
 		ctx, cancel := context.WithCancelCause(t.Context())
 		out := make(chan acquired)
