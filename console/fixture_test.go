@@ -132,14 +132,7 @@ func (d *desk) do(method, path string, header ...string) reply {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	r, err := http.NewRequestWithContext(d.t.Context(), method, to.String(), nil)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	r.Header.Set(operator, "olga")
-	if d.cookie != nil {
-		r.AddCookie(d.cookie)
-	}
+	r := d.request(d.t.Context(), method, to.String())
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 		if header[i+1] == "" {
@@ -156,6 +149,20 @@ func (d *desk) do(method, path string, header ...string) reply {
 		d.t.Fatal(err)
 	}
 	return reply{resp.StatusCode, resp.Header, string(body)}
+}
+
+// request makes a request of a person who has signed in.
+func (d *desk) request(ctx context.Context, method, url string) *http.Request {
+	d.t.Helper()
+	r, err := http.NewRequestWithContext(ctx, method, url, nil)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	r.Header.Set(operator, "olga")
+	if d.cookie != nil {
+		r.AddCookie(d.cookie)
+	}
+	return r
 }
 
 // get returns the body of a page that must be there.

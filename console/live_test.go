@@ -29,15 +29,7 @@ func (d *desk) stream(part string, texts ...string) {
 	d.t.Helper()
 	ctx, cancel := context.WithTimeout(d.t.Context(), 30*time.Second)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, d.root+"events?part="+part, nil)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	r.Header.Set(operator, "olga")
-	if d.cookie != nil {
-		r.AddCookie(d.cookie)
-	}
-	resp, err := d.client.Do(r)
+	resp, err := d.client.Do(d.request(ctx, http.MethodGet, d.root+"events?part="+part))
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -131,12 +131,7 @@ func TestFlushedScripts(t *testing.T) {
 // While a script waits in a blocking command others run, each on a Lua state of its own.
 func TestScriptThatBlocks(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv, err := embedded.InMemory()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer srv.Close()
+	bubble(t, func(t *testing.T, srv *embedded.Server) {
 		ctx, rdb := t.Context(), srv.Client()
 		wait := redis.NewScript("local got = redis.call('BLPOP', KEYS[1], 100) return {ARGV[1], got and got[2], KEYS[1]}")
 		if err := wait.Load(ctx, rdb).Err(); err != nil {
@@ -177,11 +172,7 @@ func TestScriptThatBlocks(t *testing.T) {
 // A server that is closed ends the scripts that wait on it.
 func TestCloseEndsScriptsThatBlock(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv, err := embedded.InMemory()
-		if err != nil {
-			t.Fatal(err)
-		}
+	bubble(t, func(t *testing.T, srv *embedded.Server) {
 		wait := redis.NewScript("return redis.call('BLPOP', KEYS[1], 0)")
 		if err := wait.Load(t.Context(), srv.Client()).Err(); err != nil {
 			t.Fatal(err)

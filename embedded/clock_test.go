@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -93,12 +92,7 @@ func watchKey(ctx context.Context, t *testing.T, rdb *redis.Client, ttl, lag tim
 // In a bubble a key ends in the very moment that it should, whatever the fractions, and however many keys there are.
 func TestKeysEndOnTimeInABubble(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv, err := embedded.InMemory()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer srv.Close()
+	bubble(t, func(t *testing.T, srv *embedded.Server) {
 		ctx, rdb := t.Context(), srv.Client()
 		for i := range 500 {
 			rdb.Set(ctx, fmt.Sprint("filler", i), "x", 0)

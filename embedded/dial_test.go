@@ -2,7 +2,6 @@ package embedded_test
 
 import (
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,11 +13,7 @@ import (
 // bubble when the test is over.
 func TestDialingAClosedServerEndsAtOnce(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv, err := embedded.InMemory()
-		if err != nil {
-			t.Fatal(err)
-		}
+	bubble(t, func(t *testing.T, srv *embedded.Server) {
 		opt := *srv.NewClient().Options()
 		if err := srv.Close(); err != nil {
 			t.Fatal(err)

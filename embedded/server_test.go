@@ -41,6 +41,19 @@ func each(t *testing.T, fn func(t *testing.T, srv *embedded.Server)) {
 	}
 }
 
+// bubble runs a test with a server in memory, in a bubble of its own.
+func bubble(t *testing.T, fn func(t *testing.T, srv *embedded.Server)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		srv, err := embedded.InMemory()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer srv.Close()
+		fn(t, srv)
+	})
+}
+
 func TestClientsShareTheData(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, srv *embedded.Server) {
@@ -215,12 +228,7 @@ func TestCloseLeavesNoGoroutine(t *testing.T) {
 // Inside a bubble, the server's clock is the bubble's: keys expire after a virtual day.
 func TestVirtualTime(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv, err := embedded.InMemory()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer srv.Close()
+	bubble(t, func(t *testing.T, srv *embedded.Server) {
 		ctx := t.Context()
 		rdb := srv.Client()
 		if err := rdb.Set(ctx, "session", "v", 24*time.Hour).Err(); err != nil {
@@ -247,12 +255,7 @@ func TestVirtualTime(t *testing.T) {
 func TestBubbles(t *testing.T) {
 	t.Parallel()
 	for range 3 {
-		synctest.Test(t, func(t *testing.T) {
-			srv, err := embedded.InMemory()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer srv.Close()
+		bubble(t, func(t *testing.T, srv *embedded.Server) {
 			ctx := t.Context()
 			sub := srv.NewClient().Subscribe(ctx, "news")
 			defer sub.Close()

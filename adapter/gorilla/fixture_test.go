@@ -23,26 +23,28 @@ import (
 	"github.com/holdfast-go/holdfast/adapter/gorilla"
 	"github.com/holdfast-go/holdfast/adapter/gorilla/ginstore"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/replica"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
 func TestMain(m *testing.M) { redistest.Main(m) }
 
+// onEach runs a test on each Redis, with a store there.
+func onEach(t *testing.T, test func(t *testing.T, m *manager.Manager, st *gorilla.Store)) {
+	t.Helper()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		m := open(t, b)
+		test(t, m, gorilla.NewStore(m))
+	})
+}
+
 // open returns a manager that is closed with the test, which must leave no lock behind.
 func open(t *testing.T, b redistest.Backend) *manager.Manager {
 	t.Helper()
-	m, err := manager.New(b.Client(t), &manager.Config{
+	return replica.Start(t, b.Client(t), &manager.Config{
 		Prefix: b.Prefix, Insecure: true, Logger: slog.New(slog.DiscardHandler),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return m
 }
 
 // session is what the applications below need of a session, whatever the framework.

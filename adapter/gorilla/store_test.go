@@ -13,7 +13,6 @@ import (
 	"github.com/gorilla/sessions"
 
 	"github.com/holdfast-go/holdfast/adapter/gorilla"
-	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -125,10 +124,7 @@ func get(t *testing.T, st *gorilla.Store, r *http.Request, name string) *session
 // Two names of one request share a session and keep their values apart, and sessions.Save saves both.
 func TestSeveralNames(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		t.Parallel()
-		m := open(t, b)
-		st := gorilla.NewStore(m)
+	onEach(t, func(t *testing.T, _ *manager.Manager, st *gorilla.Store) {
 		r, w := direct(), httptest.NewRecorder()
 		user, cart := get(t, st, r, "user"), get(t, st, r, "cart")
 		if again := get(t, st, r, "user"); again != user {
@@ -164,10 +160,7 @@ func TestSeveralNames(t *testing.T) {
 // Between Get and Save, and between two Saves of one request, another request changes the values.
 func TestConflict(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		t.Parallel()
-		m := open(t, b)
-		st := gorilla.NewStore(m)
+	onEach(t, func(t *testing.T, m *manager.Manager, st *gorilla.Store) {
 		set := func(r *http.Request, w http.ResponseWriter, s *sessions.Session, n int) error {
 			s.Values["n"] = n
 			return s.Save(r, w)
@@ -219,10 +212,7 @@ func TestConflict(t *testing.T) {
 // A login changes the token and binds the user; the old token opens nothing, and saving fails.
 func TestLogin(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		t.Parallel()
-		m := open(t, b)
-		st := gorilla.NewStore(m)
+	onEach(t, func(t *testing.T, m *manager.Manager, st *gorilla.Store) {
 		r, w := direct(), httptest.NewRecorder()
 		s := get(t, st, r, "a")
 		s.Values["n"] = 1
@@ -267,10 +257,7 @@ func TestLogin(t *testing.T) {
 // With a positive MaxAge the values of the name end by themselves.
 func TestMaxAge(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		t.Parallel()
-		m := open(t, b)
-		st := gorilla.NewStore(m)
+	onEach(t, func(t *testing.T, _ *manager.Manager, st *gorilla.Store) {
 		st.MaxAge(60)
 		r, w := direct(), httptest.NewRecorder()
 		s := get(t, st, r, "a")
@@ -291,10 +278,7 @@ func TestMaxAge(t *testing.T) {
 // What was not opened with the request cannot be saved, and what cannot be read is an empty session and an error.
 func TestMistakes(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		t.Parallel()
-		m := open(t, b)
-		st := gorilla.NewStore(m)
+	onEach(t, func(t *testing.T, _ *manager.Manager, st *gorilla.Store) {
 		r, w := direct(), httptest.NewRecorder()
 		byHand := sessions.NewSession(st, "a")
 		byHand.Values["n"] = 1
@@ -342,10 +326,7 @@ func TestMistakes(t *testing.T) {
 // Under a read-only route Save tells that nothing can be saved.
 func TestReadOnlyRoute(t *testing.T) {
 	t.Parallel()
-	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
-		t.Parallel()
-		m := open(t, b)
-		st := gorilla.NewStore(m)
+	onEach(t, func(t *testing.T, m *manager.Manager, st *gorilla.Store) {
 		m.ReadOnly(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s := get(t, st, r, "a")
 			if err := s.Save(r, w); err != nil {

@@ -1,12 +1,12 @@
 package gorilla_test
 
 import (
-	"context"
 	"net/http"
 	"testing"
 
 	"github.com/holdfast-go/holdfast/adapter/gorilla"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/replica"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -17,15 +17,7 @@ func TestRoundTrips(t *testing.T) {
 		t.Parallel()
 		tap := b.Tap(t)
 		tap.IgnoreBackground()
-		m, err := manager.New(b.TapClient(t, tap), &manager.Config{Prefix: b.Prefix, Insecure: true, CacheBytes: -1})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := m.Close(context.Background()); err != nil {
-				t.Error(err)
-			}
-		})
+		m := replica.Start(t, b.TapClient(t, tap), &manager.Config{Prefix: b.Prefix, Insecure: true, CacheBytes: -1})
 		store := gorilla.NewStore(m)
 		bare := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			s := get(t, store, r, name)

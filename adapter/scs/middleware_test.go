@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-go/holdfast/adapter/scs"
 )
 
-// upload is a request that brings a file.
+// upload is a request that brings a file. The tests of the Manager's own middleware have the same, in another module.
 func upload(path string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, path, strings.NewReader(
 		"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"x\"\r\n\r\ncontent\r\n--x--\r\n"))

@@ -57,6 +57,7 @@ func openRueidis(_ context.Context, link Link, _ Mode) (Node, error) {
 	return &rueidisNode{rdb: rdb, locker: locker, prefix: link.Prefix + "rueidis:"}, nil
 }
 
+// rueidisNode takes the steps of limitNode, under a lock. Both are written out, as an application would write them.
 type rueidisNode struct {
 	rdb    redisclient.Client
 	locker rueidislock.Locker

@@ -15,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/replica"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -68,18 +69,7 @@ func newReplica(t *testing.T, client redis.UniversalClient, prefix string, chang
 	for _, f := range change {
 		f(cfg)
 	}
-	m, err := manager.New(client, cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := m.Close(ctx); err != nil {
-			t.Error(err)
-		}
-	})
-	return m
+	return replica.Start(t, client, cfg)
 }
 
 // login creates a session, and returns its ID and what the client would hold of it.

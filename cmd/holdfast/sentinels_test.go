@@ -32,14 +32,7 @@ func TestSentinelsMoved(t *testing.T) {
 		}
 	}
 	check(0, 3)
-	odd := set.Sentinels[0].Client(t)
-	if err := odd.Do(t.Context(), "SENTINEL", "REMOVE", set.Name()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	host, port, _ := net.SplitHostPort(other.Addr())
-	if err := odd.Do(t.Context(), "SENTINEL", "MONITOR", set.Name(), host, port, "2").Err(); err != nil {
-		t.Fatal(err)
-	}
+	mislead(t, set, 0, other)
 	check(1, 3)
 	set.Sentinels[2].Kill()
 	check(1, 2)
@@ -77,16 +70,22 @@ func TestDoctorOfDividedSentinels(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinel(t)
 	other := redistest.Start(t)
-	odd := set.Sentinels[2].Client(t)
-	if err := odd.Do(t.Context(), "SENTINEL", "REMOVE", set.Name()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	host, port, _ := net.SplitHostPort(other.Addr())
-	if err := odd.Do(t.Context(), "SENTINEL", "MONITOR", set.Name(), host, port, "2").Err(); err != nil {
-		t.Fatal(err)
-	}
+	mislead(t, set, 2, other)
 	status, out, _ := holdfast(t.Context(), "doctor", "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name())
 	if status != failed || strings.Count(out, "3 of 3 answer; they name 2 primaries") != 1 {
 		t.Errorf("status %d\n%s", status, out)
+	}
+}
+
+// mislead makes a Sentinel of a set name another server as the primary.
+func mislead(t *testing.T, set *redistest.Sentinel, sentinel int, primary *redistest.Server) {
+	t.Helper()
+	odd := set.Sentinels[sentinel].Client(t)
+	if err := odd.Do(t.Context(), "SENTINEL", "REMOVE", set.Name()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	host, port, _ := net.SplitHostPort(primary.Addr())
+	if err := odd.Do(t.Context(), "SENTINEL", "MONITOR", set.Name(), host, port, "2").Err(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 func TestMain(m *testing.M) { redistest.Main(m) }
 
+// Its steps stand in the tests of the other frameworks too, so that each example can be read alone.
 func TestCart(t *testing.T) {
 	t.Parallel()
 	b := try.Serve(t, routes(managertest.New(t, nil)))

@@ -48,6 +48,7 @@ func serve(t *testing.T, app *fiber.App) *try.Browser {
 	return b
 }
 
+// Its steps stand in the tests of the other frameworks too, so that each example can be read alone.
 func TestCart(t *testing.T) {
 	t.Parallel()
 	b := serve(t, routes(managertest.New(t, nil)))

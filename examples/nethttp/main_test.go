@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/embedded"
 	"github.com/holdfast-go/holdfast/examples/internal/try"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/replica"
 	"github.com/holdfast-go/holdfast/manager"
 	"github.com/holdfast-go/holdfast/manager/managertest"
 )
@@ -103,15 +104,7 @@ func TestRoundTrips(t *testing.T) {
 		t.Parallel()
 		tap := b.Tap(t)
 		tap.IgnoreBackground()
-		m, err := manager.New(b.TapClient(t, tap), &manager.Config{Prefix: b.Prefix, Insecure: true, MaxStaleness: time.Minute})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := m.Close(context.Background()); err != nil {
-				t.Error(err)
-			}
-		})
+		m := replica.Start(t, b.TapClient(t, tap), &manager.Config{Prefix: b.Prefix, Insecure: true, MaxStaleness: time.Minute})
 		tab := try.Serve(t, (&app{sessions: m}).routes())
 		for range 3 { // the server learns the scripts
 			tab.Post("/cart/pen", nil)

@@ -53,15 +53,20 @@ func (s *Sessions) Page(ctx context.Context, from string, want int, within time.
 	}
 }
 
-// rows reads the sessions of some keys.
-func (s *Sessions) rows(ctx context.Context, found []string) ([]Row, error) {
+// ids are those of the keys that are records.
+func (s *Sessions) ids(found []string) []string {
 	var ids []string
 	for _, key := range found {
 		if id, ok := s.space.RecordID(key); ok {
 			ids = append(ids, id)
 		}
 	}
-	outlines, err := s.Store.Outlines(ctx, ids...)
+	return ids
+}
+
+// rows reads the sessions of some keys.
+func (s *Sessions) rows(ctx context.Context, found []string) ([]Row, error) {
+	outlines, err := s.Store.Outlines(ctx, s.ids(found)...)
 	var rows []Row
 	for _, o := range outlines {
 		if o != nil {
@@ -208,13 +213,7 @@ func (s *Sessions) CountAll(ctx context.Context, progress func(done, all int64))
 const countStep = 250
 
 func (s *Sessions) tally(ctx context.Context, c *Census, found []string) error {
-	var ids []string
-	for _, key := range found {
-		if id, ok := s.space.RecordID(key); ok {
-			ids = append(ids, id)
-		}
-	}
-	records, err := s.Store.Peek(ctx, ids...)
+	records, err := s.Store.Peek(ctx, s.ids(found)...)
 	if err != nil {
 		return err
 	}

@@ -31,6 +31,7 @@ var forTesting = []string{"store/storetest", "manager/managertest"}
 var forTests = []string{
 	"testing", module + "store/storetest", module + "internal/proof/",
 	module + "internal/testkit/redistest", module + "internal/testkit/need", module + "internal/testkit/logtest",
+	module + "internal/testkit/replica",
 }
 
 // library are the packages that users link. They report through errors, hooks and the logger they were given.

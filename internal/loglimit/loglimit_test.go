@@ -75,16 +75,10 @@ func TestManyLines(t *testing.T) {
 	})
 	total := 0
 	for _, line := range lines {
-		n := 1
-		if _, count, ok := strings.Cut(line, loglimit.RepeatedKey+"="); ok {
-			if _, err := fmt.Sscan(count, &n); err != nil {
-				t.Fatal(line, err)
-			}
-		}
 		if !strings.Contains(line, "id=x") {
 			t.Errorf("lost its attributes: %s", line)
 		}
-		total += n
+		total += standsFor(t, line)
 	}
 	if len(lines) > seconds/10+1 || total != perSecond*seconds {
 		t.Errorf("%d lines stand for %d of %d", len(lines), total, perSecond*seconds)
@@ -129,18 +123,25 @@ func TestManyErrors(t *testing.T) {
 	})
 	total := 0
 	for i, line := range lines {
-		n := 1
-		if _, count, ok := strings.Cut(line, loglimit.RepeatedKey+"="); ok {
-			if _, err := fmt.Sscan(count, &n); err != nil {
-				t.Fatal(line, err)
-			}
-		}
 		if i < loglimit.Errors && !strings.HasSuffix(line, fmt.Sprintf("id=%d", i)) {
 			t.Errorf("line %d is %s", i, line)
 		}
-		total += n
+		total += standsFor(t, line)
 	}
 	if len(lines) > loglimit.Errors*(seconds/10+1) || total != perSecond*seconds {
 		t.Errorf("%d lines stand for %d of %d", len(lines), total, perSecond*seconds)
 	}
+}
+
+// standsFor returns how many events a line stands for.
+func standsFor(t *testing.T, line string) (n int) {
+	t.Helper()
+	_, count, ok := strings.Cut(line, loglimit.RepeatedKey+"=")
+	if !ok {
+		return 1
+	}
+	if _, err := fmt.Sscan(count, &n); err != nil {
+		t.Fatal(line, err)
+	}
+	return n
 }

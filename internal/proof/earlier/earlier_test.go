@@ -1,7 +1,6 @@
 package earlier_test
 
 import (
-	"context"
 	"io"
 	"log/slog"
 	"sync"
@@ -13,6 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/proof/earlier"
 	"github.com/holdfast-go/holdfast/internal/proof/history"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/replica"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -21,18 +21,9 @@ var register = manager.Key[history.Value]("register")
 // newManager makes a replica without retained locks, so that every request goes to Redis.
 func newManager(t *testing.T, client redis.UniversalClient, prefix string) *manager.Manager {
 	t.Helper()
-	m, err := manager.New(client, &manager.Config{
+	return replica.Start(t, client, &manager.Config{
 		Prefix: prefix, IdleTimeout: time.Hour, Retain: -1, Insecure: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := m.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	})
-	return m
 }
 
 // Replicas of an earlier release and of this one read and write the same sessions, at the same time and in turns. One order

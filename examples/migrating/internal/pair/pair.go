@@ -9,9 +9,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing" //nolint:depguard // all of this module is tests
-	"time"
 
 	"github.com/holdfast-go/holdfast/embedded"
+	"github.com/holdfast-go/holdfast/internal/testkit/replica"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -36,18 +36,7 @@ func Manager(t *testing.T, srv *embedded.Server, cfg manager.Config) *manager.Ma
 	t.Helper()
 	cfg.Insecure = cfg.Propagator == nil
 	cfg.Logger = slog.New(slog.DiscardHandler)
-	m, err := manager.New(srv.Client(), &cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		if err := m.Close(ctx); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	})
-	return m
+	return replica.Start(t, srv.Client(), &cfg)
 }
 
 // Browser keeps cookies between its requests, by their names alone. The zero value is a browser without any.

@@ -53,9 +53,13 @@ func New(c *cluster.Cluster, balancer http.Handler, think time.Duration) *Page {
 	mux.HandleFunc("GET /live/state", p.now)
 	mux.HandleFunc("GET /live/events", p.events)
 	mux.HandleFunc("POST /live/replica/{number}/{action}", p.replica)
-	mux.HandleFunc("POST /live/redis/{action}", p.redis)
-	mux.HandleFunc("POST /live/lock/{action}", p.lock)
-	mux.HandleFunc("POST /live/sticky/{action}", p.sticky)
+	mux.HandleFunc("POST /live/redis/{action}", switched(map[string]func(){"cut": p.cluster.CutRedis, "heal": p.cluster.HealRedis}))
+	mux.HandleFunc("POST /live/lock/{action}", switched(map[string]func(){
+		"on": func() { p.cluster.SetUnlocked(false) }, "off": func() { p.cluster.SetUnlocked(true) },
+	}))
+	mux.HandleFunc("POST /live/sticky/{action}", switched(map[string]func(){
+		"on": func() { p.cluster.SetSticky(true) }, "off": func() { p.cluster.SetSticky(false) },
+	}))
 	mux.HandleFunc("/", p.pass)
 	// Any web page can post to this machine, and must not press the buttons.
 	p.handler = http.NewCrossOriginProtection().Handler(mux)
@@ -144,43 +148,17 @@ func (p *Page) number(r *http.Request) (int, bool) {
 	return n - 1, err == nil && n >= 1 && n <= len(p.cluster.Replicas())
 }
 
-func (p *Page) redis(w http.ResponseWriter, r *http.Request) {
-	switch r.PathValue("action") {
-	case "cut":
-		p.cluster.CutRedis()
-	case "heal":
-		p.cluster.HealRedis()
-	default:
-		http.NotFound(w, r)
-		return
+// switched handles the requests of a switch: what it does by the action that the URL names.
+func switched(actions map[string]func()) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		act, ok := actions[r.PathValue("action")]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		act()
+		done(w, nil)
 	}
-	done(w, nil)
-}
-
-func (p *Page) lock(w http.ResponseWriter, r *http.Request) {
-	switch r.PathValue("action") {
-	case "on":
-		p.cluster.SetUnlocked(false)
-	case "off":
-		p.cluster.SetUnlocked(true)
-	default:
-		http.NotFound(w, r)
-		return
-	}
-	done(w, nil)
-}
-
-func (p *Page) sticky(w http.ResponseWriter, r *http.Request) {
-	switch r.PathValue("action") {
-	case "on":
-		p.cluster.SetSticky(true)
-	case "off":
-		p.cluster.SetSticky(false)
-	default:
-		http.NotFound(w, r)
-		return
-	}
-	done(w, nil)
 }
 
 func done(w http.ResponseWriter, err error) {

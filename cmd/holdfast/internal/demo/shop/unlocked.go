@@ -41,15 +41,13 @@ const unlockedCookie = "unlocked"
 // Exclusive is exclusive by name only: that is the point.
 func (u *Unlocked) Exclusive(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v, err := u.load(r)
-		if err != nil {
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, "The shop cannot reach its sessions.", http.StatusServiceUnavailable)
+		v, r := u.visit(w, r)
+		if v == nil {
 			return
 		}
 		// The answer waits in memory, because the cookie goes before it.
 		answer := &heldAnswer{header: w.Header().Clone(), status: http.StatusOK}
-		next.ServeHTTP(answer, r.WithContext(context.WithValue(r.Context(), unlockedKey{}, v)))
+		next.ServeHTTP(answer, r)
 		if err := u.save(r.Context(), answer.header, v); err != nil {
 			// Whether it was written is open, so the client is not asked to repeat it.
 			http.Error(w, "The shop cannot save its session.", http.StatusServiceUnavailable)
@@ -65,14 +63,21 @@ func (u *Unlocked) Fresh(next http.Handler) http.Handler { return u.ReadOnly(nex
 // ReadOnly reads the session and writes nothing.
 func (u *Unlocked) ReadOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		v, err := u.load(r)
-		if err != nil {
-			w.Header().Set("Retry-After", "1")
-			http.Error(w, "The shop cannot reach its sessions.", http.StatusServiceUnavailable)
-			return
+		if v, r := u.visit(w, r); v != nil {
+			next.ServeHTTP(w, r)
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), unlockedKey{}, v)))
 	})
+}
+
+// visit reads the session, and returns it and the request that has it with it. Without Redis it answers, and returns nil.
+func (u *Unlocked) visit(w http.ResponseWriter, r *http.Request) (*unlockedVisit, *http.Request) {
+	v, err := u.load(r)
+	if err != nil {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "The shop cannot reach its sessions.", http.StatusServiceUnavailable)
+		return nil, r
+	}
+	return v, r.WithContext(context.WithValue(r.Context(), unlockedKey{}, v))
 }
 
 // Visit returns the session that the wrap around the handler has read.
