@@ -40,14 +40,18 @@ var ErrUnknownKind = errors.New("invalidate: unknown kind of message")
 type Message struct {
 	Kind Kind
 
-	ID      string // of an invalidation
-	Counter uint64 // of an invalidation: the version that was committed
+	// ID and Counter are those of an invalidation: the session, and the version that was committed.
+	ID      string
+	Counter uint64
 
-	Token string // of a grant or a recall
+	// Token is the lock token of a grant or a recall.
+	Token string
 
-	Instance string // of a probe: the feed that sent it
-	Round    uint64 // of a probe
-	Master   int    // of a probe: through which master it was sent, from 0
+	// Instance, Round and Master are those of a probe: the feed that sent it, and the master through which it was sent,
+	// counted from 0.
+	Instance string
+	Round    uint64
+	Master   int
 }
 
 // Parse reads a payload. These are the forms, without any quotes, and with

@@ -7,19 +7,24 @@ import (
 
 // Stats are the figures of a feed since it was started.
 type Stats struct {
-	Connected bool // a subscription is confirmed now; see [Feed.FreshAsOf] for whether it is proven
+	// Connected is whether a subscription is confirmed now. [Feed.FreshAsOf] reports whether it is proven.
+	Connected bool
 
-	Subscriptions uint64 // confirmed subscriptions
-	Losses        uint64 // of these, how many ended other than by Close
+	// Subscriptions counts the confirmed subscriptions, and Losses those of them that ended other than by Close.
+	Subscriptions uint64
+	Losses        uint64
 
-	Messages      uint64 // everything heard, of whatever kind
+	// Messages counts all messages received. The others count those of one kind: Unknown those of a kind that this release
+	// does not know.
+	Messages      uint64
 	Invalidations uint64
 	Grants        uint64
 	Recalls       uint64
-	Unknown       uint64 // messages of a kind that this release does not know
+	Unknown       uint64
 	Malformed     uint64
 
-	ProbesSent     uint64 // in a cluster one per master and round
+	// ProbesSent and ProbesReturned count the feed's own probes. In a cluster each round has one for each master.
+	ProbesSent     uint64
 	ProbesReturned uint64
 
 	// Lag is how long the newest probe took to return: the round trip to publish it, and the time

@@ -13,10 +13,16 @@ import (
 
 // State is the state of a lock when Redis was queried.
 type State struct {
-	Key    string
-	Holder *Claim        // nil if the lock is free
-	TTL    time.Duration // until the lock expires if its holder does not renew it
-	Queue  []Claim       // the nodes that wait in Redis, oldest first; each has at most one request there
+	Key string
+
+	// Holder is nil if the lock is free.
+	Holder *Claim
+
+	// TTL is how long the lock lives unless its holder renews it.
+	TTL time.Duration
+
+	// Queue lists the nodes that wait in Redis, oldest first. Each has at most one request there.
+	Queue []Claim
 }
 
 // Claim is a node that holds a lock or waits for it.

@@ -48,17 +48,34 @@ type Locker struct {
 
 // Stats counts what a Locker has done since New.
 type Stats struct {
-	Acquired int64 // leases given out
-	Queued   int64 // times that a request of this process had to wait in the queue in Redis
-	Handed   int64 // leases passed in memory from one request of this process to the next
-	Reused   int64 // retained locks given out without a call to Redis
-	Recalled int64 // times that another process asked for a lock that this process held or retained
-	Timeouts int64 // requests that gave up waiting
-	Refused  int64 // requests refused because too many were waiting
-	Lost     int64 // leases that ended before they were released
-	Held     int   // leases held now
-	Retained int   // locks retained now
-	Waiting  int   // requests of this process that wait now
+	// Acquired counts the leases given out.
+	Acquired int64
+
+	// Queued counts how often a request of this process had to wait in the queue in Redis.
+	Queued int64
+
+	// Handed counts the leases passed in memory from one request of this process to the next.
+	Handed int64
+
+	// Reused counts the retained locks given out without a call to Redis.
+	Reused int64
+
+	// Recalled counts how often another process asked for a lock that this process held or retained.
+	Recalled int64
+
+	// Timeouts counts the requests that gave up waiting.
+	Timeouts int64
+
+	// Refused counts the requests refused because too many were waiting.
+	Refused int64
+
+	// Lost counts the leases that ended before they were released.
+	Lost int64
+
+	// Held, Retained and Waiting are gauges: the leases held, the locks retained, and the requests of this process that wait.
+	Held     int
+	Retained int
+	Waiting  int
 }
 
 // New returns a Locker that uses the client and never closes it. A nil Config uses the defaults.

@@ -65,14 +65,26 @@ func bothWith[E, F any](a, b func(context.Context, E, F)) func(context.Context, 
 
 // OpenEvent describes an open.
 type OpenEvent struct {
-	ID       string // empty for a new session; with OpenedReused, that of the session whose token was shown
-	Mode     Mode
-	Outcome  Outcome
-	Local    bool          // from the copy in this process
-	Retained bool          // with a retained lock and the copy in this process; Redis checks both before the response
-	Took     time.Duration // including the wait for the lock
-	Waited   time.Duration // of Took, while another request held the lock; 0 if it was free
-	Err      error         // with OpenFailed; Reason gives it in a word
+	// ID is empty for a new session. With OpenedReused it is that of the session whose token was shown.
+	ID string
+
+	Mode    Mode
+	Outcome Outcome
+
+	// Local is whether the session came from the copy in this process.
+	Local bool
+
+	// Retained is whether the request began with a retained lock and the copy in this process. Redis checks both before the
+	// response.
+	Retained bool
+
+	// Took is how long the open took, including the wait for the lock. Waited is the part of it during which another request
+	// held the lock, 0 if it was free.
+	Took   time.Duration
+	Waited time.Duration
+
+	// Err is set with OpenFailed. Reason gives it in a word.
+	Err error
 }
 
 // Outcome is the result of opening a session.
@@ -94,20 +106,34 @@ func (o Outcome) String() string {
 
 // CommitEvent describes a commit.
 type CommitEvent struct {
-	ID        string
-	Mode      Mode
-	Created   bool
-	Rotated   bool // by Rotate, or because the token was old enough
+	ID      string
+	Mode    Mode
+	Created bool
+
+	// Rotated is whether the session has a new token, by Rotate or by RotateEvery.
+	Rotated bool
+
 	Destroyed bool
-	User      string // the user that it bound; empty if none
-	Took      time.Duration
-	Err       error // Reason gives it in a word
+
+	// User is the user that the commit bound. Empty if none.
+	User string
+
+	Took time.Duration
+
+	// Err is nil if the commit was written. Reason gives it in a word.
+	Err error
 }
 
 // RevokeEvent describes sessions that were ended by their IDs or their user.
 type RevokeEvent struct {
-	IDs  []string // the sessions that existed; the hook must not change the list
-	User string   // the user, with RevokeUser
+	// IDs are the sessions that existed. The hook must not change the list.
+	IDs []string
+
+	// User is the user whose sessions RevokeUser ended. Empty otherwise.
+	User string
+
 	Took time.Duration
-	Err  error // Reason gives it in a word
+
+	// Err is nil if all of them were ended. Reason gives it in a word.
+	Err error
 }

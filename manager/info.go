@@ -13,15 +13,26 @@ import (
 // in. All times are by the clock of the Redis server, except that LastSeen in a list is computed
 // with the clock of this machine.
 type Info struct {
-	ID         string
-	User       string
-	Created    time.Time
-	Rotated    time.Time // the last Rotate or change of the user; Created if there was none
-	LastSeen   time.Time // the last use that is known; without an idle timeout the last login, rotation or new token
-	Deadline   time.Time // zero if only the idle timeout ends it
-	UserAgent  string    // of the client that began the session, at most 256 bytes
-	RemoteAddr string    // likewise, see Config.TrustedProxies
-	Version    string    // changes with every commit
+	ID      string
+	User    string
+	Created time.Time
+
+	// Rotated is the time of the last Rotate or change of the user, or Created if there was none.
+	Rotated time.Time
+
+	// LastSeen is the last use that is known. Without an idle timeout it is the last login, rotation or new token.
+	LastSeen time.Time
+
+	// Deadline is when the session ends even if it is used. Zero if only the idle timeout ends it.
+	Deadline time.Time
+
+	// UserAgent and RemoteAddr are those of the client that began the session. UserAgent is cut to 256 bytes; for RemoteAddr
+	// see Config.TrustedProxies.
+	UserAgent  string
+	RemoteAddr string
+
+	// Version changes with every commit.
+	Version string
 }
 
 // client is how the metadata of a client is stored.

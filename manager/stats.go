@@ -14,33 +14,72 @@ import (
 // Stats is what a Manager has counted since New, for dashboards and alerts. Counters only grow,
 // unless noted otherwise.
 type Stats struct {
-	Opens         int64         // sessions opened, in any mode
-	LocalHits     int64         // of these, from a local copy without querying Redis
-	Unconfirmed   int64         // requests refused at their end: they began with a retained lock, and the session had changed
-	WaitTotal     time.Duration // time spent on opening sessions with their lock, waiting included
-	Malformed     int64         // malformed or badly signed tokens
-	Unknown       int64         // tokens of no session: expired, removed, or made up
-	Superseded    int64         // tokens that Rotate had replaced
-	Reused        int64         // tokens that RotateEvery had replaced, shown after their end: probably stolen
-	Corrupt       int64         // records that could not be read
-	Commits       int64         // commits that wrote something
-	Created       int64         // of these, new sessions
-	Rotated       int64         // of these, with a new token for an existing session
-	Destroyed     int64         // of these, after Destroy
-	Revoked       int64         // sessions ended by Revoke and RevokeUser, by EndOnReuse, or because their user had too many
-	Conflicts     int64         // commits refused: the session had changed, was removed or the lock was lost
-	Unavailable   int64         // commits that failed with ErrUnavailable
-	OutcomeLost   int64         // commits with an unknown outcome
-	Rejected      int64         // commits that were not sent: too large, not encodable, read-only
-	Undecodable   int64         // values that could not be decoded or decrypted
-	Late          int64         // requests that changed a session after its commit, or used a lazy one for the first time then
-	Refused       int64         // requests answered by the ErrorHandler
-	Invalidations int64         // invalidations of sessions of which this process had a copy
+	// Opens counts the sessions opened in any mode, and LocalHits those of them that came from a local copy without a call to
+	// Redis.
+	Opens     int64
+	LocalHits int64
 
-	FreshFor time.Duration // age of the evidence that this process missed no invalidation; -1 without evidence. A gauge
-	Lock     lock.Stats
-	Cache    cache.Stats
-	Feed     invalidate.Stats
+	// Unconfirmed counts the requests refused at their end because they had begun with a retained lock and the session had
+	// changed.
+	Unconfirmed int64
+
+	// WaitTotal is the time spent on opening sessions with their lock, including the wait for it.
+	WaitTotal time.Duration
+
+	// Malformed counts tokens that are malformed or have a wrong signature.
+	Malformed int64
+
+	// Unknown counts tokens without a session: it expired, was removed or never existed.
+	Unknown int64
+
+	// Superseded counts tokens that Rotate had replaced.
+	Superseded int64
+
+	// Reused counts tokens that RotateEvery had replaced and that a client showed after their end. They were probably stolen.
+	Reused int64
+
+	// Corrupt counts records that could not be read.
+	Corrupt int64
+
+	// Commits counts the commits that wrote something. Created, Rotated and Destroyed count those of them that created a
+	// session, gave a new token to an existing one, or followed a Destroy.
+	Commits   int64
+	Created   int64
+	Rotated   int64
+	Destroyed int64
+
+	// Revoked counts the sessions ended by Revoke and RevokeUser, by EndOnReuse, or because their user had too many.
+	Revoked int64
+
+	// Conflicts counts the commits refused because the session had changed, was removed or its lock was lost.
+	Conflicts int64
+
+	// Unavailable counts the commits that failed with ErrUnavailable, and OutcomeLost those with an unknown outcome.
+	Unavailable int64
+	OutcomeLost int64
+
+	// Rejected counts the commits that were not sent: too large, not encodable or read-only.
+	Rejected int64
+
+	// Undecodable counts values that could not be decoded or decrypted.
+	Undecodable int64
+
+	// Late counts the requests that changed a session after its commit, or used a lazy one for the first time then.
+	Late int64
+
+	// Refused counts the requests that the ErrorHandler answered.
+	Refused int64
+
+	// Invalidations counts the invalidations of sessions of which this process had a copy.
+	Invalidations int64
+
+	// FreshFor is the age of the evidence that this process missed no invalidation, or -1 without evidence. A gauge.
+	FreshFor time.Duration
+
+	// Lock, Cache and Feed are the figures of the packages below.
+	Lock  lock.Stats
+	Cache cache.Stats
+	Feed  invalidate.Stats
 }
 
 type counts struct {

@@ -45,17 +45,29 @@ const (
 
 // Settings are the arguments that enter needs of every script that calls it.
 type Settings struct {
-	NodePrefix string        // of the nodes' channels
-	MaxWaiters int           // in one queue
-	Life       time.Duration // of a queue since its last newcomer
-	Grant      time.Duration // for a waiter to answer a grant
-	TTL        time.Duration // of the lock
+	// NodePrefix is that of the nodes' channels.
+	NodePrefix string
+
+	// MaxWaiters bounds one queue.
+	MaxWaiters int
+
+	// Life is how long a queue lives after its last newcomer.
+	Life time.Duration
+
+	// Grant is how long a waiter has to answer a grant.
+	Grant time.Duration
+
+	// TTL is that of the lock.
+	TTL time.Duration
 }
 
 // Ask is one attempt to enter.
 type Ask struct {
-	Token    string
-	Waited   bool // this token was queued before
+	Token string
+
+	// Waited is whether this token was queued before.
+	Waited bool
+
 	Settings *Settings
 }
 
@@ -71,11 +83,15 @@ func (a Ask) Args() []any {
 	}
 }
 
-// Status is where a token stands and, if it waits, how long the holder's lock lives without renewal.
+// Status is where a token stands.
 type Status struct {
 	Position Position
-	First    bool // the front of the queue
-	Expiry   time.Duration
+
+	// First is whether the token is at the front of the queue.
+	First bool
+
+	// Expiry is how long the holder's lock lives without renewal.
+	Expiry time.Duration
 
 	// For is how long the lock is ours without renewal if that is not Settings.TTL; 0 if it is.
 	For time.Duration

@@ -64,8 +64,10 @@ func (db *DB) scanMaster(ctx context.Context, master redis.UniversalClient, patt
 
 // Cursor is a position in a scan of all masters. The zero value is the beginning.
 type Cursor struct {
-	Master int // in the order of Masters
-	At     uint64
+	// Master is an index of Masters.
+	Master int
+
+	At uint64
 }
 
 // ScanStep looks at about count keys from a position on, and returns those that match the pattern and the next
