@@ -16,8 +16,9 @@ import (
 // Fields that are unexported, or excluded by a tag, are not stored, as in encoding/json. An empty
 // slice or map may come back as nil, and the other way round. A time comes back as the same
 // instant, without its monotonic clock and the name of its zone. A type that encodes itself is
-// compared with its method Equal or Cmp if it has one, and otherwise by its encoding. What an
-// interface holds comes back with the same type, or is refused.
+// compared with its method Equal or Cmp if it has one, and otherwise by its encoding. If a struct
+// inherits that from an embedded field, its other fields are compared too. What an interface holds
+// comes back with the same type, or is refused.
 //
 // A Codec of your own has to ensure that itself.
 type Codec interface {

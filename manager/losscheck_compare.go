@@ -77,7 +77,32 @@ func (f *lossCheck) compareOwn(a, b reflect.Value) *loss {
 	}
 	one, err := f.marshal(a.Interface())
 	two, err2 := f.marshal(b.Interface())
-	return lossUnless(err == nil && err2 == nil && bytes.Equal(one, two))
+	if err != nil || err2 != nil || !bytes.Equal(one, two) {
+		return lossUnless(false)
+	}
+	return f.compareBeside(a.Elem(), b.Elem())
+}
+
+// compareBeside compares the other fields of a struct with an embedded field that encodes itself, such as a time.Time: the
+// struct has inherited its methods, which write nothing but that field.
+func (f *lossCheck) compareBeside(a, b reflect.Value) *loss {
+	t, inherits := a.Type(), false
+	if t.Kind() != reflect.Struct {
+		return nil
+	}
+	for field := range t.Fields() {
+		inherits = inherits || field.Anonymous && f.marshals(field.Type)
+	}
+	for i := range t.NumField() {
+		field := t.Field(i)
+		if !inherits || field.Anonymous && f.marshals(field.Type) || !f.stores(field) {
+			continue
+		}
+		if l := f.compare(a.Field(i), b.Field(i)); l != nil {
+			return &loss{path: "." + field.Name, why: "the type encodes itself by the methods of an embedded field, and they leave this out; name that field"}
+		}
+	}
+	return nil
 }
 
 // addressed returns a pointer to a copy of a value.

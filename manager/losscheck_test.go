@@ -98,7 +98,11 @@ type (
 		At   time.Time
 	}
 	hidden struct{ Lost string }
-	tree   struct {
+	event  struct {
+		time.Time // its methods encode the whole event
+		Title     string
+	}
+	tree struct {
 		Name string
 		Kids []tree
 		Up   *tree
@@ -296,6 +300,9 @@ func TestLostValuesAreNamed(t *testing.T) {
 			{manager.JSON{}, func(s *manager.Session) { manager.Key[twins]("k").Set(s, twins{left{1}, right{2}}) }, `\.left\.X: it would not come back`},
 			{manager.Gob{}, func(s *manager.Session) { manager.Key[wide]("k").Set(s, wide{PInt: &zero}) }, `\.PInt: it would not come back`},
 			{manager.Gob{}, func(s *manager.Session) { manager.Key[embeds]("k").Set(s, embeds{hidden{"s3cr3t"}, 1}) }, `\.hidden\.Lost: it would not`},
+			{manager.JSON{}, func(s *manager.Session) { manager.Key[event]("k").Set(s, event{Title: "s3cr3t"}) }, `as manager_test.event: \.Title: .* name that field`},
+			{manager.Gob{}, func(s *manager.Session) { manager.Key[[]event]("k").Set(s, []event{{}, {Title: "s3cr3t"}}) }, `\[1\]\.Title: `},
+			{manager.CBOR{}, func(s *manager.Session) { manager.Key[*event]("k").Set(s, &event{Title: "s3cr3t"}) }, `\.Title: `},
 			{manager.Gob{}, func(s *manager.Session) { manager.Key[tree]("k").Set(s, loop) }, `\.Up\.Up.*: it contains itself`},
 			{manager.CBOR{}, func(s *manager.Session) { manager.Key[*tree]("k").Set(s, &loop) }, `it contains itself`},
 			{manager.CBOR{}, func(s *manager.Session) { manager.Key[any]("k").Set(s, cyclic) }, `it contains itself`},
@@ -337,6 +344,7 @@ func TestNoGoodValueIsRefused(t *testing.T) {
 				manager.Key[map[string]any]("map").Set(s, map[string]any{"a": map[string]any{"b": []any{"c", true, 1.5}}})
 				manager.Key[big.Int]("big").Set(s, *big.NewInt(7))
 				manager.Key[time.Time]("now").Set(s, time.Now())
+				manager.Key[event]("event").Set(s, event{Time: time.Now()})
 				return s.Err()
 			})
 			if err != nil {
