@@ -35,9 +35,10 @@ func configured(prefix string, change ...func(*manager.Config)) *manager.Config 
 	for _, f := range change {
 		f(cfg)
 	}
-	if cfg.Retain == 0 { // short, since many tests wait until no lock is left
-		cfg.Retain = min(300*time.Millisecond, cmp.Or(cfg.LockTTL, time.Second))
-	}
+	// A machine that is busy for a few seconds must cost no request its lock. Many tests wait until a retained one is gone.
+	cfg.LockTTL = cmp.Or(cfg.LockTTL, 20*time.Second)
+	cfg.LockWait = cmp.Or(cfg.LockWait, time.Minute)
+	cfg.Retain = cmp.Or(cfg.Retain, min(4*time.Second, cfg.LockTTL))
 	return cfg
 }
 
