@@ -13,7 +13,7 @@ import (
 type orphan struct {
 	key   string
 	life  time.Duration // how long Redis keeps it without us
-	until time.Time     // when Redis has dropped it by then
+	until time.Time     // by then Redis has dropped it
 
 	again   int       // further removals to make: its last request may arrive after a clean-up
 	cleaned bool      // it was removed once
@@ -71,7 +71,8 @@ func (l *Locker) clean(ctx context.Context, token string, o orphan) {
 	}
 }
 
-// once is what remains to do for a token that was taken out: again after a quarter of the lock's TTL, and after that TTL.
+// once returns what remains to do for a token that was taken out: it is taken out again after a quarter of the lock's TTL,
+// and once more after that TTL.
 func (o orphan) once(ttl time.Duration) orphan {
 	o.cleaned, o.since = true, time.Now().Add(ttl/time.Duration(o.again*o.again))
 	o.again--

@@ -38,10 +38,10 @@ type Lease struct {
 
 // leaseTrust is what is known of a lease's time, on the monotonic clock of this process.
 type leaseTrust struct {
-	since   time.Time // the first request for it was sent
-	renewed time.Time // the last request that Redis answered was sent
-	until   time.Time // it is trusted
-	kept    time.Time // by then Redis has dropped the lock, unless it is renewed
+	since   time.Time // when the first request for it was sent
+	renewed time.Time // when the last request that Redis answered was sent
+	until   time.Time // when the trust ends
+	kept    time.Time // when Redis has dropped the lock at the latest, unless it is renewed
 }
 
 // trust is the trust in a lease that Redis has confirmed in answer to a request sent at that time.

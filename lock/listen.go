@@ -12,15 +12,15 @@ import (
 	"github.com/holdfast-go/holdfast/internal/rdb"
 )
 
-// silence is after how much of it the listener asks the server for a sign of life; after twice that, without one, it
+// silence is how long the listener receives nothing before it sends a PING. If nothing comes for as long again, it
 // reconnects.
 const silence = 10 * time.Second
 
 // reconnectPause is how long the listener waits before it reconnects.
 const reconnectPause = 100 * time.Millisecond
 
-// listen receives the grants and recalls for this node, unless Config.Node is set. Lost messages cost the waiters time, not safety, so
-// the connection is only kept alive; package invalidate proves that it misses nothing.
+// listen receives the grants and recalls for this node, unless Config.Node is set. Lost messages cost the waiters time, not
+// safety. So the listener only keeps its connection alive, while package invalidate proves that it misses nothing.
 func (l *Locker) listen() {
 	for warned := false; ; {
 		confirmed, err := l.hear()

@@ -27,7 +27,7 @@ var recallBody string
 
 var recallScript = queue.NewScript(recallBody)
 
-// firstRecall is after how long the first waiter recalls a lock again; the time doubles with each try.
+// firstRecall is how long the first waiter waits before it recalls a lock again. The pause doubles with each try.
 const firstRecall = 100 * time.Millisecond
 
 // mayRetain reports whether a lock may be retained now. It is called with mu held.

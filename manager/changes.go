@@ -124,7 +124,7 @@ func (c *changes) discard() {
 	c.discarded, c.values, c.meta, c.err = true, nil, metaChange{}, nil
 }
 
-// outdated tells whether what the request has read can still be so, now that the session was opened again.
+// outdated returns an error if what the request has read has changed by now, when the session was opened again.
 func (c *changes) outdated(now *opened) error {
 	was := c.base()
 	switch {

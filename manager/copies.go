@@ -33,21 +33,21 @@ type copies struct {
 type localCopy struct {
 	rec        *store.Record
 	confirmed  atomic.Bool  // Redis has seen that the client has the record's secret, and ended those that it replaced
-	read       atomic.Int64 // the server's clock was
-	ahead      atomic.Int64 // the server's clock is, in Unix nanoseconds
-	ends       atomic.Int64 // the session does, without further use
+	read       atomic.Int64 // when the server's clock was read
+	ahead      atomic.Int64 // the server's clock at copies.start, in Unix nanoseconds
+	ends       atomic.Int64 // when the session ends without further use
 	registered atomic.Bool  // this node gets a message when the session changes
 	streak     atomic.Int32 // how many requests in a row this node has served
 	use        *use         // nil without an idle timeout
 }
 
-// seen is a record as Redis has it, and what it told of the time.
+// seen is a record as Redis has it, and the times that came with it.
 type seen struct {
 	rec        *store.Record
-	now        time.Time // by the server's clock, as expiry
-	expiry     time.Time // zero for never
-	sent       time.Time // the request
-	clock      clock     // now may be by its reckoning
+	now        time.Time // by the server's clock, or estimated with clock
+	expiry     time.Time // by the same clock; zero for never
+	sent       time.Time // when the request was sent, by this process's clock
+	clock      clock
 	confirmed  bool
 	registered bool
 	streak     int
@@ -81,7 +81,7 @@ func (cs *copies) get(id string) *localCopy {
 	return lc
 }
 
-// begin must be called before Redis is asked for what keep is given.
+// begin must be called before the query whose answer keep stores.
 func (cs *copies) begin(id string) cache.Fill {
 	if cs == nil {
 		return cache.Fill{}
@@ -145,7 +145,7 @@ func (lc *localCopy) clock(cs *copies) clock {
 	return clock{server: time.Unix(0, lc.ahead.Load()+read), local: cs.start.Add(time.Duration(read))}
 }
 
-// alive reports whether a copy may be used without asking Redis. It must have been checked not too long ago, and early
+// alive reports whether a copy may be used without a call to Redis. It must have been checked not too long ago, and early
 // enough in the idle timeout that Redis hears of the use in time.
 func (cs *copies) alive(lc *localCopy, at time.Time) bool {
 	now := cs.since(at)

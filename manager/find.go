@@ -16,7 +16,7 @@ type found struct {
 	opened
 	lease  *lock.Lease
 	reused string // the session whose token periodic rotation has replaced, and which was shown after its end
-	local  bool   // the copy of this process was used without asking
+	local  bool   // the copy of this process was used without a call to Redis
 }
 
 // event tells a hook about the open.
@@ -183,7 +183,7 @@ func (m *Manager) findLocked(ctx context.Context, t token, start time.Time, on b
 		return m.findApart(ctx, t)
 	}
 	var a *admission
-	if !m.copies.get(t.id).mayBeShown(t) { // nothing here tells that the secret is the session's
+	if !m.copies.get(t.id).mayBeShown(t) { // no copy here shows that the secret is right
 		a = m.admissions.join(t)
 		defer a.leave()
 		if err := m.admit(ctx, t, a); err != nil {

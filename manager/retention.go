@@ -7,19 +7,18 @@ import (
 	"time"
 )
 
-// enoughInARow is how many requests of a session in a row this node must have served for it to keep the session's lock
-// for a next one.
+// enoughInARow is how many requests of a session this node must have served in a row before it retains the session's lock.
 const enoughInARow = 2
 
-// maxRecalls bounds how many more it takes after the lock was recalled.
+// maxRecalls bounds how many more requests in a row it takes after the lock was recalled.
 const maxRecalls = 16
 
 // contendedTime is how long a session that had to be waited for counts as contended.
 const contendedTime = time.Second
 
-// habits remember how the sessions of this node are used, so that it bets well: whether their next request will come
-// here too, and whether it will find the lock taken. Sessions share a habit at random. It costs speed where that is
-// wrong, and nothing else.
+// habits remember how the sessions of this node are used. They predict whether the next request of a session will come to
+// this node too, and whether it will find the lock taken. Several sessions may share a habit, since their number is fixed. A
+// wrong prediction costs speed and nothing else.
 type habits struct {
 	seed maphash.Seed
 	of   [1024]habit

@@ -218,7 +218,7 @@ func (r *Record) setMeta(name, text string) (err error) {
 		r.KeySet = text
 	}
 	if err != nil {
-		return fmt.Errorf("%w: meta field %q is no number", ErrCorrupt, name)
+		return fmt.Errorf("%w: meta field %q is not a number", ErrCorrupt, name)
 	}
 	return nil
 }

@@ -41,8 +41,8 @@ const (
 	// chunk bounds how many entries, or sessions, one call to Redis is about.
 	chunk = 1000
 
-	// tidied is how many entries Enlist looks at, once there are more than few. With so many at a position that is drawn again
-	// each time, the stale ones become a small part of the index, wherever they are.
+	// tidied is how many entries Enlist checks, once there are more than few. It checks them at a random position each time, so
+	// the stale ones stay a small part of the index, wherever they are.
 	tidied, few = 16, 8
 )
 
