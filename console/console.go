@@ -57,7 +57,7 @@ type console struct {
 	pages    map[string]page
 }
 
-// page serves what a last element of the path names.
+// page serves the paths with one last element.
 type page struct {
 	get  http.HandlerFunc
 	post func(w http.ResponseWriter, r *http.Request, who string)

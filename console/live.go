@@ -10,7 +10,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/admin"
 )
 
-// streamLife is how long one stream of events lasts. Browsers then ask again, so that Authorize is asked again as well,
+// streamLife is how long one stream of events lasts. Browsers then connect again, so that Authorize is called again,
 // and a server that shuts down waits no longer than that.
 const streamLife = 20 * time.Second
 

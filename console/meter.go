@@ -14,12 +14,12 @@ import (
 
 // The pace of the meter.
 const (
-	pace  = time.Second
-	fresh = 5 * time.Second // how long what the meter has read may be shown after it has stopped
-	rest  = 9               // a scan is followed by a pause of so many times its length: it costs Redis a tenth of its time at most
-	width = 60              // samples in a chart
-	alive = 5 * time.Second // a replica of which no probe was heard for so long is not counted
-	again = 15 * time.Second
+	pace  = time.Second      // of samples, and of the events that pages get
+	fresh = 5 * time.Second  // the age up to which figures are shown after the meter has stopped
+	rest  = 9                // the pause after a scan is so many times as long, so that scans take at most a tenth of the time of Redis
+	width = 60               // samples in a chart
+	alive = 5 * time.Second  // a replica counts if a probe of it was heard within this time
+	again = 15 * time.Second // the pause between two counts of all sessions
 
 	readable = 100 // entries of the roster that are read in a second at most
 )
@@ -36,7 +36,7 @@ type meter struct {
 
 	heard counts               // since the last sample
 	nodes map[string]time.Time // when a probe of a replica was heard last
-	work  map[string]work      // of those replicas, as they said last
+	work  map[string]work      // of those replicas, by their newest entries of the roster
 	last  admin.Load           // at the last sample
 }
 
@@ -54,7 +54,7 @@ type figures struct {
 	Locks    lockView
 	Load     admin.Load
 	Replicas int
-	Retained int64 // locks that replicas keep for a next request, as they said last
+	Retained int64 // locks that replicas keep for a next request, by their newest entries
 
 	Commits, Refused, Invalidations, Grants, Calls, Failed, Waiting, Sessions series
 
@@ -272,7 +272,7 @@ type work struct {
 	commits, refused float64 // a second
 }
 
-// readRoster reads what the replicas that are heard say of themselves, again and again.
+// readRoster reads the entries of the replicas that are heard, again and again.
 func (m *meter) readRoster(ctx context.Context) {
 	for wait := pace; pause(ctx, time.After(wait)); {
 		m.mu.Lock()

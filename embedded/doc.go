@@ -31,7 +31,7 @@
 //
 // On its own, miniredis makes a new Lua interpreter for each script call and looks at every key for each command. This
 // package runs scripts on interpreters that it keeps, and moves the clock of miniredis in steps. The commands themselves
-// are those of miniredis; one on which it panics, such as a pattern that is no UTF-8, gets an error, and its connection
+// are those of miniredis; one on which it panics, such as a pattern that is not UTF-8, gets an error, and its connection
 // ends. A script that could change what the next one sees, by assigning to a field of a library for example, runs on
 // miniredis alone, as slowly as it does there. So does one in a transaction.
 //

@@ -51,8 +51,8 @@ func cookieOf(p manager.Propagator) (manager.Cookie, bool) {
 
 func sameSite(c manager.Cookie) http.SameSite { return cmp.Or(c.SameSite, http.SameSiteLaxMode) }
 
-// refuse returns an error for Options that ask for what the manager's cookie does not give. Zero values ask for nothing:
-// what is stricter than they are is no reason to refuse them.
+// refuse returns an error for Options that ask for what the manager's cookie does not give. A zero value asks for
+// nothing, so it is not refused although the cookie is stricter.
 func refuse(m *manager.Manager, o *sessions.Options) error {
 	c, ok := cookieOf(m.Propagator())
 	path := cmp.Or(c.Path, "/")

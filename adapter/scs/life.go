@@ -9,7 +9,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// rememberMe is the key under which scs keeps what RememberMe was told.
+// rememberMe is the key under which scs stores the argument of RememberMe.
 const rememberMe = "__rememberMe"
 
 // RenewToken gives the client a new token with the commit and keeps the values. The lifetime starts

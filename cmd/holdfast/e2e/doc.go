@@ -2,6 +2,6 @@
 // Chromium opens its pages in several tabs, clicks, sends bursts of requests and kills replicas. It is a separate module, so
 // that no other package needs what drives the browser.
 //
-// Without Chromium the tests are skipped, and say so; with HOLDFAST_REQUIRE_CHROMIUM=1 they fail instead. What they saw
-// is left in the folder screenshots.
+// Without Chromium the tests are skipped; with HOLDFAST_REQUIRE_CHROMIUM=1 they fail instead. They leave pictures in the
+// folder screenshots.
 package e2e

@@ -29,11 +29,10 @@ const (
 	// stopTimeout bounds each step of stopping.
 	stopTimeout = 10 * time.Second
 
-	// LockTTL is how long the lock of a replica that was killed or paused keeps others waiting. It is short because
-	// somebody is watching.
+	// LockTTL is how long the lock of a replica that was killed or paused keeps others waiting. It is short, since people watch.
 	LockTTL = 3 * time.Second
 
-	// lockWait is how long a request waits for its session. It is long, because many requests at once are what this is about.
+	// lockWait is how long a request waits for its session. It is long, since the demo is about many requests at once.
 	lockWait = 20 * time.Second
 )
 

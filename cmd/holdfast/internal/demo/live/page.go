@@ -40,7 +40,7 @@ type Page struct {
 	handler  http.Handler
 }
 
-// New returns the page of a cluster. Its handlers take think to work; the page tells so.
+// New returns the page of a cluster. Its handlers work for think, as the page says.
 func New(c *cluster.Cluster, balancer http.Handler, think time.Duration) *Page {
 	p := &Page{cluster: c, balancer: balancer, audit: newAudit(), think: think}
 	mux := http.NewServeMux()

@@ -4,6 +4,6 @@
 // [Holdfast], and [Unlocked], which reads and writes whole sessions without a lock. Pages, driver and report are the
 // same code over both, so that what differs is the session library.
 //
-// Every answer tells in headers what a driver needs to audit it: the session's ID, the number of items in the
-// cart and how long the request waited for its session.
+// Every answer has headers for the driver's audit: the session's ID, the number of items in the cart and how long the
+// request waited for its session.
 package shop

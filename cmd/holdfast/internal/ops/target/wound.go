@@ -57,8 +57,8 @@ func (w Wound) Advice() string {
 	return "start it, or promote its replica (" + command + " CLUSTER FAILOVER FORCE): " + lost
 }
 
-// findWounds returns the masters that do not answer, and those replicas of the others. It asks all of them at once, and
-// takes little more than a second.
+// findWounds returns the masters that do not answer, and the replicas of other masters that do not. It asks all servers at
+// once, and takes little more than a second.
 func (t *Target) findWounds(ctx context.Context) (wounds []Wound, replicas []string) {
 	var known []Wound
 	switch t.Kind {
