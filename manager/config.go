@@ -334,12 +334,14 @@ func (c *Config) withDefaults() Config {
 	if cfg.Propagator == nil {
 		cfg.Propagator = Cookie{}
 	}
+	cfg.Propagator = plainPropagator(cfg.Propagator)
 	if cfg.Insecure {
 		cfg.Propagator = insecure(cfg.Propagator)
 	}
 	if cfg.Codec == nil {
 		cfg.Codec = JSON{}
 	}
+	cfg.Codec = plainCodec(cfg.Codec)
 	if cfg.ErrorHandler == nil {
 		cfg.ErrorHandler = DefaultErrorHandler
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"sync"
@@ -27,6 +28,9 @@ func TestConfigMistakes(t *testing.T) {
 	}{
 		{manager.Config{Lifetime: -1}, "Lifetime", "set one"},
 		{manager.Config{Lifetime: -1, IdleTimeout: -1}, "Lifetime", "set one"},
+		{manager.Config{Propagator: (*manager.Cookie)(nil)}, "Propagator", "leave it out"},
+		{manager.Config{Propagator: manager.Chain{(*manager.Header)(nil)}}, "Propagator", "leave it out"},
+		{manager.Config{Codec: (*manager.Gob)(nil)}, "Codec", "leave it out"},
 		{manager.Config{Lifetime: time.Microsecond}, "Lifetime", "longer"},
 		{manager.Config{IdleTimeout: time.Microsecond}, "IdleTimeout", "longer"},
 		{manager.Config{IdleTimeout: 25 * time.Hour}, "IdleTimeout", "not be longer than Lifetime (24h0m0s)"},
@@ -99,6 +103,37 @@ func TestConfigMistakes(t *testing.T) {
 			t.Errorf("with %s: %v", what, err)
 		}
 	}
+}
+
+// A pointer to a propagator or a codec of the package does what its value does: the cookie of a Chain travels over plain
+// HTTP, a client with a header is answered in a header, and a codec keeps what it accepts.
+func TestPointersInTheConfig(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		for _, codec := range []manager.Codec{&manager.JSON{}, &manager.Gob{}, &manager.CBOR{}} {
+			m := v.manager(func(c *manager.Config) {
+				c.Codec, c.Insecure = codec, true
+				c.Propagator = &manager.Chain{&manager.Cookie{}, &manager.Header{}}
+			})
+			key := manager.Key[any]("k")
+			res, token := visit(m, m.Handler, "", func(s *manager.Session) { key.Set(s, "hello") })
+			if len(res.Cookies()) != 1 || res.Cookies()[0].Name != "session" || res.Cookies()[0].Secure {
+				t.Errorf("%T: cookies %v", codec, res.Cookies())
+			}
+			var got any
+			r, rec := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
+			r.Header.Set("X-Session-Token", token)
+			m.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				got = key.Get(m.Session(r.Context()))
+				m.Session(r.Context()).Rotate()
+			})).ServeHTTP(rec, r)
+			if got != "hello" {
+				t.Errorf("%T: read %v", codec, got)
+			}
+			if header := rec.Result().Header; header.Get("X-Session-Token") == "" || header.Get("Set-Cookie") != "" {
+				t.Errorf("%T: the answer to a client with a header: %v", codec, header)
+			}
+		}
+	})
 }
 
 // What means off, or is unusual, is taken.

@@ -116,10 +116,6 @@ func insecure(p Propagator) Propagator {
 	case Cookie:
 		p.Insecure = true
 		return p
-	case *Cookie:
-		if p != nil {
-			return insecure(*p)
-		}
 	case Chain:
 		all := make(Chain, len(p))
 		for i := range p {
@@ -135,10 +131,6 @@ func cookieOf(p Propagator) (Cookie, bool) {
 	switch p := p.(type) {
 	case Cookie:
 		return p, true
-	case *Cookie:
-		if p != nil {
-			return *p, true
-		}
 	case Chain:
 		for _, inner := range p {
 			if c, ok := cookieOf(inner); ok {

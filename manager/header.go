@@ -160,7 +160,7 @@ func (c Chain) check() error {
 		return errors.New("Chain is empty: give it at least one propagator")
 	}
 	for _, p := range c {
-		if p == nil {
+		if p == nil || isPointer(p) {
 			return errors.New("Chain has a nil propagator: leave it out")
 		}
 		if p, ok := p.(checker); ok {

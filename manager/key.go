@@ -224,6 +224,26 @@ func (m *Manager) decode(data string, v any) error {
 	return m.cfg.Codec.Unmarshal([]byte(data), v)
 }
 
+// plainCodec returns what a pointer to a codec of this package points to: the methods are the same, and lossCheckOf knows
+// the codecs by their types. A nil pointer stays one, for validate.
+func plainCodec(c Codec) Codec {
+	switch c := c.(type) {
+	case *JSON:
+		if c != nil {
+			return *c
+		}
+	case *Gob:
+		if c != nil {
+			return *c
+		}
+	case *CBOR:
+		if c != nil {
+			return *c
+		}
+	}
+	return c
+}
+
 // lossCheckOf returns what is known about a codec, nil for those of applications.
 func lossCheckOf(c Codec) *lossCheck {
 	switch c.(type) {

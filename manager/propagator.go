@@ -32,6 +32,41 @@ type Propagator interface {
 	Remove(w http.ResponseWriter)
 }
 
+// plainPropagator returns what a pointer to a propagator of this package points to, also within a Chain. The methods are the
+// same, and the package knows its propagators by their types. A nil pointer stays one, for validate.
+func plainPropagator(p Propagator) Propagator {
+	switch p := p.(type) {
+	case *Cookie:
+		if p != nil {
+			return *p
+		}
+	case *Header:
+		if p != nil {
+			return *p
+		}
+	case *Chain:
+		if p != nil {
+			return plainPropagator(*p)
+		}
+	case Chain:
+		all := make(Chain, len(p))
+		for i := range p {
+			all[i] = plainPropagator(p[i])
+		}
+		return all
+	}
+	return p
+}
+
+// isPointer reports whether a propagator is a pointer that plainPropagator has left: nil.
+func isPointer(p Propagator) bool {
+	switch p.(type) {
+	case *Cookie, *Header, *Chain:
+		return true
+	}
+	return false
+}
+
 // varier is a propagator that names the request headers in which it looks for a token.
 type varier interface{ Vary() []string }
 

@@ -109,7 +109,7 @@ func (c *Config) validateRest() error {
 	return nil
 }
 
-// validateKeys checks what is a list, and the propagator.
+// validateKeys checks what is a list, and what is an interface.
 func (c *Config) validateKeys() error {
 	for i, p := range c.TrustedProxies {
 		if !p.IsValid() {
@@ -125,6 +125,13 @@ func (c *Config) validateKeys() error {
 		if len(key) < 32 {
 			return fmt.Errorf("EncryptionKeys[%d] has %d bytes: give each at least 32, from crypto/rand", i, len(key))
 		}
+	}
+	if isPointer(c.Propagator) {
+		return fmt.Errorf("Propagator is a nil %T: leave it out for the default", c.Propagator)
+	}
+	switch c.Codec.(type) {
+	case *JSON, *Gob, *CBOR: // plainCodec leaves only nil ones
+		return fmt.Errorf("Codec is a nil %T: leave it out for the default", c.Codec)
 	}
 	if p, ok := c.Propagator.(checker); ok {
 		if err := p.check(); err != nil {
