@@ -169,37 +169,6 @@ func TestFastOpenIsNotForAll(t *testing.T) {
 	})
 }
 
-// A lock token that holds the lock keeps it, and another one does not get it.
-func TestConfirm(t *testing.T) {
-	t.Parallel()
-	each(t, func(t *testing.T, e *env) {
-		base := e.create(t, "a", "1")
-		for _, waiting := range []bool{false, true} {
-			e.hold(t, base.ID, "me.1", lockTTL/2)
-			if waiting {
-				e.enqueue(t, base.ID, "you.1")
-			}
-			held, _, err := e.Confirm(t.Context(), base, time.Now(), "me.1", lockTTL)
-			if err != nil || held == waiting {
-				t.Errorf("a request waits %v: held %v, %v", waiting, held, err)
-			}
-			if _, ttl := e.holder(t, base.ID); (ttl > lockTTL/2) == waiting {
-				t.Errorf("a request waits %v: the lock lives for %v", waiting, ttl)
-			}
-		}
-		e.hold(t, base.ID, "you.1", lockTTL)
-		if held, _, err := e.Confirm(t.Context(), base, time.Now(), "me.1", lockTTL); held || err != nil {
-			t.Errorf("held by another: %v, %v", held, err)
-		}
-		e.commit(t, change(base, "a", "2"))
-		_, _, err := e.Confirm(t.Context(), base, time.Now(), "me.1", lockTTL)
-		wantErr(t, err, store.ErrConflict)
-		e.remove(t, base.ID)
-		_, _, err = e.Confirm(t.Context(), base, time.Now(), "me.1", lockTTL)
-		wantErr(t, err, store.ErrRemoved)
-	})
-}
-
 // A commit that may take the fast path does what the full script would have done: the same outcome, the same record, the
 // same lock, the same messages.
 func TestFastCommitIsACommit(t *testing.T) {
