@@ -2,6 +2,7 @@ package manager
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast/store"
@@ -29,4 +30,34 @@ func TestAnswersThatCrossLeaveNoCopy(t *testing.T) {
 	if lc := cs.get("id"); lc != nil {
 		t.Errorf("the copy of version %s is left", lc.rec.Version)
 	}
+}
+
+// What waits for a slow commit, and what keeps a session alive, is used again only if its timer has not fired: the function of
+// the timer may still be on its way, and would find another session in it.
+func TestFiredTimersAreNotReused(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		cfg := (*Config)(nil).withDefaults()
+		cs, err := newCopies(&cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &Manager{underWay: newUnderWay()}
+		for range 100 {
+			p, k := cs.pending("id"), (&request{m: m}).keepAlive(&store.Record{ID: "id", Idle: time.Hour})
+			time.Sleep(max(cs.commitGrace, time.Hour/4) + time.Second)
+			k.again() // as after a report
+			p.answered(false)
+			k.end()
+			if again, _ := cs.sent.Get().(*sending); again == p {
+				t.Fatal("a commit whose timer has fired is used again")
+			}
+			if again, _ := m.underWay.spare.Get().(*keeper); again == k {
+				t.Fatal("a keeper whose timer has fired is used again")
+			}
+		}
+		if n := cs.uncertain.Load(); n != 0 {
+			t.Errorf("%d commits are pending", n)
+		}
+	})
 }
