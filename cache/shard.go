@@ -18,7 +18,7 @@ type entry[V any] struct {
 	id      string // the cache's own, as the key in the list is
 	value   V
 	counter uint64
-	seq     uint32 // tells one store in the shard from another; no fill lasts until they start again
+	seq     uint32 // tells one store in the shard from another; no fill lasts until the numbers repeat
 	cost    uint32
 }
 
@@ -90,7 +90,7 @@ func (s *shard[V]) put(f Fill, stripe uint8, counter uint64, v V, cost int64) bo
 		return false
 	}
 	if cost > min(s.maxBytes, math.MaxUint32) {
-		// The others that are under way may carry what v has just replaced.
+		// Other fills under way may carry the value that v replaces.
 		s.drop(f.id)
 		s.generations[stripe]++
 		s.stats.FillsTooLarge++

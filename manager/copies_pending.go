@@ -6,7 +6,7 @@ import "time"
 // not answered in time.
 type pendingCommit struct {
 	pending int   // commits that are not answered for a while
-	until   int64 // one was given up, and may yet be written
+	until   int64 // until then one that was given up may yet be written
 }
 
 // lateCommit is how long a commit of which nothing is known may still be on its way.

@@ -14,7 +14,7 @@ type keeper struct {
 	all  *underWay
 	id   string
 	idle time.Duration
-	last time.Time       // after it the session is left to itself; zero for no such time
+	last time.Time       // after it the session is no longer kept alive; zero for no limit
 	ctx  context.Context //nolint:containedctx // of a session that was loaded, as last; nil for others
 
 	mu    sync.Mutex

@@ -53,7 +53,7 @@ func (c *changes) plan(d demand) (p plan, err error) {
 	return p, nil
 }
 
-// rotation tells whether the token is to be replaced: because the handler asked for it, or because it is old enough.
+// rotation returns whether and why the token is replaced: because the handler asked for it, or because it is old enough.
 func (c *changes) rotation(t token) store.Rule {
 	every, rec := c.rules.cfg.RotateEvery, c.base()
 	switch {
