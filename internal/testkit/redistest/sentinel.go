@@ -37,7 +37,7 @@ func StartSentinel(tb testing.TB) *Sentinel {
 // machine is.
 func StartPatientSentinel(tb testing.TB) *Sentinel {
 	tb.Helper()
-	return startSentinel(tb, patience)
+	return startSentinel(tb, "60000")
 }
 
 // startSentinel takes the milliseconds after which a server that does not answer is taken for dead.

@@ -59,9 +59,6 @@ func Only(tb testing.TB, why Reason) {
 	tb.Skipf("not on %s: it %s", current(), why)
 }
 
-// patience is how many milliseconds a server may be silent before the others take over, where they should not.
-const patience = "60000"
-
 // startTopology starts the servers of this process' topology, patient ones that no loaded machine makes fail over.
 func startTopology(tb testing.TB) (servers []*Server, opt redis.UniversalOptions) {
 	tb.Helper()
