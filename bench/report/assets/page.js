@@ -9,7 +9,7 @@
   const shade = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   // A subject has the same colour in every chart; the reference is dashed.
-  const colours = { "holdfast": 0, "holdfast-autopipe": 1, "scs": 2, "scs-locked": 3, "gorilla": 4, "rueidislock": 5, "limit": 6, "holdfast (local)": 7 };
+  const colours = { "holdfast": 0, "holdfast-autopipe": 1, "scs": 2, "scs-locked": 3, "gorilla": 4, "rueidislock": 5, "limit": 6, "holdfast (local)": 7, "scs-fixed": 8, "holdfast (by method)": 9 };
   const colour = (name) => shade(`--c${colours[name] ?? names.indexOf(name) % 8}`);
   const line = (name, data, extra) => ({
     label: name, data, borderColor: colour(name), backgroundColor: colour(name),
