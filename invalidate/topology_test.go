@@ -80,7 +80,7 @@ func failsOver(t *testing.T, client redis.UniversalClient, failovers map[string]
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	h := newHeard()
-	feed := start(t, client, h.config(20*time.Second))
+	feed := start(t, client, h.config(8*time.Second))
 	if err := feed.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}

@@ -84,7 +84,7 @@ func TestLostAnswerToARelease(t *testing.T) {
 // The script of a renewal is unknown to the server, of which it has only the others.
 func TestRenewalLoadsItsScript(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
-		l, p := tapped(t, f, b, lock.Config{TTL: 9 * time.Second}) // a busy machine must not keep it from renewing
+		l, p := tapped(t, f, b, lock.Config{TTL: 6 * time.Second}) // a busy machine must not keep it from renewing
 		lease := mustAcquire(t, l)
 		trips := p.Trips()
 		wait.Until(f.t, "it was renewed, and then again", func() bool { return p.Trips() >= trips+3 })

@@ -290,7 +290,7 @@ func TestClientGone(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		n, other := serve(t, on(t, b), shop), serve(t, on(t, b), shop)
+		n, other := serve(t, on(t, b, unretained), shop), serve(t, on(t, b, unretained), shop)
 		tab := newBrowser(t)
 		tab.get(n, "/add")
 		for i, path := range []string{"/", "/lazy/", "/opt/"} {

@@ -15,8 +15,8 @@ func TestDiscardStoresNothing(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		m := on(t, b, func(c *manager.Config) { c.RotateEvery = time.Nanosecond })
-		plain := on(t, b)
+		m := on(t, b, unretained, func(c *manager.Config) { c.RotateEvery = time.Nanosecond })
+		plain := on(t, b, unretained)
 		spare := do(plain, "", func(s *manager.Session) { name.Set(s, "spare") })
 		for what, change := range map[string]func(s *manager.Session){
 			"nothing":  nothing,

@@ -35,8 +35,9 @@ func configured(prefix string, change ...func(*manager.Config)) *manager.Config 
 	for _, f := range change {
 		f(cfg)
 	}
-	// A machine that is busy for a few seconds must cost no request its lock. Many tests wait until a retained one is gone.
-	cfg.LockTTL = cmp.Or(cfg.LockTTL, 20*time.Second)
+	// A machine that is busy for a few seconds costs no request its lock. Tests wait until retained locks are gone, and not
+	// for so long that one which nobody releases expires.
+	cfg.LockTTL = cmp.Or(cfg.LockTTL, 5*time.Minute)
 	cfg.LockWait = cmp.Or(cfg.LockWait, time.Minute)
 	cfg.Retain = cmp.Or(cfg.Retain, min(4*time.Second, cfg.LockTTL))
 	return cfg

@@ -24,7 +24,7 @@ func TestTimeoutHandlers(t *testing.T) {
 	const limit = 20 * time.Millisecond
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		m := on(t, b)
+		m := on(t, b, unretained)
 		for what, timed := range map[string]func(http.Handler) http.Handler{
 			"outside": func(h http.Handler) http.Handler { return http.TimeoutHandler(m.Handler(h), limit, "too slow") },
 			"inside":  func(h http.Handler) http.Handler { return m.Handler(http.TimeoutHandler(h, limit, "too slow")) },
