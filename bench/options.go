@@ -125,7 +125,7 @@ func (o *options) readGoals() error {
 	return err
 }
 
-// names is a flag's function that stores a list of names in into.
+// names returns the function of a flag that takes a list of names. It stores the list in into.
 func names(into *[]string) func(string) error {
 	return func(list string) error {
 		*into = strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A state that comes with the lock is good as long as the lease is. A request that was paused until that has ended, or that began
-// after the state was read, asks Redis.
+// A state that is handed on with the lock is used only while the lease lasts, and only by a request that began before the state
+// was read. Any other request queries Redis.
 func TestStateOnlyFromALeaseThatLasts(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -10,8 +10,8 @@ import (
 )
 
 // admit refuses a request with a wrong secret before it joins the queue. IDs are not secret: a client that has seen one must
-// not be able to keep its owner waiting. It queries Redis only if others wait. A request for which a copy in this process
-// tells that the secret is right needs no admission.
+// not be able to keep its owner waiting. It queries Redis only if others wait. Requests whose
+// secret is that of the local copy need no admission.
 func (m *Manager) admit(ctx context.Context, t token, a *admission) error {
 	switch {
 	case a == nil, !m.locker.Busy(t.id):

@@ -32,8 +32,8 @@ func TestAnswersThatCrossLeaveNoCopy(t *testing.T) {
 	}
 }
 
-// What waits for a slow commit, and what keeps a session alive, is used again only if its timer has not fired: the function of
-// the timer may still be on its way, and would find another session in it.
+// An object with a timer, of a commit or a keep-alive, is used again only if the timer has not fired. The timer's function may
+// still be running, and would find another session in the object.
 func TestFiredTimersAreNotReused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

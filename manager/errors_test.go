@@ -11,8 +11,8 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// A session that ends takes its lock along. A request that learns of that by its lock, before it commits, is told how its
-// session has ended all the same, and one that logs out has what it wants.
+// The lock of a session is removed with the session. A request that loses its lock in this way gets the error that says how
+// the session ended, and not ErrLockLost. A logout succeeds.
 func TestWhyASessionHasEndedWithItsLock(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		var got error

@@ -177,7 +177,7 @@ func TestManyRequestsForOneSession(t *testing.T) {
 	b := redistest.Shared(t)
 	rdb := b.Client(t)
 	n := flood(2000, 10_000)
-	// The lock must not be lost to a machine that is slow for seconds, as one of the length of Retain would be.
+	// A lock that lasts for Retain only is lost on a machine that stands still for seconds.
 	wait := func(c *manager.Config) { c.LockWait, c.LockTTL, c.Retain, c.MaxHold = -1, time.Minute, -1, -1 }
 	for _, c := range []struct {
 		what    string

@@ -221,8 +221,8 @@ func TestVaryBySession(t *testing.T) {
 	})
 }
 
-// A handler that writes first and reads the session then, as a template does that asks for the user on its way, sends one
-// client's page all the same. A handler that says itself who may keep its response, and one that writes nothing, do not.
+// A handler that reads the session after its first write, as a template may, still sends a page for one client only, and gets
+// Vary. A handler that sets Cache-Control, or writes nothing, does not.
 func TestVaryOfALateRead(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		m := v.manager()

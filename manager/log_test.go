@@ -23,7 +23,7 @@ func TestLogOfRequests(t *testing.T) {
 		var log logtest.Recorder
 		n := serve(t, on(t, b, func(c *manager.Config) {
 			c.Logger, c.MaxSessionBytes = slog.New(&log), 1000
-			// What a busy machine loses is logged: no lock, and not the proof that the feed is live.
+			// A busy machine must not add lines about a lost lock, or about a feed without proof.
 			c.Retain, c.LockTTL, c.LockWait, c.MaxStaleness = -1, time.Minute, -1, 4*time.Minute
 		}), shop)
 		tab, late := newBrowser(t), newBrowser(t)

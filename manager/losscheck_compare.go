@@ -83,8 +83,8 @@ func (f *lossCheck) compareOwn(a, b reflect.Value) *loss {
 	return f.compareBeside(a.Elem(), b.Elem())
 }
 
-// compareBeside compares the other fields of a struct with an embedded field that encodes itself, such as a time.Time: the
-// struct has inherited its methods, which write nothing but that field.
+// compareBeside compares the other fields of a struct that embeds a type with its own encoding, such as time.Time. The
+// struct inherits that type's methods, and they encode the embedded field only.
 func (f *lossCheck) compareBeside(a, b reflect.Value) *loss {
 	t, inherits := a.Type(), false
 	if t.Kind() != reflect.Struct {

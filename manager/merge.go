@@ -115,8 +115,8 @@ func (s *request) unreserve(id string) {
 // mergeWait bounds the wait for the lock of another session against the order of their IDs.
 const mergeWait = time.Second
 
-// findOther locks another session for a request that has locks already. Requests that take locks in the order of the IDs
-// cannot block each other for good. One that takes a lock against that order waits for a moment only.
+// findOther locks another session for a request that has locks already. Requests that take locks in the order of the
+// IDs cannot deadlock. A request that has to take one against that order waits for mergeWait at most.
 func (m *Manager) findOther(ctx context.Context, t token, locked []string) (found, error) {
 	if len(locked) > 0 && t.id < slices.Max(locked) {
 		wait := mergeWait

@@ -57,7 +57,7 @@ type nested struct {
 func newNested(t *testing.T, b redistest.Backend, change ...func(*manager.Config)) *nested {
 	t.Helper()
 	x := &nested{}
-	// No machine is too slow for these: neither a lock nor the proof that the feed is live ends in a test.
+	// These outlast the test on any machine: the locks, and the proof that the feed is live.
 	lasting := func(c *manager.Config) { c.LockTTL, c.LockWait, c.MaxStaleness = time.Minute, -1, 4*time.Minute }
 	x.node, x.tap = tapped(t, b, append([]func(*manager.Config){lasting}, change...)...)
 	wrap := map[manager.Mode]func(http.Handler) http.Handler{

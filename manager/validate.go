@@ -109,7 +109,7 @@ func (c *Config) validateRest() error {
 	return nil
 }
 
-// validateKeys checks what is a list, and what is an interface.
+// validateKeys checks the lists, the propagator and the codec.
 func (c *Config) validateKeys() error {
 	for i, p := range c.TrustedProxies {
 		if !p.IsValid() {

@@ -9,8 +9,8 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
-// A lock token that holds the lock of a session that is as it was opened keeps it for longer, unless another request waits, and
-// that was a use of the session. In no other case does the lock change.
+// confirm.lua extends the lock, and counts as a use of the session, if the token holds the lock, no request waits for it and the
+// session is as it was opened. Otherwise it changes nothing.
 func TestConfirm(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(t *testing.T, e *env, base *store.Record){

@@ -93,8 +93,8 @@ func unused(t *testing.T) string {
 	}
 }
 
-// leaves does what loads another page, and waits for that. A page that comes back from the history may be the one that
-// was left before, hence the numbers.
+// leaves runs a script that loads another page, and waits until that page is there. The browser may bring back an earlier
+// page from its history, so each page that is left is marked with a number of its own.
 func (b *tab) leaves(do string) {
 	b.t.Helper()
 	n := rand.Int64N(1 << 50)

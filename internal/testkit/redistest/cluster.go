@@ -29,9 +29,8 @@ func StartCluster(tb testing.TB) *Cluster {
 	return startCluster(tb, "1000")
 }
 
-// StartPatientCluster is StartCluster, but that no replica takes over by itself until a node has been silent for five
-// seconds, which no machine is too slow for. A longer time would make a planned failover slow: a replica that was not
-// elected tries again after four times as long.
+// StartPatientCluster is StartCluster with a node timeout of five seconds, so that a slow machine causes no failover. A
+// replica that loses the election of a planned failover tries again after four node timeouts, so this one is no longer.
 func StartPatientCluster(tb testing.TB) *Cluster {
 	tb.Helper()
 	return startCluster(tb, "5000")
@@ -202,7 +201,7 @@ func (c *Cluster) MasterOf(tb testing.TB, key string) *Server {
 	return master
 }
 
-// failoverTime is after how long Redis, which gives up a planned failover after five seconds, is asked for it again.
+// failoverTime is how long Failover waits before it asks again. Redis gives up a planned failover after five seconds.
 const failoverTime = 6 * time.Second
 
 // Failover makes the replica of a master take its place, as for a maintenance: nothing is lost, and every process goes

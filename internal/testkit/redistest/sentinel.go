@@ -33,8 +33,8 @@ func StartSentinel(tb testing.TB) *Sentinel {
 	return startSentinel(tb, "2000")
 }
 
-// StartPatientSentinel is StartSentinel, but that no replica is promoted unless the test asks for it, however slow the
-// machine is.
+// StartPatientSentinel is StartSentinel with Sentinels that take a server for dead after a minute, so that a slow machine
+// causes no failover.
 func StartPatientSentinel(tb testing.TB) *Sentinel {
 	tb.Helper()
 	return startSentinel(tb, "60000")

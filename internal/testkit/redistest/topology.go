@@ -59,7 +59,7 @@ func Only(tb testing.TB, why Reason) {
 	tb.Skipf("not on %s: it %s", current(), why)
 }
 
-// startTopology starts the servers of this process' topology, patient ones that no loaded machine makes fail over.
+// startTopology starts the servers of this process' topology. A slow machine does not make them fail over.
 func startTopology(tb testing.TB) (servers []*Server, opt redis.UniversalOptions) {
 	tb.Helper()
 	var entries []*Server
