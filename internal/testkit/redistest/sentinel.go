@@ -240,7 +240,25 @@ func (s *Sentinel) Failover(tb testing.TB) *Server {
 	if err := rdb.Failover(context.Background(), masterName).Err(); err != nil {
 		tb.Fatal(err)
 	}
-	return s.AwaitPromotion(tb, old)
+	primary := s.AwaitPromotion(tb, old)
+	demote(tb, old, primary)
+	return primary
+}
+
+// demote makes a primary that was replaced a replica and ends the connections of its clients. The sentinels would do
+// the same, after eight seconds.
+func demote(tb testing.TB, old, primary *Server) {
+	tb.Helper()
+	ctx := context.Background()
+	_, err := old.Client(tb).TxPipelined(ctx, func(p redis.Pipeliner) error {
+		p.ReplicaOf(ctx, "127.0.0.1", strconv.Itoa(primary.p.port))
+		p.ClientKillByFilter(ctx, "TYPE", "normal")
+		p.ClientKillByFilter(ctx, "TYPE", "pubsub")
+		return nil
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
 }
 
 // primary asks the sentinels and returns the server that more than half of them name.
