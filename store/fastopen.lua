@@ -3,7 +3,8 @@
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1] lock token ('' = no lock); if it holds the lock already, it keeps it   ARGV[2] lock ms
 -- ARGV[3] version that the caller has ('' = none)   ARGV[4] hash of the secret that the client showed ('' = opened by ID)
--- ARGV[5] node of the caller   ARGV[6] '1' to register the node in the directory of copies
+-- ARGV[5] node of the caller   ARGV[6] '1' to register the node in the directory of copies, which a request with a lock
+--   does only if the caller's version is the current one
 -- ARGV[7] '1' if the caller knows that the secret opens its version   ARGV[8] ms that this version lives without use ('' =
 --   it does not depend on use)
 -- returns 1, plus 2 if no other node has a copy, plus 4 if this node is registered, where ARGV[7] and the caller's version
@@ -14,7 +15,8 @@ local meta = redis.call('HMGET', record, 'v', 'n', 'f')
 local version, copies = meta[1], meta[2] or ''
 if not version then return {'absent', 0, 0} end
 if newer(meta[3]) then return {'newer', 0, 0} end
-local current = ARGV[7] ~= '' and version == ARGV[3]
+local known = version == ARGV[3]
+local current = known and ARGV[7] ~= ''
 local idle, deadline
 if not current then
   local rest = redis.call('HMGET', record, 'h', 'p', 'i', 'x')
@@ -29,7 +31,7 @@ if token ~= '' then
   end
 end
 local sole, registered = copies == '' or copies == node, 0
-if ARGV[6] ~= '' then
+if ARGV[6] ~= '' and (known or token == '') then
   registered = register(record, copies, node)
 elseif node ~= '' and string.find(copies, node, 1, true) then
   registered = 1
@@ -40,4 +42,4 @@ if current then
 end
 local now = clock()
 return {'held', 0, now, version, slide(record, now, idle, deadline), '', registered,
-  version ~= ARGV[3] and redis.call('HGETALL', record), sole and 1 or 0}
+  not known and redis.call('HGETALL', record), sole and 1 or 0}

@@ -282,6 +282,33 @@ func TestFastCommitRegisters(t *testing.T) {
 	})
 }
 
+// An open with the lock enters its node into the directory of copies if the node has the current version, by either script.
+// Otherwise another node has changed the session meanwhile, and will again.
+func TestOpenWithTheLockRegistersTheCurrentVersion(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		for _, full := range []bool{false, true} {
+			for _, current := range []bool{false, true} {
+				base := e.create(t, "a", "1")
+				if !current {
+					e.commit(t, change(base, "a", "2"))
+				}
+				e.rdb.HDel(t.Context(), e.space.Of(base.ID).Record, "n")
+				r, at, err := e.openForLock(t, store.Query{
+					ID: base.ID, Secret: base.Hash, Known: base, Current: true, Now: time.Now(), Register: true, NoFastPath: full,
+				}, "me.1")
+				if err != nil || at.Position != queue.Held {
+					t.Fatalf("opened: %+v, %v", at, err)
+				}
+				o, err := r.Result()
+				if err != nil || o.Registered != current || (e.field(t, base.ID, "n") == e.node) != current {
+					t.Errorf("full script %v, current %v: registered %v, directory %q, %v", full, current, o.Registered, e.field(t, base.ID, "n"), err)
+				}
+			}
+		}
+	})
+}
+
 // withoutTimes takes the Unix times out of a state.
 func withoutTimes(state string) string {
 	lines := strings.Split(state, "\n")

@@ -26,7 +26,10 @@ type Query struct {
 	Current bool
 	Now     time.Time
 
-	// Register enters this node into the directory of copies, so that it is notified of changes.
+	// Register enters this node into the directory of copies, so that it is notified of changes. A
+	// request that takes the lock is registered only if Known is the current version: otherwise
+	// requests of the session go from node to node, and each commit would have to notify a node that
+	// is not going to be asked next.
 	Register bool
 
 	// NoFastPath sends open.lua at once, since the lock is most likely taken.

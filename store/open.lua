@@ -3,7 +3,8 @@
 -- ARGV[1..7]  node_prefix, token ('' = no lock), waited, max waiters, queue ms, grant ms, lock ms: see enter.lua
 -- ARGV[8]  hash of the secret that the client showed ('' = opened by ID)   ARGV[9] version the caller has ('' = none)
 -- ARGV[10] node of the caller ('' = it keeps no copies)   ARGV[11] grace ms for secrets replaced by periodic rotation
--- ARGV[12] '1' to register the node in the directory of copies
+-- ARGV[12] '1' to register the node in the directory of copies, which a request with a lock does only if the caller's
+--   version is the current one
 -- returns {word, ms, now, version, expiry, via, registered, fields, sole}: now and expiry in Unix ms, via 'P' if the secret
 --   is a replaced one that still opens the session, registered 1 if the node is in the directory, fields the record
 --   as HGETALL gives it unless the caller's version is the current one, sole 1 if no other node has a copy
@@ -45,7 +46,7 @@ if via == '' and secret ~= '' and string.find(replaced, ':P:', 1, true) then
   redis.pcall('HSET', record, 'p', confirm(replaced, now + grace))
 end
 local registered = 0
-if ARGV[12] ~= '' then
+if ARGV[12] ~= '' and (version == known or token == '') then
   registered = register(record, copies, node)
 elseif node ~= '' and string.find(copies, node, 1, true) then
   registered = 1
