@@ -9,7 +9,7 @@
 //	err = telemetry.Observe(sessions)
 //	defer telemetry.Close()
 //
-// No attribute ever holds an ID, a user, a key or a value. There are few sets of attributes, all of them known at New,
-// and they do not grow with the number of sessions. What each metric means, and what to do when it rises, is described in
-// docs/observability.md.
+// No attribute ever holds a session's ID, a user, a key or a value. There are few sets of
+// attributes, all of them known at New, and they do not grow with the number of sessions. What each
+// metric means, and what to do when it rises, is described in docs/observability.md.
 package otelsession

@@ -9,9 +9,9 @@
 //	registry.MustRegister(metrics)
 //
 // The first argument of New becomes the constant label "manager" of each metric, so several
-// Managers of one process can be registered. No label ever holds an ID, a user, a key or a value.
-// There are some 150 time series per manager, and the buckets of its histograms. They do not grow
-// with the number of sessions.
+// Managers of one process can be registered. No label ever holds a session's ID, a user, a key or a
+// value. There are some 150 time series per manager, and the buckets of its histograms. They do not
+// grow with the number of sessions.
 //
 // The folder also holds a dashboard for Grafana (dashboard.json) and alert rules for Prometheus (alerts.yml). What each
 // metric means, and what to do when it rises, is described in docs/observability.md.

@@ -25,7 +25,7 @@ func report(w io.Writer, redis string, mode subject.Mode, results []result) erro
 				per(s.requests.Commands, s), per(s.requests.Messages, s), per(s.requests.Bytes, s), r.cost(s))
 		}
 	}
-	b.WriteString("\n| nodes, doing nothing | probes and entries/s | messages/s | bytes/s | of one Redis |\n|---|---|---|---|---|\n")
+	b.WriteString("\n| idle nodes | heartbeats and entries/s | messages/s | bytes/s | of one Redis |\n|---|---|---|---|---|\n")
 	for _, r := range results {
 		seconds := r.idle.took.Seconds()
 		h := r.idle.heartbeats
