@@ -37,15 +37,15 @@ func startTarpit(t *testing.T, addr string) *tarpit {
 	return p
 }
 
-// waits is how many times a command may meet a server that does not answer. It waits a second each time at most, so three
-// are the three seconds that an operator is promised; two of these are probes of different servers at the same time.
+// waits is how many times a command may meet a server that does not answer. It waits for the
+// ProbeTime each time at most, a second, so three are the three seconds that an operator is promised; two of these are probes of different servers at the same time.
 const waits = 3
 
 // A master and its replica take connections and answer nothing. Whatever the timeout of a call, the commands meet each of
 // them once, name the master in one line, and answer for the others.
 func TestSilentMasterIsMetOnce(t *testing.T) {
 	t.Parallel()
-	c := redistest.StartCluster(t)
+	c := redistest.StartPatientCluster(t)
 	const prefix = "shop"
 	dead := c.MasterOf(t, keys.In(prefix).NodePrefix()+"*") // where go-redis would listen to the messages of all nodes
 	seeds := []string{dead.Addr()}                          // named first
@@ -59,22 +59,14 @@ func TestSilentMasterIsMetOnce(t *testing.T) {
 		seeds = append(seeds, node.Addr())
 	}
 	// By default such a cluster refuses everything. That has a remedy of its own, and is still the one failure.
-	state := func(is string) {
-		t.Helper()
-		wait.Until(t, "the cluster's state is "+is, func() bool {
-			return !slices.ContainsFunc(living, func(node *redistest.Server) bool {
-				return !strings.Contains(node.Client(t).ClusterInfo(t.Context()).Val(), "cluster_state:"+is)
-			})
-		})
-	}
-	state("fail")
+	awaitState(t, living, "fail")
 	status, out, errs := holdfast(t.Context(), "doctor", "-redis", living[0].Addr(), "-cluster", "-prefix", prefix)
 	if found := findings(out); status != failed || errs != "" || found["topology"] != "warn" || strings.Contains(out, "\nfail") ||
 		!strings.Contains(out, "CONFIG SET cluster-require-full-coverage no") {
 		t.Errorf("status %d, errors %q\n%s", status, errs, out)
 	}
 	needNotBeWhole(t, living)
-	state("ok")
+	awaitState(t, living, "ok")
 	for _, args := range [][]string{{"doctor"}, {"locks"}, {"ls"}, {"revoke", "-yes", "-user", "bob"}, {"watch", "-for", "1ms"}} {
 		for _, p := range pits {
 			p.dialed.Store(0)
@@ -98,6 +90,16 @@ func TestSilentMasterIsMetOnce(t *testing.T) {
 			onlyOneFails(t, out)
 		}
 	}
+}
+
+// awaitState waits until all nodes agree on the state of their cluster.
+func awaitState(t *testing.T, nodes []*redistest.Server, state string) {
+	t.Helper()
+	wait.Until(t, "the cluster's state is "+state, func() bool {
+		return !slices.ContainsFunc(nodes, func(node *redistest.Server) bool {
+			return !strings.Contains(node.Client(t).ClusterInfo(t.Context()).Val(), "cluster_state:"+state)
+		})
+	})
 }
 
 // onlyOneFails checks what doctor found: one failure, and warnings only of what every server of the tests lacks.

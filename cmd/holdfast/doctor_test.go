@@ -26,44 +26,50 @@ var checks = []string{
 	"server", "topology", "eviction", "maxmemory", "buffers", "persistence", "clock", "scripts", "locks", "pub/sub", "ping", "script", "sessions",
 }
 
+// room is what a Redis that is fit has for sessions.
+const room = "512mb"
+
+// examined are servers, and what doctor finds of them.
+var examined = []struct {
+	name    string
+	options []string
+	status  int
+	want    map[string]string // other than ok
+	advice  string
+}{
+	{name: "fit", options: []string{"--maxmemory", room, "--appendonly", "yes"}},
+	{name: "as it comes", want: map[string]string{"maxmemory": "warn", "persistence": "warn"}, advice: "-> CONFIG SET appendonly yes"},
+	{
+		name:    "snapshots",
+		options: []string{"--maxmemory", room, "--save", "3600 1"},
+		want:    map[string]string{"persistence": "warn"}, advice: "-> CONFIG SET appendonly yes",
+	},
+	{
+		name:    "evicting",
+		options: []string{"--maxmemory", room, "--appendonly", "yes", "--maxmemory-policy", "volatile-lru"},
+		status:  failed, want: map[string]string{"eviction": "fail"}, advice: "-> CONFIG SET maxmemory-policy noeviction",
+	},
+	{
+		name:    "would evict",
+		options: []string{"--appendonly", "yes", "--maxmemory-policy", "allkeys-lfu"},
+		want:    map[string]string{"eviction": "warn", "maxmemory": "warn"}, advice: "-> CONFIG SET maxmemory-policy noeviction",
+	},
+	{
+		name:    "small buffers",
+		options: []string{"--maxmemory", room, "--appendonly", "yes", "--client-output-buffer-limit", "pubsub 64kb 32kb 10"},
+		want:    map[string]string{"buffers": "warn"}, advice: "client-output-buffer-limit",
+	},
+	{
+		name:    "full",
+		options: []string{"--maxmemory", "900kb", "--appendonly", "yes"},
+		status:  failed, want: map[string]string{"maxmemory": "fail", "scripts": "?", "locks": "?"}, advice: "-> raise maxmemory",
+	},
+}
+
 func TestDoctor(t *testing.T) {
 	t.Parallel()
-	const room = "512mb"
-	for _, test := range []struct {
-		name    string
-		options []string
-		status  int
-		want    map[string]string // other than ok
-		advice  string
-	}{
-		{name: "fit", options: []string{"--maxmemory", room, "--appendonly", "yes"}},
-		{name: "as it comes", want: map[string]string{"maxmemory": "warn", "persistence": "warn"}, advice: "-> CONFIG SET appendonly yes"},
-		{
-			name:    "snapshots",
-			options: []string{"--maxmemory", room, "--save", "3600 1"},
-			want:    map[string]string{"persistence": "warn"}, advice: "-> CONFIG SET appendonly yes",
-		},
-		{
-			name:    "evicting",
-			options: []string{"--maxmemory", room, "--appendonly", "yes", "--maxmemory-policy", "volatile-lru"},
-			status:  failed, want: map[string]string{"eviction": "fail"}, advice: "-> CONFIG SET maxmemory-policy noeviction",
-		},
-		{
-			name:    "would evict",
-			options: []string{"--appendonly", "yes", "--maxmemory-policy", "allkeys-lfu"},
-			want:    map[string]string{"eviction": "warn", "maxmemory": "warn"}, advice: "-> CONFIG SET maxmemory-policy noeviction",
-		},
-		{
-			name:    "small buffers",
-			options: []string{"--maxmemory", room, "--appendonly", "yes", "--client-output-buffer-limit", "pubsub 64kb 32kb 10"},
-			want:    map[string]string{"buffers": "warn"}, advice: "client-output-buffer-limit",
-		},
-		{
-			name:    "full",
-			options: []string{"--maxmemory", "900kb", "--appendonly", "yes"},
-			status:  failed, want: map[string]string{"maxmemory": "fail", "scripts": "?", "locks": "?"}, advice: "-> raise maxmemory",
-		},
-	} {
+	for _, test := range examined {
+
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			srv := redistest.Start(t, test.options...)
@@ -77,7 +83,7 @@ func TestDoctor(t *testing.T) {
 				if w := test.want[name]; w != "" {
 					want = w
 				}
-				slow := found[name] == "warn" && (name == "ping" || name == "script") // this machine is busy
+				slow := found[name] == "warn" && (name == "ping" || name == "script") // on a busy machine
 				if found[name] != want && want != "?" && !slow {
 					t.Errorf("%s is %q, want %q\n%s", name, found[name], want, out)
 				}
@@ -166,14 +172,14 @@ func TestDoctorWithNoRights(t *testing.T) {
 		"server": "warn", "topology": "warn", "eviction": "warn", "clock": "warn", "script": "warn",
 		"scripts": "fail", "locks": "fail", "pub/sub": "fail", "sessions": "fail", "ping": "ok",
 	} {
-		if found[name] != want {
+		if slow := name == "ping" && found[name] == "warn"; found[name] != want && !slow {
 			t.Errorf("%s is %q, want %q", name, found[name], want)
 		}
 	}
 	if status != failed || errs != "" || strings.Count(out, "~shop:* &shop:* ") != 3 || strings.Contains(out, "+script)") || strings.Contains(out, "0 replicas") {
 		t.Errorf("status %d, errors %q\n%s", status, errs, out)
 	}
-	status, _, errs = env(password).holdfast(t.Context(), "watch", "-for", "1s", "-redis", "redis://poor@"+srv.Addr(), "-prefix", "shop")
+	status, _, errs = env(password).holdfast(t.Context(), "watch", "-for", "1m", "-redis", "redis://poor@"+srv.Addr(), "-prefix", "shop")
 	if status != failed || !strings.Contains(errs, "+psubscribe &shop:*") {
 		t.Errorf("watch: status %d, errors %q", status, errs)
 	}

@@ -39,6 +39,9 @@ func (w with) holdfast(ctx context.Context, args ...string) (status int, out, er
 	return status, o.String(), e.String()
 }
 
+// callTime is the longest limit for a call that an application may have.
+const callTime = 10 * time.Second
+
 // The keys of the applications in these tests.
 var (
 	name = manager.Key[string]("name")
@@ -65,7 +68,10 @@ func newApp(t *testing.T, change ...func(*manager.Config)) *app {
 
 func newReplica(t *testing.T, client redis.UniversalClient, prefix string, change ...func(*manager.Config)) *manager.Manager {
 	t.Helper()
-	cfg := &manager.Config{Prefix: prefix, IdleTimeout: time.Hour, Insecure: true, Logger: slog.New(slog.DiscardHandler)}
+	cfg := &manager.Config{
+		Prefix: prefix, IdleTimeout: time.Hour, Insecure: true, Logger: slog.New(slog.DiscardHandler),
+		LockTTL: 30 * time.Second, LockWait: time.Minute, Timeout: callTime, // a machine that stands still ends no lock
+	}
 	for _, f := range change {
 		f(cfg)
 	}

@@ -14,7 +14,7 @@ import (
 // A failover is over when all Sentinels that answer know of it: a client asks any of them for the primary.
 func TestSentinelsMoved(t *testing.T) {
 	t.Parallel()
-	set := redistest.StartSentinel(t)
+	set := redistest.StartPatientSentinel(t)
 	primary, other := set.Primary(t), redistest.Start(t)
 	o := newOperator("failover", failoverHelp)
 	if _, _, ok := o.parse([]string{"-redis", set.Sentinels[1].Addr(), "-sentinel", set.Name()}, process{out: io.Discard, errs: io.Discard, env: func(string) string { return "" }}); !ok {
@@ -27,7 +27,8 @@ func TestSentinelsMoved(t *testing.T) {
 	defer tgt.Close()
 	check := func(wantMoved, wantAnswered int) {
 		t.Helper()
-		if moved, answered := tgt.SentinelsMoved(t.Context(), primary.Addr()); moved != wantMoved || answered != wantAnswered {
+		moved, answered := tgt.SentinelsMoved(t.Context(), primary.Addr())
+		if moved != wantMoved || answered != wantAnswered {
 			t.Errorf("%d of %d Sentinels name another primary, want %d of %d", moved, answered, wantMoved, wantAnswered)
 		}
 	}
@@ -41,7 +42,7 @@ func TestSentinelsMoved(t *testing.T) {
 // Nothing fails yet when a Sentinel or a replica has died, and it goes unnoticed until another server dies.
 func TestDoctorMissesSentinelsAndReplicas(t *testing.T) {
 	t.Parallel()
-	set := redistest.StartSentinel(t)
+	set := redistest.StartPatientSentinel(t)
 	examine := func(wantStatus int, want ...string) {
 		t.Helper()
 		status, out, errs := holdfast(t.Context(), "doctor", "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name())
@@ -68,7 +69,7 @@ func TestDoctorMissesSentinelsAndReplicas(t *testing.T) {
 // Sentinels that name different primaries send clients to different servers.
 func TestDoctorOfDividedSentinels(t *testing.T) {
 	t.Parallel()
-	set := redistest.StartSentinel(t)
+	set := redistest.StartPatientSentinel(t)
 	other := redistest.Start(t)
 	mislead(t, set, 2, other)
 	status, out, _ := holdfast(t.Context(), "doctor", "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name())

@@ -15,23 +15,34 @@ import (
 )
 
 // shown is an output of show without what differs from run to run.
-func shown(out string) string {
+func shown(out, id string) string {
+	out = strings.ReplaceAll(out, id, "ID") // first: what is random may look like any of these
 	for _, r := range []struct{ pattern, with string }{
+		{`on 1: \S+`, "on 1: NODE"},
+		{`by \S+, asked`, "by NODE, asked"},
+		{`\d\. \S+ waits`, "N. NODE waits"},
 		{`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC, [0-9a-z.]+ ago`, "DATE"},
 		{`\b\d+h\d\dm|\b\d+m\d\ds|\b[0-9.]+m?s\b`, "AGE"},
 		{`version     \d\.\S+`, "version     VERSION"},
 		{`memory      \S+`, "memory      SIZE"},
-		{`on 1: \S+`, "on 1: NODE"},
-		{`by \S+, asked`, "by NODE, asked"},
-		{`\d\. \S+ waits`, "N. NODE waits"},
 	} {
 		out = regexp.MustCompile(r.pattern).ReplaceAllString(out, r.with)
 	}
 	return out
 }
 
-func TestShow(t *testing.T) {
-	t.Parallel()
+// contended is a session of a user, with values of its own and of a child. A request holds it, the node of that request has a
+// copy of it, and a request of another node waits for it.
+type contended struct {
+	*app
+	id      string
+	secrets []string // which no output may show
+	record  string   // its key
+}
+
+// newContended makes one. Its values have spaces, so that what is random is never taken for one of them.
+func newContended(t *testing.T) *contended {
+	t.Helper()
 	a := newApp(t)
 	ctx, err := a.Load(t.Context(), "")
 	if err != nil {
@@ -39,46 +50,50 @@ func TestShow(t *testing.T) {
 	}
 	s := a.Session(ctx)
 	s.BindUser("bob")
-	name.Set(s, "Bob\x1b[2J")
-	note.SetFor(s, "soon", 10*time.Minute)
+	name.Set(s, "Bob the Builder\x1b[2J")
+	note.SetFor(s, "due soon", 10*time.Minute)
 	child, err := s.Child("form")
 	if err != nil {
 		t.Fatal(err)
 	}
-	note.Set(child, "draft")
+	note.Set(child, "a draft")
 	token, _, err := a.Commit(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
-	id := s.ID()
 	_, secret, _ := strings.Cut(token, ".")
-	record := keys.In(a.args[3]).Of(id).Record
-
-	// One request holds the session, of which its node has a copy, and another node's waits for it.
+	c := &contended{app: a, id: s.ID(), record: keys.In(a.args[3]).Of(s.ID()).Record}
+	c.secrets = []string{secret, a.rdb.HGet(t.Context(), c.record, "h").Val()}
 	read(t, a.Manager, token)
 	held, err := a.Load(t.Context(), token)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.Discard(held)
-	before := a.rdb.HGetAll(t.Context(), record).Val()
-	other := newReplica(t, a.rdb, a.args[3])
-	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(func() { a.Discard(held) })
+	c.startWaiting(t, token)
+	return c
+}
+
+// startWaiting has a request of another node wait for the session until the end of the test.
+func (c *contended) startWaiting(t *testing.T, token string) {
+	t.Helper()
+	other := newReplica(t, c.rdb, c.args[3])
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
 		_, err := other.Load(ctx, token)
 		done <- err
 	}()
-	defer func() {
+	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err == nil {
 			t.Error("two hold the session")
 		}
-	}()
-	wait.Until(t, "waiting", func() bool { return strings.Contains(a.must(t, "show", id), "waits") })
+	})
+	wait.Until(t, "waiting", func() bool { return strings.Contains(c.must(t, "show", c.id), "waits") })
+}
 
-	out := a.must(t, "show", id)
-	want := `session     ` + id + `
+const shownContended = `session     ID
 user        bob
 created     DATE
 last seen   DATE
@@ -91,24 +106,38 @@ lock        held by NODE, asked AGE ago; ends in AGE unless renewed
             N. NODE waits, asked AGE ago
 
 KEY                         SIZE  EXPIRES    VALUE
-form/note                      7  -          text
-name                          14  -          text
-note                           6  in AGE   text
+form/note                      9  -          text
+name                          26  -          text
+note                          10  in AGE   text
 `
-	if got := shown(out); got != want {
-		t.Errorf("got\n%s\nwant\n%s", got, want)
-	}
-	lacks(t, out, secret, before["h"], "draft", "soon", "Bob")
 
-	out = a.must(t, "show", "-values", id)
-	for _, value := range []string{`"draft"`, `"Bob\u001b[2J"`, `"soon"`} {
+func TestShow(t *testing.T) {
+	t.Parallel()
+	c := newContended(t)
+	before := c.rdb.HGetAll(t.Context(), c.record).Val()
+	out := c.must(t, "show", c.id)
+	if got := shown(out, c.id); got != shownContended {
+		t.Errorf("got\n%s\nwant\n%s", got, shownContended)
+	}
+	lacks(t, out, append(c.secrets, "a draft", "due soon", "Bob the")...)
+
+	out = c.must(t, "show", "-values", c.id)
+	for _, value := range []string{`"a draft"`, `"Bob the Builder\u001b[2J"`, `"due soon"`} {
 		if !strings.Contains(out, value) {
 			t.Errorf("%s is not in\n%s", value, out)
 		}
 	}
-	lacks(t, out, secret, before["h"], "\x1b")
+	lacks(t, out, append(c.secrets, "\x1b")...)
+	if after := c.rdb.HGetAll(t.Context(), c.record).Val(); !reflect.DeepEqual(before, after) {
+		t.Errorf("the record was changed:\n%v\n%v", before, after)
+	}
+}
 
-	out = a.must(t, "show", id, "-json", "-values")
+func TestShowJSON(t *testing.T) {
+	t.Parallel()
+	c := newContended(t)
+	before := c.rdb.HGetAll(t.Context(), c.record).Val()
+	out := c.must(t, "show", c.id, "-json", "-values")
 	var doc struct {
 		ID, User string
 		Values   []struct{ Key, Kind, Text string }
@@ -121,13 +150,12 @@ note                           6  in AGE   text
 	if err := json.Unmarshal([]byte(out), &doc); err != nil {
 		t.Fatal(err)
 	}
-	if doc.ID != id || doc.User != "bob" || len(doc.Values) != 3 || doc.Values[1].Text != `"Bob\u001b[2J"` || len(doc.Copies) != 1 ||
+	if doc.ID != c.id || doc.User != "bob" || len(doc.Values) != 3 || doc.Values[1].Text != `"Bob the Builder\u001b[2J"` || len(doc.Copies) != 1 ||
 		doc.Lock.Holder.Node != doc.Copies[0] || len(doc.Lock.Queue) != 1 || time.Since(doc.Lock.Queue[0].Since) > time.Minute {
 		t.Errorf("got %+v", doc)
 	}
-	lacks(t, out, secret, before["h"])
-
-	if after := a.rdb.HGetAll(t.Context(), record).Val(); !reflect.DeepEqual(before, after) {
+	lacks(t, out, c.secrets...)
+	if after := c.rdb.HGetAll(t.Context(), c.record).Val(); !reflect.DeepEqual(before, after) {
 		t.Errorf("the record was changed:\n%v\n%v", before, after)
 	}
 }

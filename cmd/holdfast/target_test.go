@@ -157,7 +157,7 @@ func TestCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	c := redistest.StartCluster(t)
+	c := redistest.StartPatientCluster(t)
 	prefix := redistest.Prefix(t)
 	m := newReplica(t, c.Client(t), prefix)
 	want := map[string]bool{}
@@ -212,7 +212,7 @@ func TestSentinel(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	s := redistest.StartSentinel(t)
+	s := redistest.StartPatientSentinel(t)
 	prefix := redistest.Prefix(t)
 	id, _ := login(t, newReplica(t, s.Client(t), prefix), "bob", "x")
 	sentinel, server := s.Sentinels[0].Addr(), s.Servers[0].Addr()

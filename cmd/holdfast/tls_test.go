@@ -12,7 +12,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -78,17 +77,9 @@ func TestPrivateAuthority(t *testing.T) {
 			}
 		}
 	}
-	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	_ = free.Close()
-	if err := srv.Client(t).Do(t.Context(), "CONFIG", "SET", "tls-cert-file", cert, "tls-key-file", key, "tls-ca-cert-file", ca,
-		"tls-auth-clients", "no", "tls-port", strconv.Itoa(port)).Err(); err != nil {
-		t.Fatal(err)
-	}
-	addr := "rediss://127.0.0.1:" + strconv.Itoa(port)
+	set("tls-cert-file", cert, "tls-key-file", key, "tls-ca-cert-file", ca, "tls-auth-clients", "no")
+	secure := srv.ListenTLS(t)
+	addr := "rediss://" + secure
 	problem(t, with{}, []string{"ls", "-redis", addr}, "does not trust", "-cacert")
 	must := func(args ...string) {
 		t.Helper()
@@ -106,7 +97,7 @@ func TestPrivateAuthority(t *testing.T) {
 	set("tls-auth-clients", "no")
 	other, _, _ := authority(t)
 	problem(t, with{}, []string{"doctor", "-redis", addr, "-cacert", other}, "does not trust", "if it is given, correct it")
-	problem(t, with{}, []string{"doctor", "-redis", "rediss://localhost:" + strconv.Itoa(port), "-cacert", ca}, "certificate of another name")
+	problem(t, with{}, []string{"doctor", "-redis", "rediss://" + strings.Replace(secure, "127.0.0.1", "localhost", 1), "-cacert", ca}, "certificate of another name")
 	problem(t, with{}, []string{"doctor", "-redis", "rediss://" + srv.Addr(), "-cacert", ca, "-timeout", "100ms"}, "may not speak TLS")
 	problem(t, with{}, []string{"doctor", "-redis", strings.Replace(addr, "rediss", "redis", 1)}, "require TLS (rediss://)")
 	out := ""

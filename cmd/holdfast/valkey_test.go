@@ -101,7 +101,7 @@ func TestValkeyCluster(t *testing.T) {
 
 func TestValkeySentinel(t *testing.T) {
 	t.Parallel()
-	set := redistest.StartSentinel(t)
+	set := redistest.StartPatientSentinel(t)
 	addr := likeValkey(t, set.Addrs()[0])
 	problem(t, with{}, []string{"ls", "-redis", addr}, "is a Sentinel and holds no sessions", "-sentinel NAME")
 	problem(t, with{}, []string{"ls", "-redis", addr, "-cluster"}, "is a Sentinel and not a node of a cluster")

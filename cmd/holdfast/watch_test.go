@@ -92,17 +92,27 @@ func TestWatch(t *testing.T) {
 		t.Errorf("status %d and %d, errors %q", status, status2, errs+errs2)
 	}
 
-	out := people.String()
+	_, random, _ := strings.Cut(lockToken, ".")
+	_, secret, _ := strings.Cut(token, ".")
+	lacks(t, people.String()+machines.String(), random, secret)
+	checkWatchedByPeople(t, people.String(), id)
+	checkWatchedByMachines(t, machines.String(), id, lockToken)
+}
+
+func checkWatchedByPeople(t *testing.T, out, id string) {
+	t.Helper()
 	if !strings.Contains(out, "session "+id+" version 2\n") || !strings.Contains(out, "the lock is its own, waited ") {
 		t.Errorf("got\n%s", out)
 	}
 	if !strings.HasSuffix(out, "to 2 nodes\n") {
 		t.Errorf("there is no summary:\n%s", out)
 	}
-	_, random, _ := strings.Cut(lockToken, ".")
-	_, secret, _ := strings.Cut(token, ".")
-	lacks(t, out+machines.String(), random, secret)
-	for line := range strings.Lines(machines.String()) {
+}
+
+// checkWatchedByMachines checks each line of JSON. The lock token begins with the node that waited.
+func checkWatchedByMachines(t *testing.T, out, id, lockToken string) {
+	t.Helper()
+	for line := range strings.Lines(out) {
 		var e struct {
 			Time    time.Time
 			Kind    string
@@ -131,8 +141,12 @@ func TestWatchEndsByItself(t *testing.T) {
 	if out := a.must(t, "watch", "-for", "20ms", "-kind", "grant"); !strings.HasSuffix(out, "0 grants, to 0 nodes\n") {
 		t.Errorf("got %q", out)
 	}
-	if out := a.must(t, "locks", "-watch", "-for", "20ms"); !strings.Contains(out, "SESSION") {
-		t.Errorf("got %q", out)
+	a.must(t, "locks", "-watch", "-for", "20ms")
+	var seen screen
+	end := a.background(t, &seen, "locks", "-watch", "-for", "1h")
+	wait.Until(t, "the locks are listed", func() bool { return strings.Contains(seen.String(), "SESSION") })
+	if status, errs := end(); status != succeeded || errs != "" {
+		t.Errorf("locks -watch: status %d, errors %q", status, errs)
 	}
 }
 

@@ -28,7 +28,7 @@ type wounded struct {
 
 func newWounded(t *testing.T) *wounded {
 	t.Helper()
-	c := redistest.StartCluster(t)
+	c := redistest.StartPatientCluster(t)
 	prefix := redistest.Prefix(t)
 	w := &wounded{
 		Cluster: c, prefix: prefix, user: "bob",
@@ -65,7 +65,7 @@ func (w *wounded) seeds() string {
 
 func (w *wounded) run(t *testing.T, args ...string) (status int, out, errs string) {
 	t.Helper()
-	return holdfast(t.Context(), append(args, "-redis", w.seeds(), "-prefix", w.prefix, "-timeout", "1s")...)
+	return holdfast(t.Context(), append(args, "-redis", w.seeds(), "-prefix", w.prefix)...)
 }
 
 // A master and its replica are gone. The commands answer for the others, and name the dead one.
@@ -119,7 +119,7 @@ func (w *wounded) failoverElsewhere(t *testing.T) {
 	}
 	master := w.MasterOf(t, keys.In(w.prefix).Of(w.kept[0]).Record)
 	status, _, errs := with{env: map[string]string{target.PasswordVariable: "pw"}}.holdfast(t.Context(),
-		"failover", "-yes", "-redis", "redis://op@"+w.seeds(), "-cluster", "-master", master.Addr(), "-timeout", "1s")
+		"failover", "-yes", "-redis", "redis://op@"+w.seeds(), "-cluster", "-master", master.Addr())
 	if status != failed || !strings.Contains(errs, "pause writes") || strings.Contains(errs, w.dead.Addr()) {
 		t.Errorf("failover of another master: status %d, %s", status, errs)
 	}
@@ -145,13 +145,13 @@ func (w *wounded) revokeTheRest(t *testing.T) {
 // The primary of a set is gone, and no replica can take its place.
 func TestWoundedSentinel(t *testing.T) {
 	t.Parallel()
-	set := redistest.StartSentinel(t)
+	set := redistest.StartPatientSentinel(t)
 	primary := set.Primary(t)
 	for _, s := range set.Servers {
 		s.Kill()
 	}
 	for _, args := range [][]string{{"locks"}, {"ls"}, {"doctor"}, {"revoke", "-yes", "-user", "bob"}} {
-		problem(t, with{}, append(args, "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name(), "-timeout", "1s"),
+		problem(t, with{}, append(args, "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name()),
 			"master "+primary.Addr()+" does not answer", "until a replica is promoted")
 	}
 }

@@ -51,7 +51,7 @@ func (b *tab) addsUp() (expected, found int) {
 func TestTabsShareOneCart(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, args ...string) {
-		first := browserOf(t, startDemo(t, append(args, "-think", "40ms")...), desktop)
+		first := browserOf(t, startDemo(t, append(args, "-think", "200ms")...), desktop)
 		tabs := []*tab{first, first.another(), first.another()}
 		first.click(`[data-add="rope"]`)
 		for _, b := range tabs {
@@ -98,7 +98,7 @@ func TestTabsShareOneCart(t *testing.T) {
 func TestReplicaIsKilledAmongManyRequests(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, args ...string) {
-		b := browserOf(t, startDemo(t, args...), desktop)
+		b := browserOf(t, startDemo(t, append(args, "-think", "300ms")...), desktop)
 		b.click(`[data-add="rope"]`)
 		b.shows("#found", "1")
 		b.onceHeld("data-kill")
@@ -123,7 +123,7 @@ func TestReplicaIsKilledAmongManyRequests(t *testing.T) {
 
 func TestReplicaIsPausedWithTheLock(t *testing.T) {
 	t.Parallel()
-	b := browserOf(t, startDemo(t, "-think", "1500ms"), desktop)
+	b := browserOf(t, startDemo(t, "-think", "4s"), desktop)
 	b.click(`[data-add="rope"]`)
 	b.shows("#found", "1")
 	b.onceHeld("data-pause")

@@ -150,7 +150,7 @@ func TestContrast(t *testing.T) {
 		name := map[bool]string{false: "light", true: "dark"}[dark]
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			b := browserOf(t, startDemo(t), window{width: 1280, height: 900, dark: dark})
+			b := browserOf(t, startDemo(t, "-think", "300ms"), window{width: 1280, height: 900, dark: dark})
 			measure := func(when string) {
 				t.Helper()
 				got := eval[struct {
@@ -271,7 +271,7 @@ func TestPolicy(t *testing.T) {
 	blocked := eval[bool](b, `new Promise((done) => {
 		document.addEventListener('securitypolicyviolation', () => done(true));
 		const s = document.createElement('script'); s.textContent = 'window.ran = true'; document.head.append(s);
-		setTimeout(() => done(false), 2000);
+		setTimeout(() => done(false), 20000);
 	})`)
 	if !blocked || eval[bool](b, `window.ran === true`) {
 		t.Error("an inline script ran: the test would not see a violation")

@@ -26,7 +26,7 @@ func TestConsoleWhileItScans(t *testing.T) {
 			o := newOffice(t, w)
 			o.copies(4000)
 			slow := redistest.At(o.addr).Tap(t)
-			slow.Delay(20*time.Millisecond, 0)
+			slow.Delay(200*time.Millisecond, 0) // long enough to see rows before the scan has ended
 			o.tab = browserOf(t, start(t, "console", "-listen", "localhost:0", "-redis", slow.Addr(), "-prefix", o.prefix), w)
 			o.press(`nav a[href="sessions"]`, "\r")
 			o.arrives("the list is there", `!!document.querySelector('.orders')`)

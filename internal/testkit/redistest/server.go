@@ -53,6 +53,21 @@ func serverArgs(dir string, port int, opts []string) []string {
 // Addr returns the server's "host:port". Restart does not change it.
 func (s *Server) Addr() string { return s.p.addr() }
 
+// ListenTLS makes the server listen for TLS on another port, too, and returns its "host:port". The certificate must have been
+// configured.
+func (s *Server) ListenTLS(tb testing.TB) (addr string) {
+	tb.Helper()
+	var err error
+	for range portAttempts { // another process may take the port
+		port := strconv.Itoa(freePort())
+		if err = s.Client(tb).ConfigSet(tb.Context(), "tls-port", port).Err(); err == nil {
+			return "127.0.0.1:" + port
+		}
+	}
+	tb.Fatalf("listen for TLS: %v", err)
+	return ""
+}
+
 // Client returns a new client of the server. It is closed with tb.
 func (s *Server) Client(tb testing.TB) *redis.Client {
 	tb.Helper()

@@ -123,6 +123,18 @@ func TestURLIsTheOneAskedFor(t *testing.T) {
 
 func TestCloseDoesNotWaitForReservedConnections(t *testing.T) {
 	t.Parallel()
+	const netHTTP = 5 * time.Second // what net/http waits for such a connection
+	took := netHTTP
+	for range 3 { // on a machine that stands still, one may take as long
+		if took = closeWithReservedConnection(t); took < netHTTP {
+			return
+		}
+	}
+	t.Errorf("closing took %v", took)
+}
+
+func closeWithReservedConnection(t *testing.T) (took time.Duration) {
+	t.Helper()
 	s := start(t, cluster.Config{Replicas: 1})
 	u, err := url.Parse(s.URL())
 	if err != nil {
@@ -138,9 +150,7 @@ func TestCloseDoesNotWaitForReservedConnections(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
-	if took := time.Since(begun); took > 4500*time.Millisecond { // five seconds is what net/http waits for such a connection
-		t.Errorf("closing took %v", took)
-	}
+	return time.Since(begun)
 }
 
 func TestStartFails(t *testing.T) {

@@ -121,8 +121,8 @@ func TestSessionIsWhatRedisHolds(t *testing.T) {
 	})
 }
 
-// lockTTL is long enough for a busy machine. Each test waits for its end once.
-const lockTTL = 2 * time.Second
+// lockTTL is long enough for a machine that stands still for seconds. Each test waits for its end once.
+const lockTTL = 6 * time.Second
 
 // slowAdd is an add that stops between reading and writing the cart, where it holds the lock.
 type slowAdd struct {

@@ -27,20 +27,24 @@ func run(t *testing.T, cfg cluster.Config, load drive.Load) (*drive.Report, stri
 	return report, out.String()
 }
 
-// TestUnlockedLosesUpdates shows that the driver finds what it is there to find.
+// TestUnlockedLosesUpdates shows that the driver finds what it is there to find. What is lost depends on which requests meet, so
+// it is played more than once where nothing was.
 func TestUnlockedLosesUpdates(t *testing.T) {
 	t.Parallel()
 	cfg := cluster.Config{Replicas: 3, Unlocked: true, Think: 5 * time.Millisecond}
-	report, out := run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 35, Seed: 1})
-	b := report.Audit
-	if report.OK() || b.Lost == 0 || b.Twice == 0 {
-		t.Errorf("no lost update was found:\n%s", out)
-	}
-	if b.Revived == 0 && b.OldToken == 0 {
-		t.Errorf("no ended session was found alive:\n%s", out)
-	}
-	if !strings.Contains(out, "The totals are off") {
-		t.Errorf("the report does not say so:\n%s", out)
+	var out string
+	for lost, alive, seed := false, false, uint64(1); !lost || !alive; seed++ {
+		if seed > 5 {
+			t.Fatalf("a lost update was found: %v, and an ended session that was alive: %v\n%s", lost, alive, out)
+		}
+		var report *drive.Report
+		report, out = run(t, cfg, drive.Load{Users: 2, Tabs: 6, Actions: 35, Seed: seed})
+		b := report.Audit
+		lost = lost || !report.OK() && b.Lost > 0 && b.Twice > 0
+		alive = alive || b.Revived > 0 || b.OldToken > 0
+		if b.Lost > 0 && !strings.Contains(out, "The totals are off") {
+			t.Errorf("the report does not say so:\n%s", out)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/ops/target"
 	"github.com/holdfast-go/holdfast/internal/report"
@@ -22,12 +21,9 @@ func replica(t *target.Target, addr string) Check {
 	}
 }
 
-// answerTime is how long a Sentinel may take to answer.
-const answerTime = time.Second
-
 // sentinels counts those that answer: a primary is replaced if most of them agree, and as many as the quorum.
 func sentinels(ctx context.Context, t *target.Target) Check {
-	all, quorum, err := t.Watchers(ctx, answerTime)
+	all, quorum, err := t.Watchers(ctx, target.SentinelTime)
 	if err != nil {
 		return failed(t, "sentinels", err, "let the user of the Sentinels run SENTINEL MASTER and SENTINEL SENTINELS")
 	}
@@ -37,7 +33,7 @@ func sentinels(ctx context.Context, t *target.Target) Check {
 		switch {
 		case w.Primary != "":
 			primaries[w.Primary] = true
-		case w.Missed > answerTime:
+		case w.Missed > target.SentinelTime:
 			dead = append(dead, fmt.Sprintf("%s does not, last heard %s ago", w.Addr, report.Age(w.Missed)))
 		default:
 			dead = append(dead, w.Addr+" does not")

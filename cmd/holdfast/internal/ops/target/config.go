@@ -56,7 +56,7 @@ func (c *Config) Register(flags *flag.FlagSet) {
 	flags.StringVar(&c.CACert, "cacert", "", "")
 	flags.StringVar(&c.Cert, "cert", "", "")
 	flags.StringVar(&c.Key, "key", "", "")
-	flags.DurationVar(&c.Timeout, "timeout", 3*time.Second, "")
+	flags.DurationVar(&c.Timeout, "timeout", CallTime, "")
 }
 
 // hostPort is what an address may look like. Nothing else is repeated in a message: it may hold a password.

@@ -87,12 +87,9 @@ func sameServer(ctx context.Context, addr, other string) bool {
 	return slices.ContainsFunc(ips, func(ip string) bool { return net.JoinHostPort(ip, port) == other })
 }
 
-// silence is how long a Sentinel may take to answer while writes are paused.
-const silence = 500 * time.Millisecond
-
 // SentinelsMoved returns how many Sentinels answer, and how many of these send clients to another primary than old.
 func (t *Target) SentinelsMoved(ctx context.Context, old string) (moved, answered int) {
-	all, _, _ := t.Watchers(ctx, silence) // an error: none answers
+	all, _, _ := t.Watchers(ctx, PausedTime) // an error: none answers
 	for _, w := range all {
 		if w.Primary != "" {
 			answered++

@@ -13,9 +13,6 @@ import (
 	"github.com/holdfast-go/holdfast/internal/keys"
 )
 
-// probeTime is how long a server may take to answer: a person waits.
-const probeTime = time.Second
-
 // silent are the servers of a cluster or a set that did not answer. No connection to them is tried, so that a command waits
 // for each of them once and not with every call.
 type silent struct {
@@ -63,14 +60,14 @@ func (t *Target) note(wounds []Wound) {
 // brief are options for a question that must not take long.
 func (t *Target) brief(addr string) *redis.Options {
 	o := t.cfg.options(addr)
-	limit := min(probeTime, t.cfg.Timeout)
+	limit := min(ProbeTime, t.cfg.Timeout)
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = limit, limit, limit
 	return o
 }
 
 // answers reports whether a server answers at all: a refusal is an answer.
 func (t *Target) answers(ctx context.Context, addr string) bool {
-	ctx, cancel := context.WithTimeout(ctx, min(probeTime, t.cfg.Timeout))
+	ctx, cancel := context.WithTimeout(ctx, min(ProbeTime, t.cfg.Timeout))
 	defer cancel()
 	c := redis.NewClient(t.brief(addr))
 	defer c.Close()

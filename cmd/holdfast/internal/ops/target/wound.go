@@ -126,7 +126,7 @@ func (t *Target) clusterMasters(ctx context.Context) (masters []Wound) {
 func (t *Target) sentinelMaster(ctx context.Context) []Wound {
 	for _, addr := range t.cfg.seeds {
 		o := t.cfg.sentinelOptions(addr)
-		o.DialTimeout, o.ReadTimeout = probeTime, probeTime
+		o.DialTimeout, o.ReadTimeout = ProbeTime, ProbeTime
 		c := redis.NewSentinelClient(o)
 		m, err := c.Master(ctx, t.cfg.Sentinel).Result()
 		replicas, _ := c.Replicas(ctx, t.cfg.Sentinel).Result() // without them none is missed
@@ -149,7 +149,7 @@ func (t *Target) Diagnose(ctx context.Context, err error) []string {
 	if t.Kind == Standalone || !(ok && e.outage || rdb.IsOutage(err)) {
 		return []string{err.Error()}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*probeTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*ProbeTime)
 	defer cancel()
 	var lines []string
 	wounds := t.Wounds
