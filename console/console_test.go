@@ -75,45 +75,48 @@ func TestLinks(t *testing.T) {
 		"named alike": {page, "/sessions/"},
 	} {
 		seen := map[string]bool{}
-		todo := []string{mount.root}
-		for len(todo) > 0 {
-			at := todo[0]
-			todo = todo[1:]
-			if seen[at] {
-				continue
-			}
-			seen[at] = true
-			r := httptest.NewRequest(http.MethodGet, at, nil)
-			r.Header.Set(operator, "olga")
-			rec := httptest.NewRecorder()
-			mount.handler.ServeHTTP(rec, r)
-			if rec.Code != http.StatusOK {
-				t.Errorf("%s: %s: status %d", name, at, rec.Code)
-			}
-			if !strings.HasPrefix(rec.Result().Header.Get("Content-Type"), "text/html") {
-				continue
-			}
-			base, _ := url.Parse(at)
-			for _, link := range linksOf(rec.Body.String()) {
-				to, err := base.Parse(link)
-				if err != nil || to.Host != "" || strings.HasPrefix(link, "/") {
-					t.Errorf("%s: %s leads to %q, %v", name, at, link, err)
-					continue
-				}
-				to.Fragment = ""
-				switch to.Path[strings.LastIndex(to.Path, "/")+1:] {
-				case "user", "session":
-					if to.RawQuery == "" {
-						continue // a form, whose field is empty here
-					}
-				}
-				todo = append(todo, to.RequestURI())
+		for todo := []string{mount.root}; len(todo) > 0; todo = todo[1:] {
+			if at := todo[0]; !seen[at] {
+				seen[at] = true
+				todo = append(todo, pagesFrom(t, mount.handler, at)...)
 			}
 		}
 		if len(seen) < 15 {
 			t.Errorf("%s: only %d pages were found", name, len(seen))
 		}
 	}
+}
+
+// pagesFrom visits a page, and returns where its links and forms lead.
+func pagesFrom(t *testing.T, page http.Handler, at string) (next []string) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodGet, at, nil)
+	r.Header.Set(operator, "olga")
+	rec := httptest.NewRecorder()
+	page.ServeHTTP(rec, r)
+	if rec.Code != http.StatusOK {
+		t.Errorf("%s: status %d", at, rec.Code)
+	}
+	if !strings.HasPrefix(rec.Result().Header.Get("Content-Type"), "text/html") {
+		return nil
+	}
+	base, _ := url.Parse(at)
+	for _, link := range linksOf(rec.Body.String()) {
+		to, err := base.Parse(link)
+		if err != nil || to.Host != "" || strings.HasPrefix(link, "/") {
+			t.Errorf("%s leads to %q, %v", at, link, err)
+			continue
+		}
+		to.Fragment = ""
+		switch to.Path[strings.LastIndex(to.Path, "/")+1:] {
+		case "user", "session":
+			if to.RawQuery == "" {
+				continue // a form, whose field is empty here
+			}
+		}
+		next = append(next, to.RequestURI())
+	}
+	return next
 }
 
 var inline = regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|javascript:|<script(?:>| [^>]*>[^<])`)

@@ -24,11 +24,20 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// stream reads events until one has all the texts.
+// stream reads events until one has all the texts. It connects again when a stream has ended, as browsers do.
 func (d *desk) stream(part string, texts ...string) {
 	d.t.Helper()
-	ctx, cancel := context.WithTimeout(d.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(d.t.Context(), 2*time.Minute)
 	defer cancel()
+	for last, found := "", false; !found; {
+		if last, found = d.streamOnce(ctx, part, texts); ctx.Err() != nil && !found {
+			d.t.Fatalf("no event has %q; the last was\n%s", texts, last)
+		}
+	}
+}
+
+func (d *desk) streamOnce(ctx context.Context, part string, texts []string) (last string, found bool) {
+	d.t.Helper()
 	resp, err := d.client.Do(d.request(ctx, http.MethodGet, d.root+"events?part="+part))
 	if err != nil {
 		d.t.Fatal(err)
@@ -38,7 +47,6 @@ func (d *desk) stream(part string, texts ...string) {
 		d.t.Fatalf("a stream of %s", got)
 	}
 	var event strings.Builder
-	last := ""
 	for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 		if line, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
 			event.WriteString(line + "\n")
@@ -46,17 +54,11 @@ func (d *desk) stream(part string, texts ...string) {
 		}
 		last = event.String()
 		event.Reset()
-		found := 0
-		for _, text := range texts {
-			if strings.Contains(last, text) {
-				found++
-			}
-		}
-		if found == len(texts) {
-			return
+		if !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(last, text) }) {
+			return last, true
 		}
 	}
-	d.t.Fatalf("no event has %q; the last was\n%s", texts, last)
+	return last, false
 }
 
 func TestOverview(t *testing.T) {
@@ -76,7 +78,7 @@ func TestLocks(t *testing.T) {
 	d := newDesk(t)
 	id, _ := d.login("bob", "x")
 	locker := func() *lock.Locker {
-		l, err := lock.New(d.rdb, &lock.Config{Prefix: d.prefix, Node: keys.NewNode()})
+		l, err := lock.New(d.rdb, &lock.Config{Prefix: d.prefix, Node: keys.NewNode(), TTL: 30 * time.Second, Wait: 2 * time.Minute})
 		if err != nil {
 			t.Fatal(err)
 		}
