@@ -9,7 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -33,10 +32,10 @@ func TestOperationsUserIsEnough(t *testing.T) {
 	if err := os.WriteFile(aclFile, []byte(rule), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	port := freePort(t)
 	srv := redistest.Start(t,
-		"--aclfile", aclFile, "--tls-port", port, "--tls-cert-file", certs.cert, "--tls-key-file", certs.key,
+		"--aclfile", aclFile, "--tls-cert-file", certs.cert, "--tls-key-file", certs.key,
 		"--tls-ca-cert-file", certs.cert, "--tls-auth-clients", "no", "--acllog-max-len", "1024")
+	addr := strings.Replace(srv.ListenTLS(t), "127.0.0.1", "localhost", 1) // as the certificate names it
 	admin := srv.Client(t)
 	ctx := t.Context()
 	if err := admin.ConfigResetStat(ctx).Err(); err != nil {
@@ -44,7 +43,7 @@ func TestOperationsUserIsEnough(t *testing.T) {
 	}
 	newClient := func() redis.UniversalClient {
 		rdb := redis.NewClient(&redis.Options{
-			Addr: "localhost:" + port, Username: "holdfast", Password: "CHANGE-ME", ContextTimeoutEnabled: true,
+			Addr: addr, Username: "holdfast", Password: "CHANGE-ME", ContextTimeoutEnabled: true,
 			TLSConfig: &tls.Config{RootCAs: certs.pool, MinVersion: tls.VersionTLS12},
 		})
 		t.Cleanup(func() { _ = rdb.Close() })
@@ -75,7 +74,7 @@ func TestOperationsUserOnACluster(t *testing.T) {
 		t.Fatal("operations.md does not say what a cluster needs")
 	}
 	rule := strings.TrimSpace(fenced(t, "operations.md", "acl")) + " " + more[1]
-	cluster := redistest.StartCluster(t)
+	cluster := redistest.StartPatientCluster(t)
 	var nodes []*redis.Client
 	for _, n := range cluster.Nodes {
 		rdb := n.Client(t)
@@ -166,20 +165,6 @@ func newCertificates(t *testing.T, dir string) certificates {
 		}
 	}
 	return c
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
 
 // fenced returns the one block of a language in a page.

@@ -20,60 +20,69 @@ import (
 // doEverything uses what a Manager has, on two replicas.
 func doEverything(t *testing.T, newClient func() redis.UniversalClient, admin redis.UniversalClient) {
 	t.Helper()
-	ctx := t.Context()
 	cfg := &manager.Config{
-		Insecure: true, IdleTimeout: time.Hour, LockTTL: 3 * time.Second, MaxUserSessions: 2,
-		Logger: slog.New(slog.DiscardHandler),
+		Insecure: true, IdleTimeout: time.Hour, MaxUserSessions: 2, Logger: slog.New(slog.DiscardHandler),
+		LockTTL: 9 * time.Second, LockWait: time.Minute, // a machine may stand still; the workload waits for one renewal
 	}
+	var urls []string
 	var replicas []*manager.Manager
 	for range 2 {
 		m, err := manager.New(newClient(), cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-			defer cancel()
-			if err := m.Close(ctx); err != nil {
-				t.Error(err)
-			}
-		}()
-		replicas = append(replicas, m)
-	}
-	var urls []string
-	for _, m := range replicas {
+		defer closeReplica(t, m)
 		srv := httptest.NewServer(application(t, m))
 		defer srv.Close()
-		urls = append(urls, srv.URL)
+		replicas, urls = append(replicas, m), append(urls, srv.URL)
 	}
 	tr := &http.Transport{}
 	defer tr.CloseIdleConnections()
-	visit := newVisitor(tr, urls)
-	must := func(replica int, path string) {
-		t.Helper()
-		if status := visit(ctx, replica, path); status != http.StatusOK {
-			t.Fatalf("%s: got %d", path, status)
-		}
-	}
-	must(0, "/add")
-	must(1, "/add")
-	must(0, "/peek")
-	must(1, "/optimistic")
-	must(0, "/login")
-	for range 2 { // one more than the user may have
-		if status := newVisitor(tr, urls)(ctx, 1, "/login"); status != http.StatusOK {
-			t.Errorf("login: got %d", status)
-		}
-	}
+	visitEverything(t, tr, urls)
 	m := replicas[0]
-	list, err := m.UserSessions(ctx, "ada")
+	list, err := m.UserSessions(t.Context(), "ada")
 	if err != nil || len(list) != cfg.MaxUserSessions {
 		t.Errorf("UserSessions: %d, %v", len(list), err)
 	}
-	visit = newVisitor(tr, urls)
-	must(0, "/add")
-	must(0, "/peek") // from the copy: Redis hears of it when the Manager is closed
-	must(0, "/forever")
+	visitor := newVisitor(tr, urls)
+	visitor.must(t, 0, "/add")
+	visitor.must(t, 0, "/peek") // from the copy: Redis hears of it when the Manager is closed
+	visitor.must(t, 0, "/forever")
+	id := callEverything(t, replicas, admin)
+	visitor.must(t, 1, "/logout")
+	if _, err := m.Revoke(t.Context(), id); err != nil {
+		t.Error(err)
+	}
+}
+
+// closeReplica has the last words of a replica said before Redis is asked what it has heard.
+func closeReplica(t *testing.T, m *manager.Manager) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := m.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// visitEverything makes the requests of a session that is logged in, and of more logins than the user may have.
+func visitEverything(t *testing.T, tr *http.Transport, urls []string) {
+	t.Helper()
+	visitor := newVisitor(tr, urls)
+	visitor.must(t, 0, "/add")
+	visitor.must(t, 1, "/add")
+	visitor.must(t, 0, "/peek")
+	visitor.must(t, 1, "/optimistic")
+	visitor.must(t, 0, "/login")
+	for range 2 {
+		newVisitor(tr, urls).must(t, 1, "/login")
+	}
+}
+
+// callEverything calls what there is without a request, and returns the ID of a session that was revoked.
+func callEverything(t *testing.T, replicas []*manager.Manager, admin redis.UniversalClient) (id string) {
+	t.Helper()
+	ctx, m := t.Context(), replicas[0]
 	id, err := m.Create(ctx, func(s *manager.Session) error { count.Set(s, 1); s.BindUser("ada"); return nil })
 	if err != nil {
 		t.Fatal(err)
@@ -90,10 +99,7 @@ func doEverything(t *testing.T, newClient func() redis.UniversalClient, admin re
 	if n, err := m.RevokeUser(ctx, "ada"); err != nil || n == 0 {
 		t.Errorf("RevokeUser: %d, %v", n, err)
 	}
-	must(1, "/logout")
-	if _, err := m.Revoke(ctx, id); err != nil {
-		t.Error(err)
-	}
+	return id
 }
 
 // The keys of the application.
@@ -147,22 +153,31 @@ func application(t *testing.T, m *manager.Manager) http.Handler {
 	return root
 }
 
-// newVisitor returns a function that visits a path of a replica as a browser of its own does, and returns the status: 0
-// if there was no answer.
-func newVisitor(tr *http.Transport, urls []string) func(ctx context.Context, replica int, path string) int {
-	jar, _ := cookiejar.New(nil)
-	c := &http.Client{Jar: jar, Transport: tr}
-	return func(ctx context.Context, replica int, path string) int {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, urls[replica]+path, nil)
-		if err != nil {
-			return 0
-		}
-		resp, err := c.Do(req)
-		if err != nil {
-			return 0
-		}
-		_ = resp.Body.Close()
-		return resp.StatusCode
+// visitor is a browser. Which replica it visits is up to the test.
+type visitor struct {
+	client *http.Client
+	urls   []string // of the replicas
+}
+
+func newVisitor(tr *http.Transport, urls []string) visitor {
+	jar, _ := cookiejar.New(nil) // never fails
+	return visitor{&http.Client{Jar: jar, Transport: tr}, urls}
+}
+
+// must visits a path of a replica, which must answer with 200.
+func (v visitor) must(t *testing.T, replica int, path string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, v.urls[replica]+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := v.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: got %d", path, resp.StatusCode)
 	}
 }
 
@@ -175,11 +190,11 @@ func contend(t *testing.T, replicas []*manager.Manager, admin redis.UniversalCli
 	nothing := func(*manager.Session) error { return nil }
 	waiter := make(chan error, 1)
 	err := replicas[0].Update(ctx, id, func(*manager.Session) error {
-		short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
-		defer cancel()
-		if err := replicas[1].Update(short, id, nothing); !errors.Is(err, manager.ErrLockTimeout) {
-			t.Errorf("a waiter that gives up: %v", err)
-		}
+		wait.Until(t, "a waiter that gives up", func() bool { // on a busy machine, only after it has begun to wait
+			short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+			defer cancel()
+			return errors.Is(replicas[1].Update(short, id, nothing), manager.ErrLockTimeout)
+		})
 		go func() { waiter <- replicas[1].Update(ctx, id, nothing) }()
 		wait.Until(t, "a waiter", func() bool { return admin.LLen(ctx, key+":queue").Val() == 1 })
 		least := time.Hour
