@@ -97,13 +97,26 @@ func TestCloseEndsLeases(t *testing.T) {
 // A request whose answer comes after Close has begun gets no lease, which Close would have to wait for.
 func TestCloseDuringARequest(t *testing.T) {
 	each(t, func(t *testing.T, f *fixture, b redistest.Backend) {
-		l, p := tapped(t, f, b, lock.Config{})
-		p.Delay(0, 2*time.Second) // the time that a busy machine has to begin the Close
-		out := make(chan acquired, 1)
+		var hook afterwards
+		client := b.Client(t)
+		client.AddHook(&hook)
+		l := f.locker(client, lock.Config{})
+		mustRelease(t, mustAcquire(t, l)) // loads the scripts
+		locked, closing := make(chan struct{}), make(chan struct{})
+		hook.set(func() bool {
+			close(locked)
+			<-closing
+			return true
+		})
+		out, inLine := make(chan acquired, 1), make(chan acquired, 1)
 		background(t.Context(), l, "late", out)
-		wait.Until(f.t, "it has the lock", func() bool { return f.admin.Exists(t.Context(), f.keys.Lock).Val() == 1 })
+		receive(t, locked)
+		background(t.Context(), l, "in line", inLine)
+		wait.Until(f.t, "it waits", func() bool { return l.Stats().Waiting == 2 })
 		closed := make(chan error, 1)
 		go func() { closed <- l.Close(ended()) }()
+		mustMatch(t, receive(t, inLine).err, lock.ErrClosed)
+		close(closing) // Close has begun
 		mustMatch(t, receive(t, out).err, lock.ErrClosed)
 		if err := receive(t, closed); err != nil {
 			t.Error(err)

@@ -87,7 +87,7 @@ func TestLogOfAnOutage(t *testing.T) {
 		if err := v.srv.Close(); err != nil {
 			t.Fatal(err)
 		}
-		const perSecond, seconds = 100, 25
+		const perSecond, seconds = 100, 10
 		var requests sync.WaitGroup
 		modes := []func(http.Handler) http.Handler{m.Handler, m.Lazy, m.Optimistic, m.ReadOnly}
 		for i := range perSecond * seconds {

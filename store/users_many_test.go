@@ -46,6 +46,7 @@ func (g *gauge) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proces
 // A user has 100,000 entries, of which 99,000 are stale. Whatever is asked about them is asked in calls of a bounded
 // size, and takes a bounded number of those; and it takes the stale ones out.
 func TestManyEntriesOfAUser(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("writes 100,000 entries")
 	}
@@ -62,13 +63,15 @@ func TestManyEntriesOfAUser(t *testing.T) {
 		start := float64(time.Now().Add(-time.Hour).UnixMicro())
 		for from := 0; from < entries; from += limit {
 			pipe := client.Pipeline()
+			members := make([]redis.Z, limit)
 			for i := from; i < from+limit; i++ {
 				id := fmt.Sprintf("%022d", i)
-				pipe.ZAdd(ctx, index, redis.Z{Score: start + float64(i), Member: id})
+				members[i-from] = redis.Z{Score: start + float64(i), Member: id}
 				if i%each == 0 {
 					pipe.HSet(ctx, e.space.Of(id).Record, "v", "1.AAAAAAAAAAA", "h", "h", "u", "alice", "c", "1700000000000")
 				}
 			}
+			pipe.ZAdd(ctx, index, members...)
 			if _, err := pipe.Exec(ctx); err != nil {
 				t.Fatal(err)
 			}

@@ -7,9 +7,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -53,8 +55,22 @@ func startSentinel(tb testing.TB, downAfter string) *Sentinel {
 	for range 3 {
 		s.Sentinels = append(s.Sentinels, startOneSentinel(tb, primary.p.port, downAfter))
 	}
+	s.greetEvery(tb, 50*time.Millisecond)
 	await(tb, "sentinels agree", s.sentinelsAgree)
+	s.greetEvery(tb, 2*time.Second) // the default
 	return s
+}
+
+// greetEvery sets how often the sentinels publish who they are. Redis before 7.0 does not know the command, and there it is
+// every two seconds.
+func (s *Sentinel) greetEvery(tb testing.TB, period time.Duration) {
+	tb.Helper()
+	for _, server := range s.Sentinels {
+		err := server.Client(tb).Do(context.Background(), "SENTINEL", "DEBUG", "publish-period", period.Milliseconds()).Err()
+		if _, answered := errors.AsType[redis.Error](err); err != nil && !answered {
+			tb.Fatal(err)
+		}
+	}
 }
 
 // startOneSentinel writes the file in which a sentinel also keeps what it learns, and starts it.
@@ -109,17 +125,22 @@ func linkUp(ctx context.Context, replica *Server) error {
 	return nil
 }
 
+// sentinelsAgree is nil when every sentinel has heard from all replicas, so that it may promote any, and from its peers.
 func (s *Sentinel) sentinelsAgree(ctx context.Context) error {
 	for _, server := range s.Sentinels {
 		rdb := redis.NewSentinelClient(probeOptions(server.Addr()))
 		replicas, err := rdb.Replicas(ctx, masterName).Result()
 		peers, err2 := rdb.Sentinels(ctx, masterName).Result()
 		_ = rdb.Close()
+		silent := func(peer map[string]string) bool { return strings.Contains(peer["flags"], "disconnected") }
+		unread := func(replica map[string]string) bool { return silent(replica) || replica["master-link-status"] != "ok" }
 		switch {
 		case err != nil:
 			return err
 		case err2 != nil:
 			return err2
+		case slices.ContainsFunc(replicas, unread) || slices.ContainsFunc(peers, silent):
+			return fmt.Errorf("sentinel %s has not heard from some of %v and %v", server.Addr(), replicas, peers)
 		case len(replicas) != len(s.Servers)-1 || len(peers) != len(s.Sentinels)-1:
 			return fmt.Errorf("sentinel %s knows %d replicas and %d peers", server.Addr(), len(replicas), len(peers))
 		}
