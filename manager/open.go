@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/holdfast-go/holdfast/internal/rdb"
 	"github.com/holdfast-go/holdfast/lock"
 )
 
@@ -109,23 +110,13 @@ func (m *Manager) begin(s *request, mode Mode, f found, err error) error {
 	return s.err
 }
 
-// asRead returns the error of a call that changes nothing: see unanswered.
+// asRead returns the error of a call that changes nothing. If Redis did not answer, that is ErrUnavailable, and not the
+// ErrOutcomeUnknown that it would be for a change.
 func asRead(err error) error {
 	if errors.Is(err, ErrOutcomeUnknown) {
-		return &unanswered{err}
+		return rdb.AsUnavailable(err)
 	}
 	return err
-}
-
-// unanswered is the error of an open that Redis did not answer. Nothing relies on what became of it, so it is
-// ErrUnavailable, and not the ErrOutcomeUnknown that it would be for a change.
-type unanswered struct{ cause error }
-
-func (e *unanswered) Error() string { return fmt.Sprintf("%v: %v", ErrUnavailable, e.cause) }
-
-// Is hides what does not apply.
-func (e *unanswered) Is(target error) bool {
-	return target == ErrUnavailable || target != ErrOutcomeUnknown && errors.Is(e.cause, target)
 }
 
 // take makes what was found what the changes apply to.

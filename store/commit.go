@@ -176,7 +176,7 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 		}
 		err = corrupt(err)
 		if unknown && !errors.Is(err, ErrOutcomeUnknown) {
-			err = errors.Join(ErrOutcomeUnknown, err)
+			err = rdb.AsUnknown(err)
 		}
 		return nil, err
 	}

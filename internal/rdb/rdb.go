@@ -5,6 +5,7 @@ package rdb
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"reflect"
 	"sync/atomic"
@@ -187,6 +188,27 @@ func Classify(err error) error {
 	}
 	return errors.Join(ErrUnknown, err)
 }
+
+// AsUnknown returns the error of a call that was made several times, if the outcome of an earlier try is unknown: that the
+// last one changed nothing does not make it known.
+func AsUnknown(err error) error { return &noAnswer{ErrUnknown, err} }
+
+// AsUnavailable returns the error of a call that changes nothing, if its outcome is unknown: nothing relies on that.
+func AsUnavailable(err error) error { return &noAnswer{ErrUnavailable, err} }
+
+// noAnswer is an error with one of the two outcomes that are not an answer, in place of what its cause has.
+type noAnswer struct{ outcome, cause error }
+
+func (e *noAnswer) Error() string { return fmt.Sprintf("%v: %v", e.outcome, e.cause) }
+
+func (e *noAnswer) Is(target error) bool {
+	if target == ErrUnavailable || target == ErrUnknown {
+		return target == e.outcome
+	}
+	return errors.Is(e.cause, target)
+}
+
+func (e *noAnswer) As(target any) bool { return errors.As(e.cause, target) }
 
 // NeverSent reports whether the command surely did not leave this process.
 func NeverSent(err error) bool {

@@ -3,6 +3,8 @@ package rdb
 import (
 	"cmp"
 	"context"
+	"errors"
+	"slices"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
@@ -64,35 +66,85 @@ func byMaster(ctx context.Context, cluster *redis.ClusterClient, steps []Step) (
 	return groups, nil
 }
 
-// runTogether runs scripts in one pipeline.
+// runTogether runs scripts in one pipeline, and those without an answer again: see Repeat.
 func (db *DB) runTogether(ctx context.Context, steps []Step) ([]any, error) {
-	answers, err := Call(ctx, db, func(ctx context.Context) ([]any, error) {
-		cmds := make([]*redis.Cmd, len(steps))
-		pipe := db.client.Pipeline()
-		for i, s := range steps {
-			cmds[i] = pipe.EvalSha(ctx, s.Script.hash, s.Keys, s.Args...)
+	ctx, cancel := db.Bound(ctx)
+	defer cancel()
+	answers := make([]any, len(steps))
+	left := make([]pending, len(steps))
+	for i := range left {
+		left[i].at = i
+	}
+	var failed error
+	for again := 0; ; again++ {
+		var still []pending
+		var outage error
+		for i, r := range db.send(ctx, steps, left) {
+			p := left[i]
+			if !IsOutage(r.err) {
+				answers[p.at], failed = r.value, cmp.Or(failed, r.err)
+				continue
+			}
+			p.unknown = p.unknown || errors.Is(r.err, ErrUnknown)
+			if p.unknown && errors.Is(r.err, ErrUnavailable) {
+				r.err = AsUnknown(r.err)
+			}
+			if outage == nil || p.unknown {
+				outage = r.err
+			}
+			still = append(still, p)
 		}
-		_, err := pipe.Exec(ctx)
+		if !db.Again(ctx, again, outage) {
+			return answers, cmp.Or(outage, failed)
+		}
+		left = still
+	}
+}
+
+// pending is a step without an answer.
+type pending struct {
+	at      int  // its position
+	unknown bool // it may have had its effect
+}
+
+type reply struct {
+	value any
+	err   error // as Classify returns it
+}
+
+// send sends steps once and returns the reply to each.
+func (db *DB) send(ctx context.Context, steps []Step, left []pending) []reply {
+	if err := ended(ctx); err != nil {
+		return slices.Repeat([]reply{{err: err}}, len(left))
+	}
+	replies, err := Call(ctx, db, func(ctx context.Context) ([]reply, error) {
+		cmds := make([]Once, len(left))
+		pipe := db.client.Pipeline()
+		for i, p := range left {
+			cmds[i] = steps[p.at].byHash(ctx)
+			_ = pipe.Process(ctx, cmds[i])
+		}
+		_, _ = pipe.Exec(ctx) // each command has its own error
 		// Only some of a cluster's masters may lack the script. What the others have done must not be done again: the
 		// answer would be another one.
 		pipe = db.client.Pipeline()
-		for i, s := range steps {
+		for i, p := range left {
 			if Missing(cmds[i].Err()) {
-				cmds[i] = pipe.Eval(ctx, s.Script.source, s.Keys, s.Args...)
+				cmds[i] = steps[p.at].inFull(ctx)
+				_ = pipe.Process(ctx, cmds[i])
 			}
 		}
 		if pipe.Len() > 0 {
-			_, err = pipe.Exec(ctx)
+			_, _ = pipe.Exec(ctx)
 		}
-		answers := make([]any, len(cmds))
+		replies := make([]reply, len(left))
 		for i, cmd := range cmds {
-			if v, failed := cmd.Result(); failed == nil {
-				answers[i] = v
-			} else if err == nil {
-				err = failed
-			}
+			replies[i] = reply{cmd.Val(), Classify(cmd.Err())}
 		}
-		return answers, err
+		return replies, nil
 	})
-	return answers, Classify(err)
+	if err != nil {
+		replies = slices.Repeat([]reply{{err: err}}, len(left))
+	}
+	return replies
 }

@@ -1,7 +1,10 @@
 package rdb_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
 	"net"
 	"strconv"
 	"syscall"
@@ -73,6 +76,89 @@ func TestRunAllWithoutOneMaster(t *testing.T) {
 				}
 				if lost == 0 || lost == len(steps) {
 					t.Errorf("%d of %d steps were for the dead master", lost, len(steps))
+				}
+			})
+		})
+	}
+}
+
+// lossyDialer connects to a server once, and loses the answer to the first script. Later connections are refused.
+func lossyDialer(srv *redis.Client) func(context.Context, string, string) (net.Conn, error) {
+	connected := false
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		if connected {
+			return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+		}
+		connected = true
+		conn, err := srv.Options().Dialer(ctx, network, srv.Options().Addr)
+		return &lossyConn{Conn: conn}, err
+	}
+}
+
+type lossyConn struct {
+	net.Conn
+	sent bool
+}
+
+func (c *lossyConn) Write(b []byte) (int, error) {
+	c.sent = c.sent || bytes.Contains(b, []byte("eval"))
+	return c.Conn.Write(b)
+}
+
+func (c *lossyConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if c.sent {
+		return 0, io.EOF
+	}
+	return n, err
+}
+
+// repeated are the calls that run a script several times.
+var repeated = map[string]func(ctx context.Context, db *rdb.DB, s rdb.Step) error{
+	"Repeat": func(ctx context.Context, db *rdb.DB, s rdb.Step) error { _, err := db.Repeat(ctx, s); return err },
+	"RunAll": func(ctx context.Context, db *rdb.DB, s rdb.Step) error {
+		_, err := db.RunAll(ctx, []rdb.Step{s})
+		return err
+	},
+}
+
+// The first try may have had its effect. That the server cannot be reached any more does not change that.
+func TestUnavailableAfterAnUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	for name, call := range repeated {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := redistest.InMemory(t).NewClient()
+				defer srv.Close()
+				client := redis.NewClient(&redis.Options{Addr: "192.0.2.1:6379", Dialer: lossyDialer(srv)})
+				defer client.Close()
+				err := call(t.Context(), rdb.New(client, time.Minute), rdb.Step{Script: rdb.NewScript("return redis.call('INCR', KEYS[1])"), Keys: []string{"n"}})
+				if !errors.Is(err, rdb.ErrUnknown) || errors.Is(err, rdb.ErrUnavailable) || !errors.Is(err, syscall.ECONNREFUSED) {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}
+
+// A script whose context has ended is not sent, so its outcome is known.
+func TestEndedContext(t *testing.T) {
+	t.Parallel()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, call := range repeated {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				client := redistest.InMemory(t).NewClient()
+				defer client.Close()
+				err := call(ended, rdb.New(client, time.Minute), rdb.Step{Script: rdb.NewScript("return redis.call('INCR', KEYS[1])"), Keys: []string{"n"}})
+				if !errors.Is(err, rdb.ErrUnavailable) || errors.Is(err, rdb.ErrUnknown) || !errors.Is(err, context.Canceled) {
+					t.Errorf("got %v", err)
+				}
+				if n, err := client.Exists(t.Context(), "n").Result(); n != 0 || err != nil {
+					t.Errorf("the script ran: %v", err)
 				}
 			})
 		})

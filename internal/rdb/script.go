@@ -67,8 +67,8 @@ func (s *Step) command(ctx context.Context, name string, script any) Once {
 	return Once{cmd}
 }
 
-// Run runs a script at most once and returns its answer, or an error as Classify does. One round trip, and another one if
-// the server does not have the script yet.
+// Run runs a script at most once and returns its answer, or an error as Classify does. With a context that has ended already
+// nothing is sent, and the error is ErrUnavailable. One round trip, and another one if the server does not have the script yet.
 func (db *DB) Run(ctx context.Context, s Step) (any, error) {
 	return runWith(ctx, db, s, db.async != nil || db.inTime(ctx), func(ctx context.Context, cmd Once) (any, error) {
 		if db.async == nil {
@@ -94,13 +94,24 @@ func runWith[T any](ctx context.Context, db *DB, s Step, here bool, send func(co
 	ctx, cancel := db.Bound(ctx)
 	defer cancel()
 	var out T
-	var err error
+	err := ended(ctx)
+	if err != nil {
+		return out, err
+	}
 	if here {
 		out, err = sendScript(ctx, s, send)
 	} else {
 		out, err = apart(ctx, func(ctx context.Context) (T, error) { return sendScript(ctx, s, send) })
 	}
 	return out, Classify(err)
+}
+
+// ended returns the error of scripts that are not sent, since their context has ended before.
+func ended(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return errors.Join(ErrUnavailable, context.Cause(ctx))
 }
 
 func sendScript[T any](ctx context.Context, s Step, send func(context.Context, Once) (T, error)) (T, error) {
@@ -119,11 +130,17 @@ const firstPause = 8 * time.Millisecond
 func (db *DB) Repeat(ctx context.Context, s Step) (any, error) {
 	ctx, cancel := db.Bound(ctx)
 	defer cancel()
+	unknown := false
 	for again := 0; ; again++ {
 		out, err := db.Run(ctx, s)
-		if !db.Again(ctx, again, err) {
-			return out, err
+		unknown = unknown || errors.Is(err, ErrUnknown)
+		if db.Again(ctx, again, err) {
+			continue
 		}
+		if unknown && errors.Is(err, ErrUnavailable) {
+			err = AsUnknown(err)
+		}
+		return out, err
 	}
 }
 
