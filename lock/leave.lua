@@ -1,4 +1,4 @@
--- leave.lua: release the lock, or stop waiting for it; whichever it is, the next waiter goes on.
+-- leave.lua: release the lock and pass it to the next waiter, or stop waiting for it.
 -- KEYS[1] lock   string: the holder's lock token
 -- KEYS[2] queue  list: the lock tokens that wait
 -- ARGV[1] node_prefix   ARGV[2] token   ARGV[3] grant ms

@@ -1,11 +1,11 @@
--- commit.lua: compare, write one session, tell the copies, release the lock. All of it or nothing. It stands behind
--- commit_args.lua, which says what ARGV is, commit_verify.lua and commit_fields.lua.
+-- commit.lua: compare, write one session, invalidate the copies, hand over the lock. All of it or nothing. It comes after
+-- commit_args.lua, which lists ARGV, commit_verify.lua and commit_fields.lua.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- returns {word, kept, version, now, expiry, whole, fields}: word 'ok', kept 1 if the lock is kept, whole 1 if nothing
 --   else had changed since the open; fields the record as HGETALL gives it if this commit was written by an earlier try
 -- | {'removed', kept, mark or '', now}: see bury
 -- | {word, kept}: 'done' (this commit was written, and others after it), 'exists', 'lost' (another
---   token holds the lock), 'conflict', 'corrupt', or 'unknown' (sent before, and too many commits since to tell)
+--   token holds the lock), 'conflict', 'corrupt', or 'unknown' (sent before, and too many commits since to know)
 local record, lock, queue = KEYS[1], KEYS[2], KEYS[3]
 local c, now = arguments(ARGV), clock()
 local r = found(record, lock, c)
@@ -23,7 +23,7 @@ local function finish(word, ...)
   return {word, kept, ...}
 end
 
-if c.again and r.newest == c.tag then -- the record tells what was written, and when
+if c.again and r.newest == c.tag then -- the record has what was written, and when
   local registered = not c.register and 1 or register(record, r.copies, c.node)
   local expiry = slide(record, now, r.idle, r.deadline)
   return finish('ok', r.version, now, expiry, registered, redis.call('HGETALL', record))

@@ -1,7 +1,7 @@
 -- commit_args.lua: the arguments of commit.lua by name. args in commit_args.go lists them in this order.
 
--- arguments returns them as a table. After the first 12 come lists, each with its length in front. A commit that only
--- sets values ends behind these, and c.more is false.
+-- arguments returns them as a table. Each list begins with its length. A commit that only sets values ends after the
+-- first list, and c.more is false.
 local function arguments(argv)
   local c = {
     node_prefix = argv[1],

@@ -1,7 +1,7 @@
 -- commit_fields.lua: what a commit that may be written writes.
 
--- timing takes what the commit says of the session's time into the record that was found, and reports whether that is
--- anything.
+-- timing puts the deadline and idle timeout that the commit sets into the record that was found, and reports whether it
+-- sets any.
 local function timing(c, r, now)
   if not c.more then return false end
   local timed = c.lifetime_ms ~= ''
@@ -12,7 +12,7 @@ local function timing(c, r, now)
   return timed
 end
 
--- fields lists the fields to write, each with its value behind it. whole: nothing has changed since the open.
+-- fields lists the fields to write, each followed by its value. whole: nothing has changed since the open.
 local function fields(c, r, version, stamp, whole, now)
   local list = {'v', version, 't', recent(r.newest, r.tags)}
   local function put(name, value) list[#list + 1] = name; list[#list + 1] = value end

@@ -20,7 +20,7 @@ local function found(record, lock, c)
   return r
 end
 
--- same reports whether what the commit compares is as it was at the open, though the version is another one.
+-- same reports whether all that the commit compares is as it was at the open, although the version has changed.
 local function same(record, c, r)
   if c.mode ~= 'keys' or r.epoch ~= c.epoch or c.key_set ~= '' and r.key_set ~= c.key_set or newer(r.format) then return false end
   for i = 1, #c.checks, 2 do
@@ -32,8 +32,8 @@ end
 
 -- refusal returns why the commit may not be written, or nil; see commit.lua for the words. For 'removed' the mark follows.
 local function refusal(record, c, r)
-  -- A commit that was sent before may have been written, unless all commits since the open are in sight: tags goes back
-  -- three.
+  -- A commit that was sent before may have been written, unless r.tags, which goes back three commits, covers all since
+  -- the open.
   local function unless_written(word)
     local base = string.match(c.expected, '[^.]+$')
     local in_sight = r.version == c.expected or base and string.find(r.tags, base, 1, true) or not base and r.counter <= 4

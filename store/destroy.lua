@@ -1,4 +1,4 @@
--- destroy.lua: end a session from within a request, tell the copies, and wake those who wait for it: they find it gone.
+-- destroy.lua: end a session from within a request, invalidate the copies, and wake the waiters, which find it gone.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1] node_prefix   ARGV[2] channel of all nodes   ARGV[3] grant ms   ARGV[4] lock token ('' = none)   ARGV[5] id
 -- ARGV[6] version at the open, if nothing may have changed since ('' = whatever it is now)

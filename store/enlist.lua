@@ -1,7 +1,7 @@
 -- enlist.lua: enter a session into the index of a user, and return a few others, which may be stale.
--- KEYS[1] index  sorted set: IDs by the time of their entry, Unix us; no two are the same, so the order is one
--- ARGV[1] id   ARGV[2] ms that the index must live, 0 = without end   ARGV[3] where to look, any number
--- ARGV[4] entries up to which nothing is shown   ARGV[5] how many are shown
+-- KEYS[1] index  sorted set: IDs by the time of their entry, Unix us; no two times are equal
+-- ARGV[1] id   ARGV[2] ms that the index must live, 0 = without end   ARGV[3] where to begin with the others, any number
+-- ARGV[4] number of entries up to which none is returned   ARGV[5] how many are returned otherwise
 -- returns {how many entries there are, time of this one, 1 if it was there before, now, {ID, time of entry, ...}}
 local index, id, life = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local left = redis.call('PTTL', index) -- -2 no key, -1 no expiry

@@ -1,5 +1,5 @@
--- fastcommit.lua: the fast path of commit.lua, for new data of keys that are there, in a session that is as it was opened,
--- that no other node has a copy of, and that no other request waits for.
+-- fastcommit.lua: the fast path of commit.lua, for new data of existing keys, in a session that has not changed since it
+-- was opened, of which no other node has a copy, and for which no request waits.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1] lock token   ARGV[2] version at the open   ARGV[3] the directory of copies: the caller's node or ''
 -- ARGV[4] ms the session lives without use ('' = as it is)   ARGV[5] ms to keep the lock for ('' = free it)

@@ -1,5 +1,5 @@
 -- fastopen.lua: the fast path of open.lua, for a client that has shown the session's current secret, while no other
--- request holds the lock or waits for it. It stands behind record.lua.
+-- request holds the lock or waits for it. It comes after record.lua.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1] lock token ('' = no lock); if it holds the lock already, it keeps it   ARGV[2] lock ms
 -- ARGV[3] version that the caller has ('' = none)   ARGV[4] hash of the secret that the client showed ('' = opened by ID)
@@ -7,9 +7,9 @@
 --   does only if the caller's version is the current one
 -- ARGV[7] '1' if the caller knows that the secret opens its version   ARGV[8] ms that this version lives without use ('' =
 --   it does not depend on use)
--- returns 1, plus 2 if no other node has a copy, plus 4 if this node is registered, where ARGV[7] and the caller's version
---   is the current one | the record as open.lua returns it, otherwise | {'absent', 0, 0} | {'newer', 0, 0}
--- | 0, and nothing was changed, if the case is another one: send open.lua
+-- returns 1, plus 2 if no other node has a copy, plus 4 if this node is registered, where ARGV[7] is set and the caller's
+--   version is the current one | otherwise the record as open.lua returns it | {'absent', 0, 0} | {'newer', 0, 0}
+-- | 0, and nothing was changed, in any other case: send open.lua
 local record, lock, token, node = KEYS[1], KEYS[2], ARGV[1], ARGV[5]
 local meta = redis.call('HMGET', record, 'v', 'n', 'f')
 local version, copies = meta[1], meta[2] or ''

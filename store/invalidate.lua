@@ -1,6 +1,6 @@
--- invalidate.lua: what a change tells the nodes that hold a copy. It stands behind queue.lua.
+-- invalidate.lua: the message to the nodes that hold a copy. It comes after queue.lua.
 
--- invalidate tells every node that holds a copy, except one, that there is a newer version, or none, of a session.
+-- invalidate notifies every node that holds a copy, except one, that the session has a newer version or has ended.
 local function invalidate(copies, except, node_prefix, all_nodes, id, counter)
   local message = 'i' .. id .. ' ' .. counter
   if copies == '*' then return publish(all_nodes, message) end

@@ -1,16 +1,17 @@
--- open.lua: read a session, and with a token take its lock or stand in line for it.
+-- open.lua: read a session, and with a token take its lock or queue for it.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1..7]  node_prefix, token ('' = no lock), waited, max waiters, queue ms, grant ms, lock ms: see enter.lua
 -- ARGV[8]  hash of the secret that the client showed ('' = opened by ID)   ARGV[9] version the caller has ('' = none)
 -- ARGV[10] node of the caller ('' = it keeps no copies)   ARGV[11] grace ms for secrets replaced by periodic rotation
 -- ARGV[12] '1' to register the node in the directory of copies, which a request with a lock does only if the caller's
 --   version is the current one
--- returns {word, ms, now, version, expiry, via, registered, fields, sole}: now and expiry in Unix ms, via 'P' if the secret
---   is a replaced one that still opens the session, registered 1 if the node is in the directory, fields the record
---   as HGETALL gives it unless the caller's version is the current one, sole 1 if no other node has a copy
+-- returns {'held', 0, now, version, expiry, via, registered, fields, sole}: now and expiry in Unix ms, expiry 0 for none,
+--   via 'P' or 'G' if the secret is a replaced one that still opens the session, else '', registered 1 if the node is in
+--   the directory, fields the record as HGETALL gives it unless the caller's version is the current one, sole 1 if no
+--   other node has a copy
 -- | {word, ms, now} where the session was not opened: word is 'first', 'queued' or 'full' as in enter, 'absent',
 --   'denied' (unknown secret), 'superseded' (secret replaced by Rotate a moment ago), 'reused' (secret replaced by
---   periodic rotation, and its time is over) or 'newer' (a format that this release cannot read; nothing was changed)
+--   periodic rotation, and its time is over) or 'newer' (a format that this release cannot read; the record is unchanged)
 local record, lock, queue = KEYS[1], KEYS[2], KEYS[3]
 local node_prefix, token, waited, grant_ms = ARGV[1], ARGV[2], ARGV[3] ~= '', ARGV[6]
 local secret, known, node, grace = ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11])

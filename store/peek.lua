@@ -1,5 +1,5 @@
--- peek.lua: read what is known of a session, without its values and without a trace. A script, because a client may send
--- mere reads to replicas.
+-- peek.lua: read the metadata of a session without side effects. It is a script because a client may send plain reads to
+-- Redis replicas.
 -- KEYS[1] record  hash
 -- ARGV    the fields
 -- returns {PTTL, {value or nil, ...}} | {} when the key is not a record

@@ -1,9 +1,8 @@
--- remove.lua: end a session from outside of any request, no matter who holds its lock. A commit that is on its way finds
--- nothing to write to.
+-- remove.lua: end a session from outside of its requests, even while one holds its lock. A commit under way fails.
 -- KEYS[1] record  hash   KEYS[2] lock  string   KEYS[3] queue  list
 -- ARGV[1] node_prefix   ARGV[2] channel of all nodes   ARGV[3] id   ARGV[4] life of the mark, ms: see bury
--- ARGV[5] user: end it only if it is theirs ('' = of any user)   ARGV[6] ('1' = a commit that makes it theirs may be on
---   its way)   ARGV[7] tag of a version that makes such a commit fail
+-- ARGV[5] user: end it only if it is theirs ('' = of any user)   ARGV[6] '1' if a commit that makes it theirs may be under
+--   way   ARGV[7] tag of a version that makes such a commit fail
 -- returns {1 removed | 0 there was none | 2 it is not the user's, user or ''}
 local record, id, user, pending = KEYS[1], ARGV[3], ARGV[5], ARGV[6] ~= ''
 local meta = redis.call('HMGET', record, 'v', 'n', 'u', 't')
@@ -15,7 +14,7 @@ if version and user ~= '' and owner ~= user then
   if pending then
     local c, newest = string.match(version, '^(%d+)%.(.+)$')
     local count = string.format('%.0f', tonumber(c or 0) + 1)
-    -- The stamp is for commits that compare no version, the tags for one that was written and is sent again.
+    -- A commit that does not compare the version fails by the stamp. The tags let one that was written recognize itself.
     redis.call('HSET', record, 'v', count .. '.' .. ARGV[7], 't', recent(newest or '', meta[4] or ''),
       'e', count .. '.' .. string.sub(ARGV[7], 1, 4), 'n', '')
     tell(count)

@@ -1,5 +1,5 @@
--- touch.lua: slide the idle expiry of a session that was used from a local copy a while ago. It never creates,
--- and leaves a record of a newer format as it is.
+-- touch.lua: slide the idle expiry of a session that was used from a local copy a while ago. It creates nothing, and
+-- leaves a record of a newer format as it is.
 -- KEYS[1] record  hash
 -- ARGV[1] how long ago, ms
 -- returns {now, expiry}, expiry 0 for none | {now} when there is no session

@@ -1,5 +1,5 @@
--- queue.lua: a lock and the queue of its waiters. It is prepended to every script that touches them, of package lock and of
--- package store, so that both follow the same rules.
+-- queue.lua: a lock and the queue of its waiters. It is prepended to every script of packages lock and store that touches
+-- them, so that both follow the same rules.
 --
 -- lock     string: the lock token of the holder, as redislock keeps it
 -- queue    list: the lock tokens that wait, the oldest first
@@ -10,7 +10,7 @@
 -- nothing that is correct depends on a message.
 local function publish(channel, message) redis.pcall('PUBLISH', channel, message) end
 
--- grant tells a waiter that the lock may be its own.
+-- grant notifies a waiter that it may hold the lock now.
 local function grant(node_prefix, token) publish(node_prefix .. string.match(token, '^[^.]*'), 'g' .. token) end
 
 -- pass gives the lock to the first waiter, or frees it. A key of another type is not a queue and is deleted: a commit that
@@ -40,7 +40,7 @@ local function leave(lock, queue, node_prefix, token, grant_ms)
   return 1
 end
 
--- wake makes every waiter ask again, and deletes the lock and the queue.
+-- wake makes every waiter retry, and deletes the lock and the queue.
 local function wake(lock, queue, node_prefix)
   for _, token in ipairs(redis.pcall('LRANGE', queue, 0, -1)) do
     grant(node_prefix, token)
