@@ -66,39 +66,60 @@ func TestForeignTypesInRedis(t *testing.T) {
 	})
 }
 
+// spoilt is two replicas on a Redis in which something of another type lies under a key of mallory's session.
+type spoilt struct {
+	rdb        redis.UniversalClient
+	m, replica *manager.Manager // the second has no copy
+	refused    chan error       // what ErrorHandler was called with
+	key        string
+	put        func(context.Context, redis.UniversalClient, string) error
+
+	token, neighbor string // mallory's, and alice's whose session is not spoilt
+}
+
 func testForeign(t *testing.T, b redistest.Backend, where string, put func(context.Context, redis.UniversalClient, string) error) {
 	t.Helper()
-	ctx := t.Context()
-	rdb := b.Client(t)
-	refused := make(chan error, 1)
+	f := &spoilt{rdb: b.Client(t), refused: make(chan error, 1), put: put}
 	cfg := func(c *manager.Config) {
 		c.LockWait = 50 * time.Millisecond
 		c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
-			refused <- err
+			f.refused <- err
 			manager.DefaultErrorHandler(w, r, err)
 		}
 	}
-	m, replica := on(t, b, cfg), on(t, b, cfg)
-	token := do(m, "", func(s *manager.Session) { count.Set(s, 1); s.BindUser("mallory") })
-	id := idOf(token)
-	neighbour := do(m, "", func(s *manager.Session) { count.Set(s, 7); s.BindUser("alice") })
-	unlocked(t, rdb, b.Prefix)
+	f.m, f.replica = on(t, b, cfg), on(t, b, cfg)
+	f.token = do(f.m, "", func(s *manager.Session) { count.Set(s, 1); s.BindUser("mallory") })
+	f.neighbor = do(f.m, "", func(s *manager.Session) { count.Set(s, 7); s.BindUser("alice") })
+	unlocked(t, f.rdb, b.Prefix)
 
-	space := keys.In(b.Prefix)
-	key := map[string]string{
+	space, id := keys.In(b.Prefix), idOf(f.token)
+	f.key = map[string]string{
 		"record": space.Of(id).Record, "lock": space.Of(id).Lock, "queue": space.Of(id).Queue, "user": space.User("mallory"),
 	}[where]
-	spoil := func() {
-		if err := errors.Join(rdb.Del(ctx, key).Err(), put(ctx, rdb, key)); err != nil {
-			t.Fatal(err)
-		}
+	f.isVisited(t)
+	f.isCalled(t)
+	f.sparesTheNeighbor(t)
+	if err := f.rdb.Del(t.Context(), f.key).Err(); err != nil {
+		t.Fatal(err)
 	}
-	for _, m := range []*manager.Manager{m, replica} { // the second has no copy
+}
+
+func (f *spoilt) spoil(t *testing.T) {
+	t.Helper()
+	if err := errors.Join(f.rdb.Del(t.Context(), f.key).Err(), f.put(t.Context(), f.rdb, f.key)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// isVisited has requests come in every mode.
+func (f *spoilt) isVisited(t *testing.T) {
+	t.Helper()
+	for _, m := range []*manager.Manager{f.m, f.replica} { // the second has no copy
 		for mode, mw := range map[string]func(http.Handler) http.Handler{
 			"exclusive": m.Handler, "lazy": m.Lazy, "optimistic": m.Optimistic, "read-only": m.ReadOnly,
 		} {
-			for what, shown := range map[string]string{"the session": token, "a login": ""} {
-				spoil()
+			for what, shown := range map[string]string{"the session": f.token, "a login": ""} {
+				f.spoil(t)
 				r, _ := visit(m, mw, shown, func(s *manager.Session) {
 					if n := count.Get(s); mode != "read-only" {
 						count.Set(s, n+1)
@@ -107,7 +128,7 @@ func testForeign(t *testing.T, b redistest.Backend, where string, put func(conte
 					}
 				})
 				select {
-				case err := <-refused:
+				case err := <-f.refused:
 					if !typed(err) {
 						t.Errorf("%s, %s: %d, %v", what, mode, r.StatusCode, err)
 					}
@@ -119,51 +140,59 @@ func testForeign(t *testing.T, b redistest.Backend, where string, put func(conte
 			}
 		}
 	}
+}
+
+// isCalled has the functions called that take no request.
+func (f *spoilt) isCalled(t *testing.T) {
+	t.Helper()
+	ctx := t.Context()
 	for what, call := range map[string]func() error{
 		"Update": func() error {
-			return m.Update(ctx, id, func(s *manager.Session) error { count.Set(s, 3); return nil })
+			return f.m.Update(ctx, idOf(f.token), func(s *manager.Session) error { count.Set(s, 3); return nil })
 		},
-		"View":         func() error { return m.View(ctx, id, func(s *manager.Session) error { count.Get(s); return nil }) },
-		"UserSessions": func() error { _, err := m.UserSessions(ctx, "mallory"); return err },
-		"RevokeUser":   func() error { _, err := m.RevokeUser(ctx, "mallory"); return err },
-		"Revoke":       func() error { _, err := m.Revoke(ctx, id); return err },
+		"View": func() error {
+			return f.m.View(ctx, idOf(f.token), func(s *manager.Session) error { count.Get(s); return nil })
+		},
+		"UserSessions": func() error { _, err := f.m.UserSessions(ctx, "mallory"); return err },
+		"RevokeUser":   func() error { _, err := f.m.RevokeUser(ctx, "mallory"); return err },
+		"Revoke":       func() error { _, err := f.m.Revoke(ctx, idOf(f.token)); return err },
 	} {
-		spoil()
+		f.spoil(t)
 		if err := call(); err != nil && !typed(err) {
 			t.Errorf("%s: %v is no error of the documentation's", what, err)
 		}
 	}
+}
 
-	// The neighbour is served, listed and ended.
+// sparesTheNeighbor checks that the other session is served, listed and ended.
+func (f *spoilt) sparesTheNeighbor(t *testing.T) {
+	t.Helper()
 	serve := func(m *manager.Manager, do func(*manager.Session)) {
-		wait.Until(t, "the neighbour is served", func() bool {
-			r, _ := visit(m, m.Handler, neighbour, do)
+		wait.Until(t, "the neighbor is served", func() bool {
+			r, _ := visit(m, m.Handler, f.neighbor, do)
 			if r.StatusCode == http.StatusOK {
 				return true
 			}
-			if err := <-refused; !errors.Is(err, manager.ErrLockTimeout) { // LockWait is short, and the machine may be busy
-				t.Fatalf("the neighbour: %d, %v", r.StatusCode, err)
+			if err := <-f.refused; !errors.Is(err, manager.ErrLockTimeout) { // LockWait is short, and the machine may be busy
+				t.Fatalf("the neighbor: %d, %v", r.StatusCode, err)
 			}
 			return false
 		})
 	}
-	spoil()
-	for _, m := range []*manager.Manager{m, replica} {
+	f.spoil(t)
+	for _, m := range []*manager.Manager{f.m, f.replica} {
 		serve(m, add)
 	}
-	spoil()
-	if ids := sessionsOf(t, m); !strings.Contains(strings.Join(ids, " "), idOf(neighbour)) {
-		t.Errorf("All lists %q without the neighbour", ids)
+	f.spoil(t)
+	if ids := sessionsOf(t, f.m); !strings.Contains(strings.Join(ids, " "), idOf(f.neighbor)) {
+		t.Errorf("All lists %q without the neighbor", ids)
 	}
-	serve(m, func(s *manager.Session) {
+	serve(f.m, func(s *manager.Session) {
 		if got := count.Get(s); got != 9 {
-			t.Errorf("the neighbour has %d", got)
+			t.Errorf("the neighbor has %d", got)
 		}
 	})
-	if n, err := m.RevokeUser(ctx, "alice"); n != 1 || err != nil {
-		t.Errorf("the neighbour's RevokeUser: %d, %v", n, err)
-	}
-	if err := rdb.Del(ctx, key).Err(); err != nil {
-		t.Fatal(err)
+	if n, err := f.m.RevokeUser(t.Context(), "alice"); n != 1 || err != nil {
+		t.Errorf("the neighbor's RevokeUser: %d, %v", n, err)
 	}
 }

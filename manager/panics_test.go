@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,98 +87,107 @@ func (s bombStore) Commit(ctx context.Context, c *store.Commit) (*store.Committe
 	return s.Sessions.Commit(ctx, c)
 }
 
+func fail(s *manager.Session) {
+	add(s)
+	manager.Key[chan int]("k").Set(s, nil)
+}
+
+func readWrongly(s *manager.Session) {
+	name.Set(s, "text")
+	manager.Key[int]("name").Get(s)
+}
+
+// places are where the bomb may be armed, with what a handler does to reach them. Those without are reached in ways of
+// their own.
+var places = map[string]func(s *manager.Session){
+	"Hooks.Opened":            add,
+	"Hooks.Committed":         add,
+	"Hooks.Committed, failed": fail,
+	"Hooks.Undecodable":       readWrongly,
+	"Hooks.Late":              nil,
+	"Codec.Marshal":           add,
+	"Codec.Unmarshal":         add,
+	"Propagator.Extract":      add,
+	"Propagator.Inject":       (*manager.Session).Rotate,
+	"Propagator.Remove":       (*manager.Session).Destroy,
+	"ErrorHandler":            fail,
+	"Logger":                  fail,
+	"Config.Mode":             add,
+	"Store.Open":              add,
+	"Store.Commit":            add,
+	"the handler":             nil,
+	"Key.Update":              nil,
+	"Manager.Update":          nil,
+	"Manager.View":            nil,
+	"Manager.Create":          nil,
+}
+
+// everywhere makes the bomb part of every function of the application's.
+func (b *bomb) everywhere(place string, mode manager.Mode) func(*manager.Config) {
+	return func(c *manager.Config) {
+		c.Codec, c.Propagator = bombCodec{b}, bombPropagator{manager.Cookie{Insecure: true}, b}
+		c.Logger = slog.New(bombLog{slog.NewTextHandler(io.Discard, nil), b})
+		c.Mode = func(*http.Request) manager.Mode { b.at("Config.Mode"); return mode }
+		c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			b.at("ErrorHandler")
+			manager.DefaultErrorHandler(w, r, err)
+		}
+		c.Hooks = manager.Hooks{
+			Opened:      func(context.Context, manager.OpenEvent) { b.at("Hooks.Opened") },
+			Committed:   func(context.Context, manager.CommitEvent) { b.at("Hooks.Committed") },
+			Undecodable: func(context.Context, string, error) { b.at("Hooks.Undecodable") },
+			Late:        func(context.Context, string) { b.at("Hooks.Late") },
+		}
+		if place == "Store.Open" || place == "Store.Commit" {
+			c.Store = bombStore{memory.New(nil), b}
+		}
+	}
+}
+
+// goesOff does what reaches the place, and returns what it panics with.
+func (b *bomb) goesOff(ctx context.Context, m *manager.Manager, token, place string) (got any) {
+	defer func() { got = recover() }()
+	hit := func(*manager.Session) error { b.at(place); return nil }
+	switch place {
+	case "Manager.Update":
+		_ = m.Update(ctx, idOf(token), hit)
+	case "Manager.View":
+		_ = m.View(ctx, idOf(token), hit)
+	case "Manager.Create":
+		_, _ = m.Create(ctx, hit)
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.AddCookie(&http.Cookie{Name: "session", Value: token})
+	m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := m.Session(r.Context())
+		switch do := places[place]; {
+		case do != nil:
+			do(s)
+		case place == "Key.Update":
+			count.Update(s, func(n int) int { b.at(place); return n })
+		case place == "Hooks.Late":
+			w.WriteHeader(http.StatusOK)
+			add(s)
+		default:
+			add(s)
+			b.at(place)
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	return nil
+}
+
 // Whatever function of the application's panics, and wherever it is called: the panic reaches the server, the lock is free at
 // once, the next request is served, and Close returns, which the bubble checks.
 func TestPanicsInTheApplicationsFunctions(t *testing.T) {
-	change := func(m *manager.Manager, r *http.Request) { add(m.Session(r.Context())) }
-	fail := func(m *manager.Manager, r *http.Request) {
-		change(m, r)
-		manager.Key[chan int]("k").Set(m.Session(r.Context()), nil)
-	}
-	unreadable := func(m *manager.Manager, r *http.Request) {
-		name.Set(m.Session(r.Context()), "text")
-		manager.Key[int]("name").Get(m.Session(r.Context()))
-	}
-	for place, do := range map[string]func(m *manager.Manager, r *http.Request){
-		"Hooks.Opened":            change,
-		"Hooks.Committed":         change,
-		"Hooks.Committed, failed": fail,
-		"Hooks.Undecodable":       unreadable,
-		"Hooks.Late":              nil, // see late
-		"Codec.Marshal":           change,
-		"Codec.Unmarshal":         change,
-		"Propagator.Extract":      change,
-		"Propagator.Inject":       func(m *manager.Manager, r *http.Request) { m.Session(r.Context()).Rotate() },
-		"Propagator.Remove":       func(m *manager.Manager, r *http.Request) { m.Session(r.Context()).Destroy() },
-		"ErrorHandler":            fail,
-		"Logger":                  fail,
-		"Config.Mode":             change,
-		"Store.Open":              change,
-		"Store.Commit":            change,
-		"the handler":             nil,
-		"Key.Update":              nil,
-		"Manager.Update":          nil,
-		"Manager.View":            nil,
-		"Manager.Create":          nil,
-	} {
+	for place := range places {
 		for _, mode := range []manager.Mode{manager.Exclusive, manager.Lazy, manager.Optimistic} {
 			t.Run(place+"/"+mode.String(), func(t *testing.T) {
 				bubble(t, func(t *testing.T, v *virtual) {
 					b := &bomb{}
-					when := map[string]string{"Hooks.Committed, failed": "Hooks.Committed"}
-					m := v.manager(func(c *manager.Config) {
-						c.Codec, c.Propagator = bombCodec{b}, bombPropagator{manager.Cookie{Insecure: true}, b}
-						c.Logger = slog.New(bombLog{slog.NewTextHandler(io.Discard, nil), b})
-						c.Mode = func(*http.Request) manager.Mode { b.at("Config.Mode"); return mode }
-						c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
-							b.at("ErrorHandler")
-							manager.DefaultErrorHandler(w, r, err)
-						}
-						c.Hooks = manager.Hooks{
-							Opened:      func(context.Context, manager.OpenEvent) { b.at("Hooks.Opened") },
-							Committed:   func(context.Context, manager.CommitEvent) { b.at("Hooks.Committed") },
-							Undecodable: func(context.Context, string, error) { b.at("Hooks.Undecodable") },
-							Late:        func(context.Context, string) { b.at("Hooks.Late") },
-						}
-						if place == "Store.Open" || place == "Store.Commit" {
-							c.Store = bombStore{memory.New(nil), b}
-						}
-					})
+					m := v.manager(b.everywhere(place, mode))
 					_, token := visit(m, m.Handler, "", add)
-					b.armed = place
-					if at, ok := when[place]; ok {
-						b.armed = at
-					}
-					id := idOf(token)
-					panicked := func() (got any) {
-						defer func() { got = recover() }()
-						switch place {
-						case "Manager.Update":
-							_ = m.Update(t.Context(), id, func(*manager.Session) error { b.at(place); return nil })
-						case "Manager.View":
-							_ = m.View(t.Context(), id, func(*manager.Session) error { b.at(place); return nil })
-						case "Manager.Create":
-							_, _ = m.Create(t.Context(), func(*manager.Session) error { b.at(place); return nil })
-						}
-						r := httptest.NewRequest(http.MethodPost, "/", nil)
-						r.AddCookie(&http.Cookie{Name: "session", Value: token})
-						m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-							switch {
-							case do != nil:
-								do(m, r)
-							case place == "Key.Update":
-								count.Update(m.Session(r.Context()), func(n int) int { b.at(place); return n })
-							case place == "Hooks.Late":
-								w.WriteHeader(http.StatusOK)
-								change(m, r)
-							default:
-								change(m, r)
-								b.at(place)
-							}
-						})).ServeHTTP(httptest.NewRecorder(), r)
-						return nil
-					}()
-					if panicked == nil {
+					b.armed, _, _ = strings.Cut(place, ",")
+					if b.goesOff(t.Context(), m, token, place) == nil {
 						t.Fatal("the panic did not reach the server")
 					}
 					start := time.Now()

@@ -182,108 +182,117 @@ func TestInformationalResponsesDoNotCommit(t *testing.T) {
 	})
 }
 
+// A stream sends an event each time that event returns true.
+type stream func(w http.ResponseWriter, event func() bool) error
+
+func sendEvents(w http.ResponseWriter, event func() bool) error {
+	w.Header().Set("Content-Type", "text/event-stream")
+	rc := http.NewResponseController(w)
+	if err := errors.Join(rc.EnableFullDuplex(), rc.SetWriteDeadline(time.Time{}), rc.Flush()); err != nil {
+		return err
+	}
+	for event() {
+		if _, err := io.WriteString(w, "data: x\n\n"); err != nil {
+			return err
+		}
+		if err := rc.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func hijack(w http.ResponseWriter, event func() bool) error {
+	h, ok := w.(http.Hijacker)
+	if !ok {
+		return errors.New("the writer is no http.Hijacker")
+	}
+	conn, buf, err := h.Hijack()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, _ = buf.WriteString("HTTP/1.1 200 OK\r\nConnection: close\r\n")
+	_ = w.Header().Write(buf)
+	_, _ = buf.WriteString("\r\n")
+	if err := buf.Flush(); err != nil {
+		return err
+	}
+	for event() {
+		_, _ = buf.WriteString("data: x\n\n")
+		if err := buf.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // A stream keeps no request waiting: the lock goes with its first byte. The handler's context lives on, and so does what it
 // has read.
 func TestStreamingReleasesTheLock(t *testing.T) {
 	t.Parallel()
-	stream := map[string]func(w http.ResponseWriter, event func() bool) error{
-		"server-sent events": func(w http.ResponseWriter, event func() bool) error {
-			w.Header().Set("Content-Type", "text/event-stream")
-			rc := http.NewResponseController(w)
-			if err := errors.Join(rc.EnableFullDuplex(), rc.SetWriteDeadline(time.Time{}), rc.Flush()); err != nil {
-				return err
-			}
-			for event() {
-				if _, err := io.WriteString(w, "data: x\n\n"); err != nil {
-					return err
-				}
-				if err := rc.Flush(); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		"hijacked": func(w http.ResponseWriter, event func() bool) error {
-			h, ok := w.(http.Hijacker)
-			if !ok {
-				return errors.New("the writer is no http.Hijacker")
-			}
-			conn, buf, err := h.Hijack()
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			_, _ = buf.WriteString("HTTP/1.1 200 OK\r\nConnection: close\r\n")
-			_ = w.Header().Write(buf)
-			_, _ = buf.WriteString("\r\n")
-			if err := buf.Flush(); err != nil {
-				return err
-			}
-			for event() {
-				_, _ = buf.WriteString("data: x\n\n")
-				if err := buf.Flush(); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	}
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		for what, run := range stream {
+		for what, run := range map[string]stream{"server-sent events": sendEvents, "hijacked": hijack} {
 			for _, changes := range []bool{true, false} {
-				n, other := serve(t, on(t, b), shop), serve(t, on(t, b), shop)
-				tab := newBrowser(t)
-				tab.get(n, "/add")
-				events, ended := make(chan bool), make(chan struct{})
-				send := func(more bool) {
-					select {
-					case events <- more:
-					case <-ended:
-						t.Errorf("%s: the stream has ended by itself", what)
-					}
-				}
-				n.handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
-					defer close(ended)
-					if changes {
-						count.Set(s, count.Get(s)+1)
-					}
-					err := run(w, func() bool {
-						more := <-events
-						if more && what != "hijacked" && r.Context().Err() != nil {
-							t.Errorf("%s: the context of the stream ended: %v", what, context.Cause(r.Context()))
-						}
-						return more
-					})
-					if err != nil {
-						t.Errorf("%s: %v", what, err)
-					}
-					if count.Get(s) < 1 {
-						t.Errorf("%s: the session cannot be read while it streams", what)
-					}
-				}
-				resp, err := tab.c.Get(n.URL + "/")
-				if err != nil {
-					t.Fatal(err)
-				}
-				send(true)
-				if line, err := bufio.NewReader(resp.Body).ReadString('\n'); line != "data: x\n" {
-					t.Errorf("%s: the first event is %q, %v", what, line, err)
-				}
-				want := "2"
-				if changes {
-					want = "3"
-				}
-				if got := tab.get(other, "/add").body; got != want {
-					t.Errorf("%s: while it streams another replica says %q, want %q", what, got, want)
-				}
-				unlocked(t, b.Client(t), b.Prefix)
-				send(true)
-				send(false)
-				_ = resp.Body.Close()
+				streams(t, b, what, run, changes)
 			}
 		}
 	})
+}
+
+// streams runs one stream while another replica uses the session.
+func streams(t *testing.T, b redistest.Backend, what string, run stream, changes bool) {
+	t.Helper()
+	n, other := serve(t, on(t, b), shop), serve(t, on(t, b), shop)
+	tab := newBrowser(t)
+	tab.get(n, "/add")
+	events, ended := make(chan bool), make(chan struct{})
+	send := func(more bool) {
+		select {
+		case events <- more:
+		case <-ended:
+			t.Errorf("%s: the stream has ended by itself", what)
+		}
+	}
+	n.handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
+		defer close(ended)
+		if changes {
+			count.Set(s, count.Get(s)+1)
+		}
+		err := run(w, func() bool {
+			more := <-events
+			if more && what != "hijacked" && r.Context().Err() != nil {
+				t.Errorf("%s: the context of the stream ended: %v", what, context.Cause(r.Context()))
+			}
+			return more
+		})
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if count.Get(s) < 1 {
+			t.Errorf("%s: the session cannot be read while it streams", what)
+		}
+	}
+	resp, err := tab.c.Get(n.URL + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	send(true)
+	if line, err := bufio.NewReader(resp.Body).ReadString('\n'); line != "data: x\n" {
+		t.Errorf("%s: the first event is %q, %v", what, line, err)
+	}
+	want := "2"
+	if changes {
+		want = "3"
+	}
+	if got := tab.get(other, "/add").body; got != want {
+		t.Errorf("%s: while it streams another replica says %q, want %q", what, got, want)
+	}
+	unlocked(t, b.Client(t), b.Prefix)
+	send(true)
+	send(false)
+	_ = resp.Body.Close()
 }
 
 // sendfile is a writer below the session's that counts the bytes that ReadFrom takes.

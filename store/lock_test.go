@@ -11,35 +11,37 @@ import (
 	"github.com/holdfast-go/holdfast/store"
 )
 
+// commitOutcomes are commits to a session that was read as base, and what they come to.
+var commitOutcomes = map[string]struct {
+	commit func(t *testing.T, e *env, base *store.Record) *store.Commit
+	want   error
+}{
+	"written": {commit: func(_ *testing.T, _ *env, base *store.Record) *store.Commit { return change(base, "a", "2") }},
+	"conflict": {want: store.ErrConflict, commit: func(t *testing.T, e *env, base *store.Record) *store.Commit {
+		e.commit(t, change(base, "a", "3"))
+		return change(base, "a", "2")
+	}},
+	"conflict of keys": {want: store.ErrConflict, commit: func(t *testing.T, e *env, base *store.Record) *store.Commit {
+		e.commit(t, change(base, "a", "3"))
+		return optimistic(base, nil, "a", "2")
+	}},
+	"exists": {want: store.ErrExists, commit: func(_ *testing.T, _ *env, base *store.Record) *store.Commit {
+		c := creation("a", "2")
+		c.ID = base.ID
+		return c
+	}},
+	"corrupt": {want: store.ErrCorrupt, commit: func(t *testing.T, e *env, base *store.Record) *store.Commit {
+		if err := e.rdb.HSet(t.Context(), e.space.Of(base.ID).Record, "i", "soon").Err(); err != nil {
+			t.Fatal(err)
+		}
+		return change(base, "a", "2")
+	}},
+}
+
 // What a commit does to the lock, in each of its outcomes.
 func TestCommitAndTheLock(t *testing.T) {
 	t.Parallel()
-	outcomes := map[string]struct {
-		commit func(t *testing.T, e *env, base *store.Record) *store.Commit
-		want   error
-	}{
-		"written": {commit: func(_ *testing.T, _ *env, base *store.Record) *store.Commit { return change(base, "a", "2") }},
-		"conflict": {want: store.ErrConflict, commit: func(t *testing.T, e *env, base *store.Record) *store.Commit {
-			e.commit(t, change(base, "a", "3"))
-			return change(base, "a", "2")
-		}},
-		"conflict of keys": {want: store.ErrConflict, commit: func(t *testing.T, e *env, base *store.Record) *store.Commit {
-			e.commit(t, change(base, "a", "3"))
-			return optimistic(base, nil, "a", "2")
-		}},
-		"exists": {want: store.ErrExists, commit: func(_ *testing.T, _ *env, base *store.Record) *store.Commit {
-			c := creation("a", "2")
-			c.ID = base.ID
-			return c
-		}},
-		"corrupt": {want: store.ErrCorrupt, commit: func(t *testing.T, e *env, base *store.Record) *store.Commit {
-			if err := e.rdb.HSet(t.Context(), e.space.Of(base.ID).Record, "i", "soon").Err(); err != nil {
-				t.Fatal(err)
-			}
-			return change(base, "a", "2")
-		}},
-	}
-	for name, tt := range outcomes {
+	for name, tt := range commitOutcomes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			each(t, func(t *testing.T, e *env) {
@@ -174,59 +176,60 @@ func newEnvWithoutCopies(t *testing.T, e *env) *env {
 	return &c
 }
 
+var openRequests = map[string]struct {
+	holder  string // when open.lua runs
+	waiting []any
+	query   func(rec *store.Record) store.Query
+
+	place  queue.Position
+	err    error // of the result
+	after  string
+	queued []string
+}{
+	"held": {
+		holder: "me.1", place: queue.Held, after: "me.1",
+	},
+	"held by another": {
+		holder: "you.1", place: queue.Queued, after: "you.1", queued: []string{"me.1"},
+	},
+	"free": {
+		place: queue.Held, after: "me.1",
+	},
+	"free, but others wait": {
+		waiting: []any{"a.1"}, place: queue.Queued, after: "a.1", queued: []string{"me.1"},
+	},
+	"free, unknown secret": {
+		place: queue.Refused, err: store.ErrNotFound,
+		query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "guessed"} },
+	},
+	"too many wait": {
+		holder: "you.1", waiting: []any{"a.1", "b.1"}, place: queue.Full, after: "you.1", queued: []string{"a.1", "b.1"},
+	},
+	"out of turn": {
+		holder: "me.1", waiting: []any{"a.1"}, place: queue.Queued, after: "a.1", queued: []string{"me.1"},
+	},
+	"unknown secret": {
+		holder: "me.1", waiting: []any{"a.1"}, place: queue.Refused, err: store.ErrNotFound, after: "a.1",
+		query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "guessed"} },
+	},
+	"unknown secret, lock held by another": {
+		holder: "you.1", place: queue.Refused, err: store.ErrNotFound, after: "you.1",
+		query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "guessed"} },
+	},
+	"superseded secret": {
+		holder: "me.1", place: queue.Refused, err: store.ErrSuperseded,
+		query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "first"} },
+	},
+	"superseded secret of one that waits": {
+		holder: "you.1", waiting: []any{"me.1"}, place: queue.Refused, err: store.ErrSuperseded, after: "you.1",
+		query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "first"} },
+	},
+}
+
 // Every word of open.lua for a request that wants the lock, and what becomes of the lock.
 func TestOpenRequest(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
-		holder  string // when open.lua runs
-		waiting []any
-		query   func(rec *store.Record) store.Query
-
-		place  queue.Position
-		err    error // of the result
-		after  string
-		queued []string
-	}{
-		"held": {
-			holder: "me.1", place: queue.Held, after: "me.1",
-		},
-		"held by another": {
-			holder: "you.1", place: queue.Queued, after: "you.1", queued: []string{"me.1"},
-		},
-		"free": {
-			place: queue.Held, after: "me.1",
-		},
-		"free, but others wait": {
-			waiting: []any{"a.1"}, place: queue.Queued, after: "a.1", queued: []string{"me.1"},
-		},
-		"free, unknown secret": {
-			place: queue.Refused, err: store.ErrNotFound,
-			query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "guessed"} },
-		},
-		"too many wait": {
-			holder: "you.1", waiting: []any{"a.1", "b.1"}, place: queue.Full, after: "you.1", queued: []string{"a.1", "b.1"},
-		},
-		"out of turn": {
-			holder: "me.1", waiting: []any{"a.1"}, place: queue.Queued, after: "a.1", queued: []string{"me.1"},
-		},
-		"unknown secret": {
-			holder: "me.1", waiting: []any{"a.1"}, place: queue.Refused, err: store.ErrNotFound, after: "a.1",
-			query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "guessed"} },
-		},
-		"unknown secret, lock held by another": {
-			holder: "you.1", place: queue.Refused, err: store.ErrNotFound, after: "you.1",
-			query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "guessed"} },
-		},
-		"superseded secret": {
-			holder: "me.1", place: queue.Refused, err: store.ErrSuperseded,
-			query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "first"} },
-		},
-		"superseded secret of one that waits": {
-			holder: "you.1", waiting: []any{"me.1"}, place: queue.Refused, err: store.ErrSuperseded, after: "you.1",
-			query: func(rec *store.Record) store.Query { return store.Query{ID: rec.ID, Secret: "first"} },
-		},
-	}
-	for name, tt := range tests {
+	for name, tt := range openRequests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			each(t, func(t *testing.T, e *env) {
@@ -269,23 +272,23 @@ func TestOpenRequest(t *testing.T) {
 			})
 		})
 	}
+}
 
-	t.Run("absent", func(t *testing.T) {
-		t.Parallel()
-		each(t, func(t *testing.T, e *env) {
-			e.hold(t, "nobody", "me.1", lockTTL)
-			e.enqueue(t, "nobody", "you.1")
-			r, at, err := e.openForLock(t, store.Query{ID: "nobody", Secret: "first"}, "me.1")
-			if err != nil || at.Position != queue.Refused {
-				t.Fatalf("status %+v, %v", at, err)
-			}
-			_, err = r.Result()
-			wantErr(t, err, store.ErrNotFound)
-			e.wantHolder(t, "nobody", "you.1")
-			if e.exists(t, "nobody") {
-				t.Error("opening has created something")
-			}
-		})
+func TestOpenRequestOfAnAbsentSession(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, e *env) {
+		e.hold(t, "nobody", "me.1", lockTTL)
+		e.enqueue(t, "nobody", "you.1")
+		r, at, err := e.openForLock(t, store.Query{ID: "nobody", Secret: "first"}, "me.1")
+		if err != nil || at.Position != queue.Refused {
+			t.Fatalf("status %+v, %v", at, err)
+		}
+		_, err = r.Result()
+		wantErr(t, err, store.ErrNotFound)
+		e.wantHolder(t, "nobody", "you.1")
+		if e.exists(t, "nobody") {
+			t.Error("opening has created something")
+		}
 	})
 }
 
