@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	ginsessions "github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
@@ -44,6 +45,7 @@ func open(t *testing.T, b redistest.Backend) *manager.Manager {
 	t.Helper()
 	return replica.Start(t, b.Client(t), &manager.Config{
 		Prefix: b.Prefix, Insecure: true, Logger: slog.New(slog.DiscardHandler),
+		LockTTL: 30 * time.Second, LockWait: 2 * time.Minute, // for a machine that stands still for seconds
 	})
 }
 

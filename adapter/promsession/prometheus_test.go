@@ -23,6 +23,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/testkit/need"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 )
 
 // The alert rules are well-formed, fire when they should, and keep quiet when they should.
@@ -202,15 +203,33 @@ func startPrometheus(t *testing.T, binary, target string) *prometheusServer {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	for attempt := range 5 { // another process may take the port
+		addr := freeAddress(t)
+		ended := launchPrometheus(t, binary, "--config.file="+config, "--log.level=warn", "--web.listen-address="+addr,
+			"--storage.tsdb.path="+filepath.Join(dir, fmt.Sprint("data", attempt)))
+		if p := (&prometheusServer{url: "http://" + addr}); p.answers(t, ended) {
+			return p
+		}
+	}
+	t.Fatal("prometheus does not start")
+	return nil
+}
+
+// freeAddress is one that nothing listened on a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := listener.Addr().String()
-	_ = listener.Close()
+	defer listener.Close()
+	return listener.Addr().String()
+}
 
-	cmd := exec.Command(binary, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), //nolint:noctx // ends in Cleanup
-		"--web.listen-address="+addr, "--log.level=warn")
+// launchPrometheus starts the program, which is killed with the test. The channel is closed when it has ended.
+func launchPrometheus(t *testing.T, binary string, args ...string) (ended <-chan struct{}) {
+	t.Helper()
+	cmd := exec.Command(binary, args...) //nolint:noctx // ends in Cleanup
 	dieWithParent(cmd)
 	output, err := cmd.StderrPipe()
 	if err != nil {
@@ -235,20 +254,28 @@ func startPrometheus(t *testing.T, binary, target string) *prometheusServer {
 			t.Logf("prometheus said:\n%s", said.String())
 		}
 	})
-	p := &prometheusServer{url: "http://" + addr}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		if _, err = p.query("up"); err == nil {
-			return p
+	return read
+}
+
+// answers waits until the server answers, or has ended.
+func (p *prometheusServer) answers(t *testing.T, ended <-chan struct{}) (ok bool) {
+	t.Helper()
+	wait.Until(t, "prometheus answers or ends", func() bool {
+		select {
+		case <-ended:
+			return true
+		default:
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("prometheus does not answer: %v", err)
-		}
-	}
+		_, err := p.query("up")
+		ok = err == nil
+		return ok
+	})
+	return ok
 }
 
 // query asks for the present value of an expression.
 func (p *prometheusServer) query(expr string) ([]any, error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	resp, err := client.Get(p.url + "/api/v1/query?query=" + url.QueryEscape(expr)) //nolint:noctx // bounded by the client
 	if err != nil {
 		return nil, err
@@ -270,7 +297,7 @@ func (p *prometheusServer) query(expr string) ([]any, error) {
 // eventually asks until there is an answer that is not empty, for as long as a slow machine may need for a few scrapes.
 func (p *prometheusServer) eventually(t *testing.T, expr string) []any {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		got, err := p.query(expr)
 		if err != nil {
 			t.Error(err)
