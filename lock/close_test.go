@@ -103,8 +103,12 @@ func TestCloseDuringARequest(t *testing.T) {
 		l := f.locker(client, lock.Config{})
 		mustRelease(t, mustAcquire(t, l)) // loads the scripts
 		locked, closing := make(chan struct{}), make(chan struct{})
+		answered := sync.OnceFunc(func() { close(locked) })
 		hook.set(func() bool {
-			close(locked)
+			if f.admin.Exists(context.Background(), f.keys.Lock).Val() == 0 {
+				return false // it is a probe of the listener
+			}
+			answered()
 			<-closing
 			return true
 		})
