@@ -72,7 +72,7 @@ type Config struct {
 	// Node is the ID of this process in lock tokens. A program that sets it has to listen on the
 	// node's channel itself, and pass each grant to Granted and each recall to Recalled.
 	//
-	// Defaults to "".
+	// Defaults to "": New draws an ID, and the Locker listens.
 	Node string
 
 	// Logger receives the log lines of this package.

@@ -52,9 +52,9 @@ type Inspector struct {
 	space keys.Space
 }
 
-// NewInspector returns an Inspector of the locks under a prefix, which defaults to "holdfast". Each
-// call to Redis may take as long as timeout, which defaults to 3 s. The Inspector never closes the
-// client.
+// NewInspector returns an Inspector of the locks under a prefix. An empty one means "holdfast",
+// that of sessions. Each call to Redis may take as long as timeout, which defaults to 3 s. The
+// Inspector never closes the client.
 func NewInspector(client redis.UniversalClient, prefix string, timeout time.Duration) (*Inspector, error) {
 	if rdb.IsNil(client) {
 		return nil, errors.New("lock: the client is nil")

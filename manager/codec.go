@@ -49,7 +49,7 @@ var jsonLossCheck = &lossCheck{
 
 // Marshal implements Codec. A pointer to a value gives what the value gives.
 func (JSON) Marshal(v any) ([]byte, error) {
-	switch v := v.(type) { // the same bytes as encoding/json gives, sooner
+	switch v := v.(type) { // the bytes that encoding/json writes, faster
 	case int:
 		return strconv.AppendInt(nil, int64(v), 10), nil
 	case int64:
@@ -72,8 +72,8 @@ func (JSON) Marshal(v any) ([]byte, error) {
 	return jsonLossCheck.encode(v)
 }
 
-// replaced reports whether encoding/json may have replaced bytes that are no UTF-8. It writes them in a way in which it
-// writes no other character.
+// replaced reports whether encoding/json may have replaced bytes that are not UTF-8. It writes them as this escape, and
+// writes the character U+FFFD itself without one.
 func replaced(data []byte) bool { return bytes.Contains(data, []byte(`\ufffd`)) }
 
 // Unmarshal implements Codec.
@@ -102,8 +102,8 @@ func (JSON) Unmarshal(data []byte, v any) error {
 	return json.Unmarshal(jsonLossCheck.lend(data, v), v)
 }
 
-// parseInt reads an integer as Marshal writes it. Other spellings, of which strconv knows some that JSON does not, are
-// left to encoding/json.
+// parseInt reads an integer as Marshal writes it. It leaves other spellings to encoding/json, since strconv accepts some
+// that JSON does not.
 func parseInt(data []byte, bits int) (int64, bool) {
 	n, err := strconv.ParseInt(string(data), 10, bits)
 	if err != nil {

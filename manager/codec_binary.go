@@ -14,8 +14,8 @@ import (
 	"github.com/holdfast-go/holdfast/internal/mark"
 )
 
-// The binary codecs mark what they write, so that a value of one codec is never taken for one of another: to CBOR a
-// JSON number is a number too, and a different one.
+// The binary codecs mark what they write, so that a value of one codec is never taken for one of another. Without a mark,
+// CBOR would read a JSON number as another number.
 const (
 	gobMark  = mark.Gob
 	cborMark = mark.CBOR
@@ -58,7 +58,7 @@ func gobMarshal(v any) ([]byte, error) {
 		return []byte{gobMark}, nil // gob has no nil
 	}
 	if value.CanAddr() {
-		v = value.Addr().Interface() // one pointer is what gob knows how to follow, for types that encode themselves
+		v = value.Addr().Interface() // gob follows one pointer to the methods of a type that encodes itself
 	}
 	var buf bytes.Buffer
 	buf.WriteByte(gobMark)
@@ -100,7 +100,7 @@ var (
 	cborDecode = must(cbor.DecOptions{
 		UTF8:           cbor.UTF8DecodeInvalid,
 		DefaultMapType: reflect.TypeFor[map[string]any](),
-		// What was encoded is decoded, however large it is.
+		// The decoder reads all that the encoder writes, however large it is.
 		MaxNestedLevels: 65535, MaxArrayElements: math.MaxInt32, MaxMapPairs: math.MaxInt32,
 	}.DecMode())
 	cborLossCheck = &lossCheck{
@@ -115,7 +115,7 @@ var (
 	}
 )
 
-// must is for constant options; a test runs it.
+// must is for constant options: every test would notice an error.
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)

@@ -90,19 +90,19 @@ func (c Cookie) check() error {
 	probe := http.Cookie{Name: name, Value: "x", Domain: c.Domain, Path: c.path(), SameSite: c.SameSite, Secure: !c.Insecure, Partitioned: c.Partitioned}
 	switch {
 	case strings.HasPrefix(lower, "__host-") && (c.Insecure || c.Domain != "" || c.path() != "/"):
-		return fmt.Errorf("Cookie.Name is %q: browsers take a __Host- cookie only with Secure, without a Domain and with Path /", name)
+		return fmt.Errorf("Cookie.Name is %q: browsers accept a __Host- cookie only with Secure, without a Domain and with Path /", name)
 	case strings.HasPrefix(lower, "__secure-") && c.Insecure:
-		return fmt.Errorf("Cookie.Name is %q: browsers take a __Secure- cookie only with Secure; set Insecure to false", name)
+		return fmt.Errorf("Cookie.Name is %q: browsers accept a __Secure- cookie only with Secure; set Insecure to false", name)
 	case (strings.HasPrefix(lower, "__http-") || strings.HasPrefix(lower, "__host-http-")) && (c.Insecure || c.Readable):
-		return fmt.Errorf("Cookie.Name is %q: browsers take such a cookie only with Secure and HttpOnly; set Insecure and Readable to false", name)
+		return fmt.Errorf("Cookie.Name is %q: browsers accept such a cookie only with Secure and HttpOnly; set Insecure and Readable to false", name)
 	case c.path()[0] != '/':
 		return fmt.Errorf("Cookie.Path is %q: browsers ignore a path that does not begin with /", c.Path)
 	case c.SameSite < 0 || c.SameSite > http.SameSiteNoneMode:
 		return fmt.Errorf("Cookie.SameSite is %d: use one of the constants of net/http", c.SameSite)
 	case c.SameSite == http.SameSiteNoneMode && c.Insecure:
-		return errors.New("Cookie.SameSite is None: browsers take such a cookie only with Secure; set Insecure to false")
+		return errors.New("Cookie.SameSite is None: browsers accept such a cookie only with Secure; set Insecure to false")
 	case c.Partitioned && c.Insecure:
-		return errors.New("Cookie.Partitioned is set: browsers take such a cookie only with Secure; set Insecure to false")
+		return errors.New("Cookie.Partitioned is set: browsers accept such a cookie only with Secure; set Insecure to false")
 	}
 	if err := probe.Valid(); err != nil {
 		return fmt.Errorf("Cookie %q is not valid: %w", name, err)
@@ -110,7 +110,7 @@ func (c Cookie) check() error {
 	return nil
 }
 
-// insecure returns a propagator that does what p does, over plain HTTP too.
+// insecure returns p, with its cookies also sent over plain HTTP.
 func insecure(p Propagator) Propagator {
 	switch p := p.(type) {
 	case Cookie:
@@ -126,7 +126,7 @@ func insecure(p Propagator) Propagator {
 	return p
 }
 
-// cookieOf finds the cookie that carries the token, if one does; of a Chain, the first.
+// cookieOf returns the cookie that carries the token, of a Chain the first one, and whether there is one.
 func cookieOf(p Propagator) (Cookie, bool) {
 	switch p := p.(type) {
 	case Cookie:
@@ -141,10 +141,10 @@ func cookieOf(p Propagator) (Cookie, bool) {
 	return Cookie{}, false
 }
 
-// secure reports whether browsers take the token over HTTPS only.
+// secure reports whether browsers accept the cookie over HTTPS only.
 func (c Cookie) secure() bool { return !c.Insecure }
 
-// warnPlain logs, once, that a cookie was sent which browsers drop: over plain HTTP they take no Secure cookie, and each
+// warnPlain logs, once, that browsers drop the cookie that was sent: over plain HTTP they accept no Secure cookie, and each
 // request then begins a new session.
 func (m *Manager) warnPlain(s *request) {
 	c, ok := s.carrier.(interface{ secure() bool })
@@ -206,7 +206,7 @@ func (c Cookie) Remove(w http.ResponseWriter) {
 	c.set(w, ck)
 }
 
-// lasting is a cookie that the client keeps until a time, or until it ends itself if that is zero.
+// lasting returns a cookie that the client keeps until expires or, if that is zero, until it is closed.
 func (c Cookie) lasting(value string, expires time.Time) *http.Cookie {
 	ck := c.cookie(value)
 	if !expires.IsZero() {

@@ -13,9 +13,9 @@ import (
 	"github.com/holdfast-go/holdfast/internal/mark"
 )
 
-// sealer encrypts with AES-256-GCM: the first key encrypts, all decrypt. What it seals is bound to a context, so that
-// it is worthless anywhere else. The nonce is random; with one key some 2^32 values may be sealed before two of them
-// are likely to share one (NIST SP 800-38D, 8.3), which is one more reason to rotate keys.
+// sealer encrypts with AES-256-GCM: the first key encrypts, all decrypt. A sealed text is bound to its place, and can be
+// opened nowhere else. The nonce is random, so one key may seal some 2^32 values (NIST SP 800-38D, 8.3): another reason to
+// rotate keys.
 type sealer struct{ aeads []keyed }
 
 // keyed is a key with a short name that is stored in front of what it has sealed.
@@ -24,8 +24,8 @@ type keyed struct {
 	name [4]byte
 }
 
-// The first byte tells what a sealer has sealed from what a Codec has written. A Codec may write what it likes: where
-// that begins with one of the marks, plainMark goes in front of it.
+// The first byte distinguishes a sealed value from the bytes of a Codec. If those begin with one of the marks, plainMark
+// goes in front of them.
 const (
 	sealedMark = mark.Sealed
 	plainMark  = mark.Plain
@@ -33,7 +33,8 @@ const (
 
 var errSealed = errors.New("encrypted with no key of Config.EncryptionKeys, changed, or moved from elsewhere")
 
-// newSealer derives from each key one for the purpose, so that keys may serve several. Without keys it returns nil.
+// newSealer derives from each key one for the purpose, so that one key may serve several purposes. Without keys it returns
+// nil.
 func newSealer(keys [][]byte, purpose string) (*sealer, error) {
 	if len(keys) == 0 {
 		return nil, nil //nolint:nilnil // no keys, no sealer
@@ -58,7 +59,7 @@ func newSealer(keys [][]byte, purpose string) (*sealer, error) {
 	return s, nil
 }
 
-// seal encrypts a text for one place: a name, and where that name counts.
+// seal encrypts a text for one place: a name, and the session or prefix in which it counts.
 func (s *sealer) seal(text, where, name string) string {
 	k := s.aeads[0]
 	out := make([]byte, 0, 1+len(k.name)+len(text)+k.Overhead())
@@ -89,21 +90,21 @@ func (s *sealer) open(sealed, where, name string) (string, error) {
 	return "", errSealed
 }
 
-// additionalDataPool has room for what values are bound to. Every read of an encrypted one needs it.
+// additionalDataPool holds buffers for additionalData, which every read of an encrypted value needs.
 var additionalDataPool = sync.Pool{New: func() any { return new([]byte) }}
 
-// additionalData is what authenticates where a text belongs, without being stored.
+// additionalData returns the place of a text as bytes that are authenticated with it and not stored.
 func additionalData(where, name string) *[]byte {
 	data := additionalDataPool.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
 	*data = append(append(append((*data)[:0], where...), 0), name...)
 	return data
 }
 
-// bytesOf and stringOf spare copies: the bytes are only read, and no other code can change the string.
+// bytesOf and stringOf make no copy: the bytes of a string are only read, and nothing writes to bytes that became a string.
 func bytesOf(s string) []byte  { return unsafe.Slice(unsafe.StringData(s), len(s)) } //nolint:gosec // see above
 func stringOf(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) } //nolint:gosec // see above
 
-// sealValue encrypts a session's value, if values are encrypted. It is bound to its session and key.
+// sealValue encrypts a session's value, if there are EncryptionKeys, and binds it to its session and key.
 func (c *policy) sealValue(id, key, data string) string {
 	if c.values == nil {
 		if data != "" && (data[0] == sealedMark || data[0] == plainMark) {

@@ -99,8 +99,8 @@
 //
 // # Testing handlers
 //
-// Package managertest gives a test a Manager on a Redis inside the process, and signs users in. An
-// [net/http/httptest.Server] around the handler and an [net/http.Client] with a cookie jar make a
+// Package managertest gives a test a Manager on a Redis inside the process, and signs users in. A
+// [net/http/httptest.Server] around the handler and a [net/http.Client] with a cookie jar make a
 // browser. Assert on what arrives there rather than on the recorder's header map, which also shows
 // what was never sent. Two Managers on one Redis are two replicas. In a testing/synctest bubble
 // hours pass at once.

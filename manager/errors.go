@@ -46,7 +46,7 @@ var (
 	// ErrDestroyed: another request called Destroy, or merged the session into another one.
 	ErrDestroyed = store.ErrDestroyed
 
-	// ErrNotFound: there is no session with that ID.
+	// ErrNotFound: there is no session with that ID or token.
 	ErrNotFound = store.ErrNotFound
 
 	// ErrHeld: this request already holds the lock of that session, and would wait for itself.
@@ -64,7 +64,8 @@ var (
 	// that browsers accept.
 	ErrTooLarge = errors.New("session is too large")
 
-	// ErrTooManySessions: the user already has Config.MaxUserSessions sessions.
+	// ErrTooManySessions: the user already has Config.MaxUserSessions sessions, and
+	// Config.RefuseUserSessions is set.
 	ErrTooManySessions = errors.New("user has too many sessions")
 
 	// ErrReadOnly: a handler tried to change a session that was opened read-only.

@@ -33,7 +33,7 @@ func (h Header) name() string { return cmp.Or(h.Name, tokenHeader) }
 
 func (h Header) check() error {
 	name := h.name()
-	token := http.Cookie{Name: name, Value: "x"} // the names of cookies and headers have one grammar
+	token := http.Cookie{Name: name, Value: "x"} // the names of cookies and headers have the same grammar
 	switch {
 	case token.Valid() != nil:
 		return fmt.Errorf("Header.Name is %q: that is not the name of a header; use letters, digits and dashes", name)
@@ -107,7 +107,7 @@ func (c Chain) of(r *http.Request) Propagator {
 		}
 		return p
 	}
-	for _, p := range c { // a cookie that was sent with several values carries none, and may have to be removed
+	for _, p := range c { // a cookie that was sent with several values carries no token, and may have to be removed
 		v, ok := p.(valuer)
 		if !ok {
 			continue

@@ -11,21 +11,21 @@ import (
 	"github.com/holdfast-go/holdfast/internal/keys"
 )
 
-// A codec may lose what it is given without an error: encoding/json replaces bytes that are no UTF-8, gob forgets
+// A codec may lose parts of a value without an error: encoding/json replaces bytes that are not UTF-8, gob forgets
 // pointers to zero. So that every value comes back equal, or is refused, each type is examined once. Values of most types
 // cannot lose anything. Those of doubtful types are decoded again and compared.
 
-// lossCheck is what a codec of this package does with types.
+// lossCheck describes how a codec of this package treats types, and checks its values.
 type lossCheck struct {
-	tags     []string       // of struct fields; the first that is there counts
-	methods  []reflect.Type // by which types encode themselves
-	pointers bool           // a pointer to zero is no nil
+	tags     []string       // names of struct tags; the first that a field has counts
+	methods  []reflect.Type // interfaces by which types encode themselves, and types that the codec encodes its own way
+	pointers bool           // a pointer to zero does not come back as nil
 	zones    bool           // times with any offset come back
 	varies   bool           // equal values may differ in their bytes
 
 	marshal   func(v any) ([]byte, error)
 	unmarshal func(data []byte, v any) error
-	suspect   func(data []byte) bool // something was lost, whatever the type; may be nil
+	suspect   func(data []byte) bool // something may have been lost, whatever the type; may be nil
 
 	types sync.Map // reflect.Type to facts
 }
@@ -35,9 +35,9 @@ type facts uint8
 
 const (
 	doubtful facts = 1 << iota // they may not come back equal
-	dated                      // they have times
+	dated                      // they contain times
 	deep                       // they may contain themselves
-	varied                     // equal ones may differ in their bytes, if any of the codec do
+	varied                     // with a codec that varies, equal ones may differ in their bytes
 )
 
 // maxDepth is how deeply values may be nested. It is encoding/json's own bound for what it decodes.
@@ -77,7 +77,7 @@ func (f *lossCheck) encode(v any) ([]byte, error) {
 	return data, nil
 }
 
-// same reports whether data is the encoding of a value that equals v, a pointer, although its bytes are others.
+// same reports whether data decodes to a value that equals the one v points to, although their encodings differ.
 func (f *lossCheck) same(v any, data string) bool {
 	value := reflect.ValueOf(v).Elem()
 	if !f.varies || f.about(value.Type())&varied == 0 {
@@ -105,7 +105,7 @@ func (f *lossCheck) about(t reflect.Type) facts {
 	return found
 }
 
-// examine is about for a type inside of others.
+// examine is about without the map of known types. within holds the types around this one.
 func (f *lossCheck) examine(t reflect.Type, within map[reflect.Type]bool) facts {
 	switch {
 	case t == timeType:
@@ -151,7 +151,7 @@ func (f *lossCheck) examine(t reflect.Type, within map[reflect.Type]bool) facts 
 	}
 }
 
-// examineFields is examine for a struct: doubtful if it is not plain to see that every exported field is stored.
+// examineFields is examine for a struct, which is doubtful unless its fields and tags show that each one is stored.
 func (f *lossCheck) examineFields(t reflect.Type, within map[reflect.Type]bool) (found facts) {
 	names := map[string]bool{}
 	for field := range t.Fields() {
@@ -185,8 +185,8 @@ func (f *lossCheck) tag(field reflect.StructField) string {
 	return ""
 }
 
-// stores reports whether a field is meant to be stored: it is exported, and no tag leaves it out. An embedded struct counts
-// as the fields that it has.
+// stores reports whether a field is meant to be stored: it is exported, and no tag excludes it. An embedded struct is, if
+// one of its fields is.
 func (f *lossCheck) stores(field reflect.StructField) bool {
 	t := field.Type
 	switch {
@@ -220,7 +220,8 @@ func (f *lossCheck) marshals(t reflect.Type) bool {
 	return false
 }
 
-// survey looks, before a value is encoded, for what encoders lose without a trace or never come back from.
+// survey examines a value before it is encoded: for times that would be changed, and for cycles, on which an encoder would
+// not end.
 func (f *lossCheck) survey(v reflect.Value, depth int) *loss {
 	t := v.Type()
 	switch {
@@ -261,19 +262,19 @@ func (f *lossCheck) survey(v reflect.Value, depth int) *loss {
 	return nil
 }
 
-// surveyTime refuses times that RFC 3339 cannot tell.
+// surveyTime refuses times that RFC 3339 cannot represent.
 func surveyTime(v reflect.Value) *loss {
 	if !v.CanInterface() {
 		return nil
 	}
 	t := v.Interface().(time.Time) //nolint:forcetypeassert // by its type
 	if _, offset := t.Zone(); offset%60 != 0 || max(offset, -offset) >= 24*60*60 || t.Year() < 0 || t.Year() > 9999 {
-		return &loss{why: "a time that RFC 3339 cannot tell, by its year or the seconds in its zone's offset; use UTC, or Unix seconds"}
+		return &loss{why: "a time that RFC 3339 cannot represent, by its year or the seconds in its zone's offset; use UTC, or Unix seconds"}
 	}
 	return nil
 }
 
-// loss says what a codec would not keep, and where in the value. It quotes nothing of it.
+// loss says why a codec would not keep a value, and at which place in it. It never quotes the value.
 type loss struct {
 	path  string
 	why   string
@@ -289,7 +290,7 @@ func (l *loss) Error() string {
 
 func (l *loss) Unwrap() error { return l.cause }
 
-// at puts a step in front of the path. A chain that contains itself is not told to its end.
+// at puts a step in front of the path. That of a value which contains itself is cut.
 func (l *loss) at(step string) *loss {
 	if len(l.path) < 200 {
 		l.path = step + l.path

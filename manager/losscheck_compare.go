@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// compare says where a value is not equal to what came back of it, and nil if they are equal; [Codec] defines that.
+// compare returns the place at which b, which came back, is not equal to a, or nil if they are equal. [Codec] defines equal.
 func (f *lossCheck) compare(a, b reflect.Value) *loss {
 	t := a.Type()
 	switch {
@@ -41,15 +41,15 @@ func (f *lossCheck) compare(a, b reflect.Value) *loss {
 	}
 }
 
-// lossUnless returns a loss unless a value came back as it was.
+// lossUnless returns a loss unless the values are the same.
 func lossUnless(same bool) *loss {
 	if same {
 		return nil
 	}
-	return &loss{why: "it would not come back as it is"}
+	return &loss{why: "it would not come back equal"}
 }
 
-// compareOwn compares values of a type that encodes itself: by its method Equal or Cmp, or else by what it encodes to.
+// compareOwn compares values of a type that encodes itself: by its method Equal or Cmp, or else by their encodings.
 func (f *lossCheck) compareOwn(a, b reflect.Value) *loss {
 	if a.Kind() == reflect.Pointer && (a.IsNil() || b.IsNil()) {
 		return lossUnless(a.IsNil() && b.IsNil())
@@ -146,7 +146,7 @@ func (f *lossCheck) compareMaps(a, b reflect.Value) *loss {
 		case it.Key().Kind() == reflect.String && !utf8.ValidString(it.Key().String()):
 			return &loss{path: "[...]", why: "a key that is not UTF-8"}
 		default:
-			return &loss{path: "[...]", why: "its key would not come back as it is"}
+			return &loss{path: "[...]", why: "its key would not come back equal"}
 		}
 	}
 	return lossUnless(a.Len() == b.Len())

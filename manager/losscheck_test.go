@@ -292,7 +292,7 @@ func TestLostValuesAreNamed(t *testing.T) {
 			{manager.JSON{}, func(s *manager.Session) { manager.Key[map[string]int]("k").Set(s, map[string]int{"s3cr3t\xff": 1}) }, `\[...\]: a key that is not UTF-8`},
 			{manager.JSON{}, func(s *manager.Session) { manager.Key[map[string]any]("k").Set(s, map[string]any{"n": 1}) }, `\[...\]: an interface holds int and would come back with float64`},
 			{manager.CBOR{}, func(s *manager.Session) { manager.Key[any]("k").Set(s, 7) }, `as interface {}: an interface holds int and would come back with uint64`},
-			{manager.JSON{}, func(s *manager.Session) { manager.Key[Base]("k").Set(s, Base{At: lmt}) }, `as manager_test.Base: \.At: a time that RFC 3339 cannot tell`},
+			{manager.JSON{}, func(s *manager.Session) { manager.Key[Base]("k").Set(s, Base{At: lmt}) }, `as manager_test.Base: \.At: a time that RFC 3339 cannot represent`},
 			{manager.CBOR{}, func(s *manager.Session) { manager.Key[[]time.Time]("k").Set(s, []time.Time{{}, lmt}) }, `\[1\]: a time`},
 			{manager.JSON{}, func(s *manager.Session) { manager.Key[*big.Float]("k").Set(s, big.NewFloat(1.0/3)) }, `as \*big.Float: it would not come back`},
 			{manager.JSON{}, func(s *manager.Session) { manager.Key[[]*big.Float]("k").Set(s, []*big.Float{big.NewFloat(1.0 / 3)}) }, `\[0\]: it would not`},

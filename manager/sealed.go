@@ -18,7 +18,8 @@ import (
 // Its methods are safe for concurrent use.
 type Sealed[T any] string
 
-// maxCookie is what browsers take of one cookie, its name and attributes included (RFC 6265bis, section 5.6).
+// maxCookie is the size that browsers accept of one cookie, in bytes, with its name and attributes (RFC 6265bis, section
+// 5.6).
 const maxCookie = 4096
 
 var errNoKeys = errors.New("Config.EncryptionKeys is empty: set a key of at least 32 bytes")
@@ -56,7 +57,7 @@ func (k Sealed[T]) Set(m *Manager, w http.ResponseWriter, v T, d time.Duration) 
 	text := binary.BigEndian.AppendUint64(nil, uint64(ends.UnixMilli()))
 	ck := c.lasting(b64.EncodeToString([]byte(m.cookies.seal(string(append(text, data...)), m.cfg.Prefix, c.name()))), expires)
 	if n := len(ck.String()); n > maxCookie {
-		return fmt.Errorf("seal cookie: %w: %d bytes, and browsers take %d", ErrTooLarge, n, maxCookie)
+		return fmt.Errorf("seal cookie: %w: %d bytes, and browsers accept %d", ErrTooLarge, n, maxCookie)
 	}
 	c.set(w, ck)
 	return nil
@@ -96,7 +97,7 @@ func (k Sealed[T]) Delete(m *Manager, w http.ResponseWriter) {
 	}
 }
 
-// takesSessions reports whether the session's own cookie has that name.
+// takesSessions reports whether the session's own cookie has the same name.
 func (k Sealed[T]) takesSessions(m *Manager) bool {
 	own, ok := cookieOf(m.cfg.Propagator)
 	return ok && own.name() == k.cookie(m).name()

@@ -23,7 +23,7 @@ const (
 
 var b64 = base64.RawURLEncoding.Strict()
 
-// token is one that has the right form and, where that is asked for, a good signature.
+// token is one that has the right form and, with Config.TokenKeys, a valid signature.
 type token struct {
 	id   string
 	hash string // of the secret
@@ -32,7 +32,7 @@ type token struct {
 
 // tokens makes tokens and reads those that clients send.
 type tokens struct {
-	signers []*signer // the first signs, all verify; none: tokens are not signed
+	signers []*signer // the first signs, all verify; without any, tokens are not signed
 }
 
 func newTokens(keys [][]byte) tokens {
@@ -56,7 +56,7 @@ func (t *tokens) issue(id string) token {
 	return token{id: id, hash: hashOf(secret), text: text}
 }
 
-// parse reads a token that came from outside. A malformed one costs a few comparisons, and no call to Redis.
+// parse reads a token that a client sent. A malformed one costs a few comparisons, and no call to Redis.
 func (t *tokens) parse(text string) (token, bool) {
 	const plainLen = idLen + 1 + secretLen
 	length := plainLen
@@ -73,8 +73,8 @@ func (t *tokens) parse(text string) (token, bool) {
 	if len(t.signers) > 0 && (text[plainLen] != '.' || !t.verify(text[:plainLen], text[plainLen+1:])) {
 		return token{}, false
 	}
-	// The ID becomes the name of a local copy, which outlives the request. So it must not keep the secret in memory, nor the
-	// whole Cookie header, whose size the cache does not count, and must not lie in a buffer that the server uses again.
+	// The ID becomes the name of a local copy, which outlives the request. A copy of its bytes keeps neither the secret nor the
+	// whole Cookie header in memory, which the cache does not count, and is not in a buffer that the server reuses.
 	return token{id: strings.Clone(id), hash: hashOf(secret), text: text}, true
 }
 
@@ -93,10 +93,10 @@ func (t *tokens) verify(plain, mac string) bool {
 	return false
 }
 
-// signer makes MACs with one key. The states are kept, since setting one up costs more than using it.
+// signer makes MACs with one key. It reuses states, since setting one up costs more than using it.
 type signer struct{ states sync.Pool }
 
-// macState is one HMAC with the space it works in.
+// macState is an HMAC and its buffer.
 type macState struct {
 	mac hash.Hash
 	buf []byte
@@ -109,7 +109,7 @@ func newSigner(key []byte) *signer {
 	}}}
 }
 
-// sum computes the MAC of a text into the state's space.
+// sum computes the MAC of a text into the state's buffer.
 func (s *signer) sum(st *macState, text string) []byte {
 	st.mac.Reset()
 	st.buf = append(append(st.buf[:0], "holdfast token\x00"...), text...)
@@ -130,9 +130,9 @@ func (s *signer) matches(text string, mac []byte) bool {
 	return hmac.Equal(s.sum(st, text), mac)
 }
 
-// hashOf is what Redis knows of a secret.
+// hashOf returns the hash of a secret, which Redis holds.
 func hashOf(secret string) string {
-	var bytes [secretLen]byte // a longer secret does not fit, and is none of ours
+	var bytes [secretLen]byte // has room for each secret that issue makes
 	sum := sha256.Sum256(append(bytes[:0], secret...))
 	var text [43]byte
 	return string(b64.AppendEncode(text[:0], sum[:]))
