@@ -19,72 +19,79 @@ type planned struct {
 	err    error
 }
 
+// plannedAt is the time of the server when the plans are made.
+var plannedAt = time.Now()
+
+func recordOf(age time.Duration) *store.Record {
+	at := func(ago time.Duration) store.Time { return store.TimeOf(plannedAt.Add(-ago)) }
+	return &store.Record{ID: "id", Version: "1.x", User: "u", Created: at(age), Issued: at(age), Deadline: at(-time.Hour)}
+}
+
+var (
+	setK    = func(c *changes) { c.set("k", change{data: "1"}) }
+	rotate  = func(c *changes) { c.meta.rotate = true }
+	destroy = func(c *changes) { c.end(destroyed) }
+	revoke  = func(c *changes) { c.end(revoked) }
+	discard = (*changes).discard
+)
+
+var plans = map[string]struct {
+	rec    *store.Record
+	mode   Mode // Exclusive unless set
+	late   bool // the response has begun
+	opened func(*opened)
+	do     []func(*changes)
+	want   planned
+}{
+	"nothing, no session":     {want: planned{status: Unmodified}},
+	"nothing, a session":      {rec: recordOf(0), want: planned{status: Unmodified}},
+	"first value":             {do: []func(*changes){setK}, want: planned{status: Modified, mode: store.Create, id: "new", token: "new"}},
+	"first value, too late":   {late: true, do: []func(*changes){setK}, want: planned{status: Modified, mode: store.Create, id: "new", err: ErrCommitted}},
+	"value":                   {rec: recordOf(0), do: []func(*changes){setK}, want: planned{status: Modified, mode: store.Whole, id: "id"}},
+	"value, late":             {rec: recordOf(0), late: true, do: []func(*changes){setK}, want: planned{status: Modified, mode: store.Whole, id: "id"}},
+	"value, optimistic":       {rec: recordOf(0), mode: Optimistic, do: []func(*changes){setK}, want: planned{status: Modified, mode: store.Keys, id: "id"}},
+	"rotate":                  {rec: recordOf(0), do: []func(*changes){rotate}, want: planned{status: Modified, mode: store.Whole, rotate: store.Privilege, id: "id", token: "new"}},
+	"rotate, too late":        {rec: recordOf(0), late: true, do: []func(*changes){rotate}, want: planned{status: Modified, mode: store.Whole, rotate: store.Privilege, id: "id", err: ErrCommitted}},
+	"rotate no session":       {do: []func(*changes){rotate}, want: planned{status: Unmodified}},
+	"old token":               {rec: recordOf(2 * time.Minute), want: planned{status: Unmodified, mode: store.Whole, rotate: store.Periodic, id: "id", token: "new"}},
+	"old token, read only":    {rec: recordOf(2 * time.Minute), mode: ReadOnly, want: planned{status: Unmodified}},
+	"destroy":                 {rec: recordOf(0), do: []func(*changes){destroy}, want: planned{status: Destroyed, remove: true}},
+	"destroy no session":      {do: []func(*changes){destroy}, want: planned{status: Destroyed}},
+	"value, destroy":          {rec: recordOf(0), do: []func(*changes){setK, destroy}, want: planned{status: Destroyed, remove: true}},
+	"destroy, value":          {rec: recordOf(0), do: []func(*changes){destroy, setK}, want: planned{status: Modified, remove: true, mode: store.Create, id: "new", token: "new"}},
+	"destroy, value, destroy": {rec: recordOf(0), do: []func(*changes){destroy, setK, destroy}, want: planned{status: Destroyed, remove: true}},
+	"destroy, rotate":         {rec: recordOf(0), do: []func(*changes){destroy, rotate}, want: planned{status: Destroyed, remove: true}},
+	"destroy, value set and deleted": {
+		rec: recordOf(0), do: []func(*changes){destroy, setK, func(c *changes) { c.set("k", change{deleted: true}) }},
+		want: planned{status: Destroyed, remove: true},
+	},
+	"destroy, discard":  {rec: recordOf(0), do: []func(*changes){destroy, discard}, want: planned{status: Unmodified}},
+	"discard, value":    {rec: recordOf(0), do: []func(*changes){discard, setK}, want: planned{status: Unmodified}},
+	"discard, destroy":  {rec: recordOf(0), do: []func(*changes){discard, destroy}, want: planned{status: Unmodified}},
+	"revoked":           {rec: recordOf(0), do: []func(*changes){revoke}, want: planned{status: Destroyed}},
+	"revoked, destroy":  {rec: recordOf(0), do: []func(*changes){revoke, destroy}, want: planned{status: Destroyed}},
+	"revoked, value":    {rec: recordOf(0), do: []func(*changes){revoke, setK}, want: planned{status: Modified, mode: store.Create, id: "new", token: "new"}},
+	"superseded, value": {opened: func(o *opened) { o.superseded = true }, do: []func(*changes){setK}, want: planned{status: Unmodified}},
+	"other lifetime": {
+		rec: recordOf(0), do: []func(*changes){func(c *changes) { d := time.Hour; c.meta.lifetime = &d }},
+		want: planned{status: Modified, mode: store.Whole, id: "id", token: "old"},
+	},
+	"same user":  {rec: recordOf(0), do: []func(*changes){func(c *changes) { c.bind("u") }}, want: planned{status: Unmodified}},
+	"other user": {rec: recordOf(0), do: []func(*changes){func(c *changes) { c.bind("v") }}, want: planned{status: Modified, mode: store.Whole, id: "id"}},
+	"too large": {
+		rec: recordOf(0), do: []func(*changes){func(c *changes) { c.set("k", change{data: string(make([]byte, 2000))}) }},
+		want: planned{status: Modified, mode: store.Whole, id: "id", err: ErrTooLarge},
+	},
+}
+
 // Every plan follows from what was opened, what was changed, and the policy: no Redis, no HTTP, no clock but the record's.
 func TestPlan(t *testing.T) {
 	t.Parallel()
-	server := time.Now()
-	at := func(ago time.Duration) store.Time { return store.TimeOf(server.Add(-ago)) }
-	record := func(age time.Duration) *store.Record {
-		return &store.Record{ID: "id", Version: "1.x", User: "u", Created: at(age), Issued: at(age), Deadline: at(-time.Hour)}
-	}
-	set := func(c *changes) { c.set("k", change{data: "1"}) }
-	rotate := func(c *changes) { c.meta.rotate = true }
-	destroy := func(c *changes) { c.end(destroyed) }
-	revoke := func(c *changes) { c.end(revoked) }
-	discard := func(c *changes) { c.discard() }
-	tests := map[string]struct {
-		rec    *store.Record
-		mode   Mode // Exclusive unless set
-		late   bool // the response has begun
-		opened func(*opened)
-		do     []func(*changes)
-		want   planned
-	}{
-		"nothing, no session":     {want: planned{status: Unmodified}},
-		"nothing, a session":      {rec: record(0), want: planned{status: Unmodified}},
-		"first value":             {do: []func(*changes){set}, want: planned{status: Modified, mode: store.Create, id: "new", token: "new"}},
-		"first value, too late":   {late: true, do: []func(*changes){set}, want: planned{status: Modified, mode: store.Create, id: "new", err: ErrCommitted}},
-		"value":                   {rec: record(0), do: []func(*changes){set}, want: planned{status: Modified, mode: store.Whole, id: "id"}},
-		"value, late":             {rec: record(0), late: true, do: []func(*changes){set}, want: planned{status: Modified, mode: store.Whole, id: "id"}},
-		"value, optimistic":       {rec: record(0), mode: Optimistic, do: []func(*changes){set}, want: planned{status: Modified, mode: store.Keys, id: "id"}},
-		"rotate":                  {rec: record(0), do: []func(*changes){rotate}, want: planned{status: Modified, mode: store.Whole, rotate: store.Privilege, id: "id", token: "new"}},
-		"rotate, too late":        {rec: record(0), late: true, do: []func(*changes){rotate}, want: planned{status: Modified, mode: store.Whole, rotate: store.Privilege, id: "id", err: ErrCommitted}},
-		"rotate no session":       {do: []func(*changes){rotate}, want: planned{status: Unmodified}},
-		"old token":               {rec: record(2 * time.Minute), want: planned{status: Unmodified, mode: store.Whole, rotate: store.Periodic, id: "id", token: "new"}},
-		"old token, read only":    {rec: record(2 * time.Minute), mode: ReadOnly, want: planned{status: Unmodified}},
-		"destroy":                 {rec: record(0), do: []func(*changes){destroy}, want: planned{status: Destroyed, remove: true}},
-		"destroy no session":      {do: []func(*changes){destroy}, want: planned{status: Destroyed}},
-		"value, destroy":          {rec: record(0), do: []func(*changes){set, destroy}, want: planned{status: Destroyed, remove: true}},
-		"destroy, value":          {rec: record(0), do: []func(*changes){destroy, set}, want: planned{status: Modified, remove: true, mode: store.Create, id: "new", token: "new"}},
-		"destroy, value, destroy": {rec: record(0), do: []func(*changes){destroy, set, destroy}, want: planned{status: Destroyed, remove: true}},
-		"destroy, rotate":         {rec: record(0), do: []func(*changes){destroy, rotate}, want: planned{status: Destroyed, remove: true}},
-		"destroy, value set and deleted": {
-			rec: record(0), do: []func(*changes){destroy, set, func(c *changes) { c.set("k", change{deleted: true}) }},
-			want: planned{status: Destroyed, remove: true},
-		},
-		"destroy, discard":  {rec: record(0), do: []func(*changes){destroy, discard}, want: planned{status: Unmodified}},
-		"discard, value":    {rec: record(0), do: []func(*changes){discard, set}, want: planned{status: Unmodified}},
-		"discard, destroy":  {rec: record(0), do: []func(*changes){discard, destroy}, want: planned{status: Unmodified}},
-		"revoked":           {rec: record(0), do: []func(*changes){revoke}, want: planned{status: Destroyed}},
-		"revoked, destroy":  {rec: record(0), do: []func(*changes){revoke, destroy}, want: planned{status: Destroyed}},
-		"revoked, value":    {rec: record(0), do: []func(*changes){revoke, set}, want: planned{status: Modified, mode: store.Create, id: "new", token: "new"}},
-		"superseded, value": {opened: func(o *opened) { o.superseded = true }, do: []func(*changes){set}, want: planned{status: Unmodified}},
-		"other lifetime": {
-			rec: record(0), do: []func(*changes){func(c *changes) { d := time.Hour; c.meta.lifetime = &d }},
-			want: planned{status: Modified, mode: store.Whole, id: "id", token: "old"},
-		},
-		"same user":  {rec: record(0), do: []func(*changes){func(c *changes) { c.bind("u") }}, want: planned{status: Unmodified}},
-		"other user": {rec: record(0), do: []func(*changes){func(c *changes) { c.bind("v") }}, want: planned{status: Modified, mode: store.Whole, id: "id"}},
-		"too large": {
-			rec: record(0), do: []func(*changes){func(c *changes) { c.set("k", change{data: string(make([]byte, 2000))}) }},
-			want: planned{status: Modified, mode: store.Whole, id: "id", err: ErrTooLarge},
-		},
-	}
 	rules := policy{cfg: Config{Lifetime: time.Hour, RotateEvery: time.Minute, MaxSessionBytes: 1000}}
-	for name, test := range tests {
+	for name, test := range plans {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := changes{rules: &rules, on: opened{rec: test.rec, mode: test.mode, clock: clock{server, time.Now()}}}
+			c := changes{rules: &rules, on: opened{rec: test.rec, mode: test.mode, clock: clock{plannedAt, time.Now()}}}
 			if test.mode == 0 {
 				c.on.mode = Exclusive
 			}

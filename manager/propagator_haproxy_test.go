@@ -15,6 +15,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/testkit/need"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/manager"
 )
 
 // cached puts a real HAProxy with a cache in front of a server, and returns its URL. HAProxy is given a socket that listens
@@ -68,14 +69,8 @@ listen front
 	return "http://" + listener.Addr().String()
 }
 
-// A shared cache never sends one user's page to another: not a page, an error or a stream of a handler that has used the
-// session, in whatever mode. It may keep what no session was used for.
-func TestSharedCacheKeepsUsersApart(t *testing.T) {
-	t.Parallel()
-	redistest.Only(t, "one HAProxy is enough, whatever Redis is behind the application")
-	srv := redistest.Start(t)
-	m := open(t, srv.Client(t), configured(redistest.Prefix(t)))
-	var served atomic.Int64
+// cacheable is an application whose pages say for whom they are, and which counts them.
+func cacheable(m *manager.Manager, served *atomic.Int64) http.Handler {
 	page := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		served.Add(1)
 		w.Header().Set("Cache-Control", "max-age=60")
@@ -108,29 +103,46 @@ func TestSharedCacheKeepsUsersApart(t *testing.T) {
 		w.Header().Set("Cache-Control", "max-age=60")
 		fmt.Fprint(w, r.Header.Get("Cookie"))
 	})
-	app := httptest.NewServer(mux)
+	return mux
+}
+
+// fetch returns the body of an answer to a client that has only this cookie, and the answer.
+func fetch(t *testing.T, url, cookie string) (string, *http.Response) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cookie != "" {
+		r.Header.Set("Cookie", cookie)
+	}
+	res, err := newBrowser(t).c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body), res
+}
+
+// A shared cache never sends one user's page to another: not a page, an error or a stream of a handler that has used the
+// session, in whatever mode. It may keep what no session was used for.
+func TestSharedCacheKeepsUsersApart(t *testing.T) {
+	t.Parallel()
+	redistest.Only(t, "one HAProxy is enough, whatever Redis is behind the application")
+	srv := redistest.Start(t)
+	m := open(t, srv.Client(t), configured(redistest.Prefix(t)))
+	var served atomic.Int64
+	app := httptest.NewServer(cacheable(m, &served))
 	t.Cleanup(app.Close)
 	front := cached(t, app.URL)
 
 	get := func(path, cookie string) (string, *http.Response) {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if cookie != "" {
-			r.Header.Set("Cookie", cookie)
-		}
-		res, err := newBrowser(t).c.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer res.Body.Close()
-		body, err := io.ReadAll(res.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(body), res
+		return fetch(t, front+path, cookie)
 	}
 	login := func(user string) string {
 		_, res := get("/login?user="+user, "")

@@ -46,8 +46,9 @@ func unseal[T any](m *manager.Manager, k manager.Sealed[T], cookies ...*http.Coo
 	return k.Get(m, r)
 }
 
+const dark = "dark-as-a-night-without-a-moon" // longer than anything that random text holds by chance
+
 func TestSealedValues(t *testing.T) {
-	const dark = "dark-as-a-night-without-a-moon" // longer than anything that random text holds by chance
 	bubble(t, func(t *testing.T, v *virtual) {
 		m, other, secure := v.manager(encrypted(1)), v.manager(encrypted(1)), v.manager(encrypted(1), func(c *manager.Config) { c.Insecure = false })
 		ck, header := seal(t, m, theme, dark, time.Hour)
@@ -67,7 +68,21 @@ func TestSealedValues(t *testing.T) {
 			t.Error("no cookie, and a value")
 		}
 
-		// It is good for this name only, and not for who changes it or sends two.
+		// Keys rotate.
+		if got, ok := unseal(v.manager(encrypted(2, 1)), theme, ck); got != dark || !ok {
+			t.Errorf("with a new key in front: %q, %v", got, ok)
+		}
+		if _, ok := unseal(v.manager(encrypted(2)), theme, ck); ok {
+			t.Error("it is read without the key that has sealed it")
+		}
+	})
+}
+
+// A sealed value is good for its name only, and not for who changes it or sends two.
+func TestSealedValuesCannotBeChanged(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager(encrypted(1))
+		ck, _ := seal(t, m, theme, dark, time.Hour)
 		layout := manager.Sealed[string]("layout")
 		if _, ok := unseal(m, layout, &http.Cookie{Name: "layout", Value: ck.Value}); ok {
 			t.Error("a cookie was moved to another name")
@@ -94,16 +109,14 @@ func TestSealedValues(t *testing.T) {
 		if _, ok := unseal(v.manager(), theme, ck); ok {
 			t.Error("without keys it was read")
 		}
+	})
+}
 
-		// Keys rotate.
-		if got, ok := unseal(v.manager(encrypted(2, 1)), theme, ck); got != dark || !ok {
-			t.Errorf("with a new key in front: %q, %v", got, ok)
-		}
-		if _, ok := unseal(v.manager(encrypted(2)), theme, ck); ok {
-			t.Error("it is read without the key that has sealed it")
-		}
-
-		// The server holds it to its time, whatever the client keeps.
+// The server holds a sealed value to its time, whatever the client keeps.
+func TestSealedValuesEnd(t *testing.T) {
+	bubble(t, func(t *testing.T, v *virtual) {
+		m := v.manager(encrypted(1))
+		ck, _ := seal(t, m, theme, dark, time.Hour)
 		session, _ := seal(t, m, theme, "auto", 0)
 		if session.MaxAge != 0 || !session.Expires.IsZero() {
 			t.Errorf("until the browser ends: %v", session)
