@@ -206,7 +206,7 @@ type Config struct {
 
 	// MaxUserSessions is how many sessions may be bound to one user (OWASP ASVS 5.0, 7.1.2). A
 	// login beyond it ends the session that was bound first. With RefuseUserSessions the commit of
-	// that login fails with ErrTooManySessions instead.
+	// that login fails with ErrTooManySessions instead. Negative means no limit.
 	//
 	// Defaults to 0, no limit.
 	MaxUserSessions int

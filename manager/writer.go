@@ -45,10 +45,13 @@ func (w *writer) WriteHeader(status int) {
 		}
 		return
 	}
-	if w.begin() == nil {
+	if !isStatus(status) || w.begin() == nil {
 		w.below.WriteHeader(status)
 	}
 }
+
+// isStatus reports whether net/http sends a status. It panics at any other, and a handler that panics commits nothing.
+func isStatus(code int) bool { return code >= 100 && code <= 999 }
 
 func (w *writer) Write(p []byte) (int, error) {
 	if err := w.begin(); err != nil {

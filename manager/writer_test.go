@@ -139,6 +139,34 @@ func (b *browser) do(n *node, method, path string) reply {
 	return reply{resp, string(body)}
 }
 
+// net/http panics at a status that is none. A handler that panics commits nothing, also if middleware outside recovers.
+func TestInvalidStatusCommitsNothing(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		m := on(t, b)
+		for _, status := range []int{-1, 0, 99, 1000} {
+			rejected := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				count.Set(m.Session(r.Context()), 7)
+				w.WriteHeader(status)
+			}))
+			w := httptest.NewRecorder()
+			func() {
+				defer func() {
+					if recover() == nil {
+						t.Errorf("status %d: no panic", status)
+					}
+				}()
+				rejected.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil))
+			}()
+			if n := m.Stats().Commits; n != 0 || w.Header().Get("Set-Cookie") != "" {
+				t.Errorf("status %d: %d commits, Set-Cookie %q, want none", status, n, w.Header().Get("Set-Cookie"))
+			}
+		}
+		unlocked(t, b.Client(t), b.Prefix)
+	})
+}
+
 // A 103 is no response yet: it carries no cookie, and what is changed after it is committed.
 func TestInformationalResponsesDoNotCommit(t *testing.T) {
 	t.Parallel()

@@ -110,6 +110,9 @@ func (w *window) log() {
 	if w.repeated == 0 {
 		return
 	}
+	// If the logger panics, it did so with the first line as well, and that went on to the caller. Here it would end the
+	// process, or stop.
+	defer func() { _ = recover() }()
 	r := w.last
 	r.AddAttrs(slog.Int(RepeatedKey, w.repeated), slog.Duration(OverKey, Interval))
 	_ = w.to.Handle(context.Background(), r)

@@ -2,7 +2,9 @@ package loglimit_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"testing"
@@ -144,4 +146,30 @@ func standsFor(t *testing.T, line string) (n int) {
 		t.Fatal(line, err)
 	}
 	return n
+}
+
+// bomb is a handler that panics.
+type bomb struct{ slog.Handler }
+
+func (bomb) Handle(context.Context, slog.Record) error { panic("boom") }
+
+// A logger that panics does so where the line is logged, and neither in a timer, which would end the process, nor in stop.
+func TestLoggerPanics(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		log, stop := loglimit.New(slog.New(bomb{slog.NewTextHandler(io.Discard, nil)}))
+		line := func() (panicked bool) {
+			defer func() { panicked = recover() != nil }()
+			log.Warn("refused")
+			return false
+		}
+		if !line() || line() {
+			t.Error("the first line of a kind must panic, and the next one be held back")
+		}
+		time.Sleep(loglimit.Interval)
+		if line() {
+			t.Error("the interval after a held-back line let the next line pass")
+		}
+		stop()
+	})
 }
