@@ -2,11 +2,13 @@ package lock_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
+	"github.com/holdfast-go/holdfast/internal/testkit/wait"
 	"github.com/holdfast-go/holdfast/lock"
 )
 
@@ -28,40 +30,7 @@ func TestInspectReturnsHolderAndQueue(t *testing.T) {
 			}
 			return states[1]
 		}
-		ctx, stop := context.WithCancel(t.Context())
-		waited := make(chan struct{})
-		for n, node := range nodes {
-			l := open(t, b.Client(t), lock.Config{Prefix: b.Prefix, Node: node})
-			if n == 0 {
-				lease, err := l.Acquire(ctx, "{held}")
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer func() {
-					if err := lease.Release(context.Background()); err != nil {
-						t.Error(err)
-					}
-				}()
-				continue
-			}
-			go func() {
-				defer func() { waited <- struct{}{} }()
-				if _, err := l.Acquire(ctx, "{held}"); err == nil {
-					t.Error("two hold it")
-				}
-			}()
-			for deadline := time.Now().Add(20 * time.Second); len(state().Queue) != n; time.Sleep(time.Millisecond) {
-				if time.Now().After(deadline) {
-					t.Fatal("it does not wait in Redis")
-				}
-			}
-		}
-		defer func() {
-			stop()
-			for range nodes[1:] {
-				<-waited
-			}
-		}()
+		oneByOne(t, b, nodes, func() int { return len(state().Queue) })
 
 		s := state()
 		if s.Holder == nil || s.Holder.Node != nodes[0] || s.TTL <= 0 || s.TTL > 10*time.Second {
@@ -85,4 +54,34 @@ func TestInspectReturnsHolderAndQueue(t *testing.T) {
 			t.Errorf("got %+v, %v", scanned, err)
 		}
 	})
+}
+
+// oneByOne has the first of the nodes hold a lock and the others wait for it in order, until the test ends.
+func oneByOne(t *testing.T, b redistest.Backend, nodes []string, waiting func() int) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	var all sync.WaitGroup
+	t.Cleanup(all.Wait)
+	t.Cleanup(stop)
+	for n, node := range nodes {
+		l := open(t, b.Client(t), lock.Config{Prefix: b.Prefix, Node: node})
+		if n == 0 {
+			lease, err := l.Acquire(ctx, "{held}")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := lease.Release(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+			continue
+		}
+		all.Go(func() {
+			if _, err := l.Acquire(ctx, "{held}"); err == nil {
+				t.Error("two hold it")
+			}
+		})
+		wait.Until(t, "it waits in Redis", func() bool { return waiting() == n })
+	}
 }

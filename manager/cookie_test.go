@@ -98,26 +98,50 @@ func TestOverHTTPS(t *testing.T) {
 	})
 }
 
+// cookiesOf returns the values of the cookies of one name that a response sets.
+func cookiesOf(r reply, name string) (values []string) {
+	for _, c := range r.Cookies() {
+		if c.Name == name {
+			values = append(values, c.Value)
+		}
+	}
+	return values
+}
+
+// setOwn does what a handler may do to the headers that the session needs.
+func setOwn(w http.ResponseWriter) {
+	http.SetCookie(w, &http.Cookie{Name: "session", Value: "the-handlers-own"})
+	http.SetCookie(w, &http.Cookie{Name: "session2", Value: "another"})
+	w.Header().Add("Set-Cookie", " session = sly")
+	w.Header().Set("Vary", "Accept")
+	w.Header().Set("Cache-Control", "max-age=60")
+}
+
+// setsOne checks a response to a request with the old token, if any, whose handler has called setOwn.
+func setsOne(t *testing.T, what string, r reply, old string) {
+	t.Helper()
+	if got := cookiesOf(r, "session"); len(got) != 1 || got[0] == "the-handlers-own" || got[0] == old && old != "" {
+		t.Errorf("%s: the cookie is set to %q", what, got)
+	}
+	if got := cookiesOf(r, "session2"); len(got) != 1 || got[0] != "another" {
+		t.Errorf("%s: the handler's other cookie: %q", what, got)
+	}
+	if len(r.Header["Set-Cookie"]) != 2 {
+		t.Errorf("%s: Set-Cookie %q", what, r.Header["Set-Cookie"])
+	}
+	if got := strings.Join(r.Header["Vary"], ", "); got != "Accept, Cookie" {
+		t.Errorf("%s: Vary is %q", what, got)
+	}
+	if got := strings.Join(r.Header["Cache-Control"], ", "); got != `max-age=60, no-cache="Set-Cookie"` {
+		t.Errorf("%s: Cache-Control is %q", what, got)
+	}
+}
+
 func TestOneSetCookie(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		n := serve(t, on(t, b), shop)
-		of := func(r reply, name string) (values []string) {
-			for _, c := range r.Cookies() {
-				if c.Name == name {
-					values = append(values, c.Value)
-				}
-			}
-			return values
-		}
-		own := func(w http.ResponseWriter) {
-			http.SetCookie(w, &http.Cookie{Name: "session", Value: "the-handlers-own"})
-			http.SetCookie(w, &http.Cookie{Name: "session2", Value: "another"})
-			w.Header().Add("Set-Cookie", " session = sly")
-			w.Header().Set("Vary", "Accept")
-			w.Header().Set("Cache-Control", "max-age=60")
-		}
 		for _, c := range []struct {
 			what string
 			do   func(w http.ResponseWriter, s *manager.Session)
@@ -142,32 +166,26 @@ func TestOneSetCookie(t *testing.T) {
 				old := tab.token(n)
 				n.handle = func(w http.ResponseWriter, _ *http.Request, s *manager.Session) {
 					if early {
-						own(w)
+						setOwn(w)
 					}
 					c.do(w, s)
 					if !early {
-						own(w)
+						setOwn(w)
 					}
 				}
 				r := tab.get(n, "/")
-				if got := of(r, "session"); len(got) != 1 || got[0] == "the-handlers-own" || got[0] == old && old != "" {
-					t.Errorf("%s: the cookie is set to %q", c.what, got)
-				}
-				if got := of(r, "session2"); len(got) != 1 || got[0] != "another" {
-					t.Errorf("%s: the handler's other cookie: %q", c.what, got)
-				}
-				if len(r.Header["Set-Cookie"]) != 2 {
-					t.Errorf("%s: Set-Cookie %q", c.what, r.Header["Set-Cookie"])
-				}
-				if got := strings.Join(r.Header["Vary"], ", "); got != "Accept, Cookie" {
-					t.Errorf("%s: Vary is %q", c.what, got)
-				}
-				if got := strings.Join(r.Header["Cache-Control"], ", "); got != `max-age=60, no-cache="Set-Cookie"` {
-					t.Errorf("%s: Cache-Control is %q", c.what, got)
-				}
+				setsOne(t, c.what, r, old)
 			}
 		}
-		n.handle = shop
+	})
+}
+
+// A response that sets no cookie only says that it depends on the session.
+func TestNoSetCookie(t *testing.T) {
+	t.Parallel()
+	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
+		t.Parallel()
+		n := serve(t, on(t, b), shop)
 		tab := newBrowser(t)
 		tab.get(n, "/add")
 		r := tab.get(n, "/look")

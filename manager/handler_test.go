@@ -148,57 +148,60 @@ func TestSilentErrorHandler(t *testing.T) {
 	})
 }
 
+func readCount(m *manager.Manager, r *http.Request) { count.Get(m.Session(r.Context())) }
+
+// varies are handlers, and whether what they answer depends on the session.
+var varies = map[string]struct {
+	handle func(m *manager.Manager, w http.ResponseWriter, r *http.Request)
+	want   bool
+}{
+	"reads": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
+		readCount(m, r)
+		_, _ = io.WriteString(w, "x")
+	}, true},
+	"reads its ID":  {func(m *manager.Manager, _ http.ResponseWriter, r *http.Request) { m.Session(r.Context()).ID() }, true},
+	"asks for user": {func(m *manager.Manager, _ http.ResponseWriter, r *http.Request) { m.Session(r.Context()).User() }, true},
+	"only looks it up": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
+		m.Lookup(r.Context())
+		_, _ = io.WriteString(w, "x")
+	}, false},
+	"writes nothing": {func(m *manager.Manager, _ http.ResponseWriter, r *http.Request) { readCount(m, r) }, true},
+	"does nothing":   {func(*manager.Manager, http.ResponseWriter, *http.Request) {}, false},
+	"not modified": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
+		readCount(m, r)
+		http.ServeContent(w, r, "x", time.Unix(1e9, 0), bytes.NewReader([]byte("x")))
+	}, true},
+	"an error": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
+		readCount(m, r)
+		http.Error(w, "gone", http.StatusGone)
+	}, true},
+	"a stream": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		readCount(m, r)
+	}, true},
+	"another Vary": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "Accept-Encoding")
+		readCount(m, r)
+	}, true},
+	"the same Vary": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Vary", "accept, cookie,x-session-token")
+		readCount(m, r)
+	}, true},
+	"a failed commit": {func(m *manager.Manager, _ http.ResponseWriter, r *http.Request) {
+		manager.Key[chan int]("k").Set(m.Session(r.Context()), nil)
+	}, true},
+}
+
 // A response whose handler has used the session says to caches that it depends on it, however it is sent; the response
 // of a handler that has not may be shared.
 func TestVaryBySession(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
-		read := func(m *manager.Manager, r *http.Request) { count.Get(m.Session(r.Context())) }
-		cases := map[string]struct {
-			handle func(m *manager.Manager, w http.ResponseWriter, r *http.Request)
-			want   bool
-		}{
-			"reads": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
-				read(m, r)
-				_, _ = io.WriteString(w, "x")
-			}, true},
-			"reads its ID":  {func(m *manager.Manager, _ http.ResponseWriter, r *http.Request) { m.Session(r.Context()).ID() }, true},
-			"asks for user": {func(m *manager.Manager, _ http.ResponseWriter, r *http.Request) { m.Session(r.Context()).User() }, true},
-			"only looks it up": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
-				m.Lookup(r.Context())
-				_, _ = io.WriteString(w, "x")
-			}, false},
-			"writes nothing": {func(m *manager.Manager, _ http.ResponseWriter, r *http.Request) { read(m, r) }, true},
-			"does nothing":   {func(*manager.Manager, http.ResponseWriter, *http.Request) {}, false},
-			"not modified": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
-				read(m, r)
-				http.ServeContent(w, r, "x", time.Unix(1e9, 0), bytes.NewReader([]byte("x")))
-			}, true},
-			"an error": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
-				read(m, r)
-				http.Error(w, "gone", http.StatusGone)
-			}, true},
-			"a stream": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
-				_ = http.NewResponseController(w).Flush()
-				read(m, r)
-			}, true},
-			"another Vary": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Vary", "Accept-Encoding")
-				read(m, r)
-			}, true},
-			"the same Vary": {func(m *manager.Manager, w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Vary", "accept, cookie,x-session-token")
-				read(m, r)
-			}, true},
-			"a failed commit": {func(m *manager.Manager, _ http.ResponseWriter, r *http.Request) {
-				manager.Key[chan int]("k").Set(m.Session(r.Context()), nil)
-			}, true},
-		}
 		for carrier, p := range map[string]manager.Propagator{
 			"Cookie": nil, "X-Session-Token": manager.Header{}, "Authorization": manager.Header{Name: "Authorization"},
 			"Cookie,X-Session-Token": manager.Chain{manager.Cookie{Insecure: true}, manager.Header{}}, "*": opaque{},
 		} {
 			m := v.manager(func(c *manager.Config) { c.Propagator = p })
-			for what, tt := range cases {
+			for what, tt := range varies {
 				for _, wrap := range []func(http.Handler) http.Handler{m.Handler, m.Lazy, m.Optimistic, m.ReadOnly} {
 					r := httptest.NewRequest(http.MethodGet, "/", nil)
 					r.Header.Set("If-Modified-Since", time.Unix(1e9, 0).UTC().Format(http.TimeFormat))

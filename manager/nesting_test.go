@@ -104,81 +104,93 @@ func TestNestedWraps(t *testing.T) {
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
 		x := newNested(t, b)
-		t.Run("a first visit", func(t *testing.T) {
-			for _, c := range nests {
-				created := x.Stats().Created
-				tab := newBrowser(t)
-				r, trips := x.trips(t, b, tab, c.path("add"))
-				wrote := int(x.Stats().Created - created)
-				switch {
-				case c.add == refused && (r.StatusCode != http.StatusInternalServerError || trips != 0 || wrote != 0 || len(r.Header["Set-Cookie"]) != 0):
-					t.Errorf("%v in %v: %d, %d round trips, %d sessions, Set-Cookie %q, want it refused", c.inner, c.outer, r.StatusCode, trips, wrote, r.Header["Set-Cookie"])
-				case c.add != refused && (r.StatusCode != http.StatusOK || trips != 1 || wrote != 1 || len(r.Header["Set-Cookie"]) != 1):
-					t.Errorf("%v in %v: %d, %d round trips, %d sessions, Set-Cookie %q, want one of each", c.inner, c.outer, r.StatusCode, trips, wrote, r.Header["Set-Cookie"])
-				}
-			}
-		})
+		t.Run("a first visit", func(t *testing.T) { x.isVisited(t, b) })
 		tab := newBrowser(t)
 		tab.get(x.node, "/add")
 		tab.get(x.node, "/add")
-		id, value := idOf(tab.token(x.node)), 2
 		wait.Until(t, "proof that the feed is live", func() bool { return x.Stats().FreshFor >= 0 })
-		t.Run("a session", func(t *testing.T) {
-			for _, c := range nests {
-				x.after = nil
-				tab.get(x.node, "/ro/look") // the copy of this replica is current
-				if r, trips := x.trips(t, b, tab, c.path("look")); r.StatusCode != http.StatusOK || trips != c.look || len(r.Header["Set-Cookie"]) != 0 {
-					t.Errorf("%v in %v, reading: %d, Set-Cookie %q, %d round trips %v, want %d", c.inner, c.outer, r.StatusCode, r.Header["Set-Cookie"], trips, x.tap.Commands(), c.look)
-				}
-				x.after = func(c nest, outer, inner *manager.Session) {
-					if outer.ID() != id || inner.ID() != id {
-						t.Errorf("%v in %v: sessions %s and %s, want %s", c.inner, c.outer, outer.ID(), inner.ID(), id)
-					}
-					if same := count.Get(outer) == count.Get(inner); c.add != refused && same != c.shares {
-						t.Errorf("%v in %v: the outer handler sees what the inner one has written: %v, want %v", c.inner, c.outer, same, c.shares)
-					}
-					if err := inner.Err(); errors.Is(err, manager.ErrReadOnly) != (c.add == refused) {
-						t.Errorf("%v in %v: %v", c.inner, c.outer, err)
-					}
-				}
-				if c.add != refused {
-					value++
-				}
-				r := tab.get(x.node, c.path("add"))
-				if got := r.StatusCode == http.StatusOK; got == (c.add == refused) || len(r.Header["Set-Cookie"]) != 0 {
-					t.Errorf("%v in %v, writing: %d, Set-Cookie %q", c.inner, c.outer, r.StatusCode, r.Header["Set-Cookie"])
-				}
-				if got := tab.get(x.node, "/look").body; got != fmt.Sprint(value) {
-					t.Errorf("%v in %v: the session has %s, want %d", c.inner, c.outer, got, value)
-				}
-				if c.add != refused {
-					x.after = nil
-					value++
-					tab.get(x.node, "/ro/look")
-					if _, trips := x.trips(t, b, tab, c.path("add")); trips != c.add {
-						t.Errorf("%v in %v, writing: %d round trips %v, want %d", c.inner, c.outer, trips, x.tap.Commands(), c.add)
-					}
-				}
-			}
-		})
-		t.Run("while another request has the lock", func(t *testing.T) {
-			x.after = nil
-			impatient := newNested(t, b, func(c *manager.Config) { c.LockWait = 50 * time.Millisecond })
-			holds, release, held := make(chan struct{}), make(chan struct{}), make(chan struct{})
-			x.handle = func(http.ResponseWriter, *http.Request, *manager.Session) { close(holds); <-release }
-			go func() { defer close(held); tab.get(x.node, "/hold") }()
-			<-holds
-			for _, c := range nests {
-				want := http.StatusOK
-				if c.waits {
-					want = http.StatusServiceUnavailable
-				}
-				if r := tab.get(impatient.node, c.path("look")); r.StatusCode != want {
-					t.Errorf("%v in %v: %d, waits: want %v", c.inner, c.outer, r.StatusCode, c.waits)
-				}
-			}
-			close(release)
-			<-held
-		})
+		t.Run("a session", func(t *testing.T) { x.isUsed(t, b, tab, 2) })
+		t.Run("while another request has the lock", func(t *testing.T) { x.isLocked(t, b, tab) })
 	})
+}
+
+// isVisited has every nest called without a session.
+func (x *nested) isVisited(t *testing.T, b redistest.Backend) {
+	t.Helper()
+	for _, c := range nests {
+		created := x.Stats().Created
+		tab := newBrowser(t)
+		r, trips := x.trips(t, b, tab, c.path("add"))
+		wrote := int(x.Stats().Created - created)
+		switch {
+		case c.add == refused && (r.StatusCode != http.StatusInternalServerError || trips != 0 || wrote != 0 || len(r.Header["Set-Cookie"]) != 0):
+			t.Errorf("%v in %v: %d, %d round trips, %d sessions, Set-Cookie %q, want it refused", c.inner, c.outer, r.StatusCode, trips, wrote, r.Header["Set-Cookie"])
+		case c.add != refused && (r.StatusCode != http.StatusOK || trips != 1 || wrote != 1 || len(r.Header["Set-Cookie"]) != 1):
+			t.Errorf("%v in %v: %d, %d round trips, %d sessions, Set-Cookie %q, want one of each", c.inner, c.outer, r.StatusCode, trips, wrote, r.Header["Set-Cookie"])
+		}
+	}
+}
+
+// isUsed has every nest read and write a session that has this value.
+func (x *nested) isUsed(t *testing.T, b redistest.Backend, tab *browser, value int) {
+	t.Helper()
+	id := idOf(tab.token(x.node))
+	for _, c := range nests {
+		x.after = nil
+		tab.get(x.node, "/ro/look") // the copy of this replica is current
+		if r, trips := x.trips(t, b, tab, c.path("look")); r.StatusCode != http.StatusOK || trips != c.look || len(r.Header["Set-Cookie"]) != 0 {
+			t.Errorf("%v in %v, reading: %d, Set-Cookie %q, %d round trips %v, want %d", c.inner, c.outer, r.StatusCode, r.Header["Set-Cookie"], trips, x.tap.Commands(), c.look)
+		}
+		x.after = func(c nest, outer, inner *manager.Session) {
+			if outer.ID() != id || inner.ID() != id {
+				t.Errorf("%v in %v: sessions %s and %s, want %s", c.inner, c.outer, outer.ID(), inner.ID(), id)
+			}
+			if same := count.Get(outer) == count.Get(inner); c.add != refused && same != c.shares {
+				t.Errorf("%v in %v: the outer handler sees what the inner one has written: %v, want %v", c.inner, c.outer, same, c.shares)
+			}
+			if err := inner.Err(); errors.Is(err, manager.ErrReadOnly) != (c.add == refused) {
+				t.Errorf("%v in %v: %v", c.inner, c.outer, err)
+			}
+		}
+		if c.add != refused {
+			value++
+		}
+		r := tab.get(x.node, c.path("add"))
+		if got := r.StatusCode == http.StatusOK; got == (c.add == refused) || len(r.Header["Set-Cookie"]) != 0 {
+			t.Errorf("%v in %v, writing: %d, Set-Cookie %q", c.inner, c.outer, r.StatusCode, r.Header["Set-Cookie"])
+		}
+		if got := tab.get(x.node, "/look").body; got != fmt.Sprint(value) {
+			t.Errorf("%v in %v: the session has %s, want %d", c.inner, c.outer, got, value)
+		}
+		if c.add != refused {
+			x.after = nil
+			value++
+			tab.get(x.node, "/ro/look")
+			if _, trips := x.trips(t, b, tab, c.path("add")); trips != c.add {
+				t.Errorf("%v in %v, writing: %d round trips %v, want %d", c.inner, c.outer, trips, x.tap.Commands(), c.add)
+			}
+		}
+	}
+}
+
+// isLocked has every nest called that cannot have the lock.
+func (x *nested) isLocked(t *testing.T, b redistest.Backend, tab *browser) {
+	t.Helper()
+	x.after = nil
+	impatient := newNested(t, b, func(c *manager.Config) { c.LockWait = 50 * time.Millisecond })
+	holds, release, held := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	x.handle = func(http.ResponseWriter, *http.Request, *manager.Session) { close(holds); <-release }
+	go func() { defer close(held); tab.get(x.node, "/hold") }()
+	<-holds
+	for _, c := range nests {
+		want := http.StatusOK
+		if c.waits {
+			want = http.StatusServiceUnavailable
+		}
+		if r := tab.get(impatient.node, c.path("look")); r.StatusCode != want {
+			t.Errorf("%v in %v: %d, waits: want %v", c.inner, c.outer, r.StatusCode, c.waits)
+		}
+	}
+	close(release)
+	<-held
 }

@@ -93,6 +93,38 @@ func TestRotationOfTokenKeys(t *testing.T) {
 	})
 }
 
+// tell makes a Manager write all that it tells to a log.
+func tell(log *logged) func(*manager.Config) {
+	return func(c *manager.Config) {
+		l := log.logger()
+		c.Logger = l
+		c.RotateEvery = time.Hour
+		c.Hooks = manager.Hooks{
+			Opened:      func(_ context.Context, e manager.OpenEvent) { l.Info("opened", "event", fmt.Sprintf("%+v", e)) },
+			Committed:   func(_ context.Context, e manager.CommitEvent) { l.Info("committed", "event", fmt.Sprintf("%+v", e)) },
+			Late:        func(_ context.Context, id string) { l.Info("late", "id", id) },
+			Undecodable: func(_ context.Context, id string, err error) { l.Info("undecodable", "id", id, "err", err) },
+		}
+		c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
+			l.Error("refused", "err", fmt.Sprintf("%+v", err))
+			manager.DefaultErrorHandler(w, r, err)
+		}
+	}
+}
+
+// fails is a handler that is refused, comes late, and merges what is no token.
+func fails(n *node, log *logged, secret string) func(http.ResponseWriter, *http.Request, *manager.Session) {
+	return func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
+		err := s.Merge(r.Context(), secret+"."+secret)
+		err = errors.Join(err, s.Merge(r.Context(), "AAAAAAAAAAAAAAAAAAAAAA."+secret))
+		count.Set(s, 5)
+		_, _ = n.Revoke(context.Background(), s.ID()) // as from outside of the request
+		fmt.Fprint(w, "late")
+		count.Set(s, 6)
+		log.logger().Error("merge", "err", fmt.Sprintf("%+v", err))
+	}
+}
+
 // Redis, logs, hooks and errors never see what would open a session.
 func TestSecretsAreHashedAtRest(t *testing.T) {
 	t.Parallel()
@@ -100,23 +132,8 @@ func TestSecretsAreHashedAtRest(t *testing.T) {
 		t.Parallel()
 		for what, keys := range map[string]func(*manager.Config){"plain": func(*manager.Config) {}, "signed": signed(1)} {
 			log := &logged{}
-			tell := func(c *manager.Config) {
-				l := log.logger()
-				c.Logger = l
-				c.RotateEvery = time.Hour
-				c.Hooks = manager.Hooks{
-					Opened:      func(_ context.Context, e manager.OpenEvent) { l.Info("opened", "event", fmt.Sprintf("%+v", e)) },
-					Committed:   func(_ context.Context, e manager.CommitEvent) { l.Info("committed", "event", fmt.Sprintf("%+v", e)) },
-					Late:        func(_ context.Context, id string) { l.Info("late", "id", id) },
-					Undecodable: func(_ context.Context, id string, err error) { l.Info("undecodable", "id", id, "err", err) },
-				}
-				c.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
-					l.Error("refused", "err", fmt.Sprintf("%+v", err))
-					manager.DefaultErrorHandler(w, r, err)
-				}
-			}
-			n, tap := tapped(t, b, keys, tell)
-			other, otherTap := tapped(t, b, keys, tell)
+			n, tap := tapped(t, b, keys, tell(log))
+			other, otherTap := tapped(t, b, keys, tell(log))
 			var secrets []string
 			tab, bodies := newBrowser(t), ""
 			visit := func(n *node, path string) {
@@ -136,15 +153,7 @@ func TestSecretsAreHashedAtRest(t *testing.T) {
 					bodies += thief.get(n, "/add").body
 				}
 			}
-			n.handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) { // refused, late, merged
-				err := s.Merge(r.Context(), secrets[0]+"."+secrets[0])
-				err = errors.Join(err, s.Merge(r.Context(), "AAAAAAAAAAAAAAAAAAAAAA."+secrets[0]))
-				count.Set(s, 5)
-				_, _ = n.Revoke(context.Background(), s.ID()) // as from outside of the request
-				fmt.Fprint(w, "late")
-				count.Set(s, 6)
-				log.logger().Error("merge", "err", fmt.Sprintf("%+v", err))
-			}
+			n.handle = fails(n, log, secrets[0])
 			visit(n, "/")
 			n.handle = shop
 			visit(n, "/add")

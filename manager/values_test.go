@@ -10,6 +10,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/internal/testkit/wait"
+	"github.com/holdfast-go/holdfast/internal/testkit/wiretap"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -112,70 +113,80 @@ func TestStatus(t *testing.T) {
 			for _, codec := range []manager.Codec{manager.JSON{}, manager.CBOR{}, manager.Gob{}} {
 				n, tap := tapped(t, b, keys, func(c *manager.Config) { c.Codec = codec })
 				what := fmt.Sprintf("%s, %T", what, codec)
-				want := func(s *manager.Session, status manager.Status) {
-					t.Helper()
-					if got := s.Status(); got != status {
-						t.Errorf("%s: %v, want %v", what, got, status)
-					}
-				}
-				value := []string{"a", "b"}
-				list := manager.Key[[]string]("list")
-				tab := newBrowser(t)
-				wait.Until(t, "the feed is live", func() bool { return n.Stats().FreshFor >= 0 }) // so that copies are kept
-				n.handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
-					want(s, manager.Unmodified)
-					list.Set(s, value)
-					name.Set(s, "n")
-					want(s, manager.Modified)
-				}
-				tab.get(n, "/")
-				version := ""
-				n.handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
-					version = s.Info().Version
-					list.Set(s, value)
-					want(s, manager.Unmodified)
-					name.Set(s, "other")
-					want(s, manager.Modified)
-					name.Set(s, "n")
-					want(s, manager.Unmodified)
-					name.Delete(s)
-					want(s, manager.Modified)
-					name.Set(s, "n")
-					s.Delete("none")
-					s.BindUser("")
-					s.Remember(true)
-					want(s, manager.Unmodified)
-				}
-				tab.get(n, "/")
-				unlocked(t, b.Client(t), b.Prefix)
-				tap.Reset()
-				tab.get(n, "/")
-				unlocked(t, b.Client(t), b.Prefix)
-				if got := tap.Trips(); got != 2 { // open and release
-					t.Errorf("%s: %d round trips: %v", what, got, tap.Commands())
-				}
-				if got := n.Stats().Commits; got != 1 {
-					t.Errorf("%s: %d commits, want the first one only", what, got)
-				}
-				n.handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
-					if got := s.Info().Version; got != version {
-						t.Errorf("%s: version %s became %s", what, version, got)
-					}
-					s.Destroy()
-					want(s, manager.Destroyed)
-					name.Set(s, "again")
-					want(s, manager.Modified)
-					name.Delete(s)
-				}
-				tab.get(n, "/")
-			}
-		}
-		for status, text := range map[manager.Status]string{manager.Unmodified: "unmodified", manager.Modified: "modified", manager.Destroyed: "destroyed"} {
-			if status.String() != text {
-				t.Errorf("%v, want %s", status, text)
+				passesThroughAll(t, b, n, tap, what)
 			}
 		}
 	})
+}
+
+// passesThroughAll has a session of its own pass through all states.
+func passesThroughAll(t *testing.T, b redistest.Backend, n *node, tap *wiretap.Proxy, what string) {
+	t.Helper()
+	want := func(s *manager.Session, status manager.Status) {
+		t.Helper()
+		if got := s.Status(); got != status {
+			t.Errorf("%s: %v, want %v", what, got, status)
+		}
+	}
+	value := []string{"a", "b"}
+	list := manager.Key[[]string]("list")
+	tab := newBrowser(t)
+	wait.Until(t, "the feed is live", func() bool { return n.Stats().FreshFor >= 0 }) // so that copies are kept
+	n.handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
+		want(s, manager.Unmodified)
+		list.Set(s, value)
+		name.Set(s, "n")
+		want(s, manager.Modified)
+	}
+	tab.get(n, "/")
+	version := ""
+	n.handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
+		version = s.Info().Version
+		list.Set(s, value)
+		want(s, manager.Unmodified)
+		name.Set(s, "other")
+		want(s, manager.Modified)
+		name.Set(s, "n")
+		want(s, manager.Unmodified)
+		name.Delete(s)
+		want(s, manager.Modified)
+		name.Set(s, "n")
+		s.Delete("none")
+		s.BindUser("")
+		s.Remember(true)
+		want(s, manager.Unmodified)
+	}
+	tab.get(n, "/")
+	unlocked(t, b.Client(t), b.Prefix)
+	tap.Reset()
+	tab.get(n, "/")
+	unlocked(t, b.Client(t), b.Prefix)
+	if got := tap.Trips(); got != 2 { // open and release
+		t.Errorf("%s: %d round trips: %v", what, got, tap.Commands())
+	}
+	if got := n.Stats().Commits; got != 1 {
+		t.Errorf("%s: %d commits, want the first one only", what, got)
+	}
+	n.handle = func(_ http.ResponseWriter, _ *http.Request, s *manager.Session) {
+		if got := s.Info().Version; got != version {
+			t.Errorf("%s: version %s became %s", what, version, got)
+		}
+		s.Destroy()
+		want(s, manager.Destroyed)
+		name.Set(s, "again")
+		want(s, manager.Modified)
+		name.Delete(s)
+	}
+	tab.get(n, "/")
+}
+
+func TestStatusString(t *testing.T) {
+	t.Parallel()
+	for status, text := range map[manager.Status]string{manager.Unmodified: "unmodified", manager.Modified: "modified", manager.Destroyed: "destroyed"} {
+		if status.String() != text {
+			t.Errorf("%v, want %s", status, text)
+		}
+	}
 }
 
 // What a newer release has stored, values and meta fields alike, survives the commits of this one.

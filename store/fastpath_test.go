@@ -169,72 +169,80 @@ func TestFastOpenIsNotForAll(t *testing.T) {
 	})
 }
 
+type fastCommit struct {
+	fast   bool // the fast path applies, if all is as expected
+	create func(c *store.Commit)
+	change func(c *store.Commit)
+}
+
+var fastCommits = map[string]fastCommit{
+	"one value":       {fast: true},
+	"idle":            {fast: true, create: func(c *store.Commit) { c.Idle = new(time.Minute) }},
+	"idle for ever":   {fast: true, create: func(c *store.Commit) { c.Idle, c.Lifetime = new(time.Minute), new(time.Duration(0)) }},
+	"near its end":    {create: func(c *store.Commit) { c.Idle = new(time.Hour - 30*time.Second) }},
+	"two values":      {fast: true, change: func(c *store.Commit) { c.Set["b"] = store.Write{Data: "9"} }},
+	"nothing":         {fast: true, change: func(c *store.Commit) { c.Set = nil }},
+	"strange bytes":   {fast: true, change: func(c *store.Commit) { c.Set["a"] = store.Write{Data: "\x00:\xff:\n"} }},
+	"a new key":       {change: func(c *store.Commit) { c.Set["new"] = store.Write{Data: "9"} }},
+	"a key less":      {change: func(c *store.Commit) { c.Delete = []string{"b"} }},
+	"a timed value":   {change: func(c *store.Commit) { c.Set["a"] = store.Write{Data: "9", For: time.Hour} }},
+	"a rotation":      {change: func(c *store.Commit) { c.Rotate, c.Hash, c.Old = store.Privilege, "second", time.Minute }},
+	"a user":          {change: func(c *store.Commit) { c.User = new("alice") }},
+	"a kept lock":     {fast: true, change: func(c *store.Commit) { c.Keep = lockTTL }},
+	"without a lock":  {change: func(c *store.Commit) { c.Token = "" }},
+	"a removal":       {change: func(c *store.Commit) { c.Mode = store.Remove }},
+	"in spite of all": {change: func(c *store.Commit) { c.Mode, c.Checks = store.Keys, map[string]string{} }},
+}
+
+// committed is what a commit came to, and what it left.
+type committed struct {
+	out   *store.Committed
+	err   error
+	state string
+	ttl   time.Duration
+}
+
+// commits creates a session, brings about a situation, and changes the session.
+func (tt fastCommit) commits(t *testing.T, e *env, situation string, reckoned time.Time) (r committed) {
+	t.Helper()
+	c := creation("a", "1", "b", "2", "c", "3")
+	if tt.create != nil {
+		tt.create(c)
+	}
+	base := e.commit(t, c)
+	e.hold(t, base.ID, "me.1", lockTTL)
+	situations[situation](t, e, base)
+	if e.rdb.PTTL(t.Context(), e.space.Of(base.ID).Record).Val() > 0 {
+		e.rdb.PExpire(t.Context(), e.space.Of(base.ID).Record, 20*time.Second)
+	}
+	c = change(base, "a", "4")
+	c.Token, c.Registered, c.EstimatedNow = "me.1", true, reckoned
+	if tt.change != nil {
+		tt.change(c)
+	}
+	r.out, r.err = e.Commit(t.Context(), c)
+	r.ttl = e.rdb.PTTL(t.Context(), e.space.Of(base.ID).Record).Val()
+	if situation == "a record of no hash" {
+		return committed{out: r.out, err: r.err}
+	}
+	if r.out != nil && r.out.Record != nil {
+		sameRecord(t, r.out.Record, e.open(t, base.ID))
+	}
+	r.state = strings.ReplaceAll(e.state(t, base.ID), base.ID, "ID")
+	return r
+}
+
 // A commit that may take the fast path does what the full script would have done: the same outcome, the same record, the
 // same lock, the same messages.
 func TestFastCommitIsACommit(t *testing.T) {
 	t.Parallel()
-	commits := map[string]struct {
-		fast   bool // the fast path applies, if all is as expected
-		create func(c *store.Commit)
-		change func(c *store.Commit)
-	}{
-		"one value":       {fast: true},
-		"idle":            {fast: true, create: func(c *store.Commit) { c.Idle = new(time.Minute) }},
-		"idle for ever":   {fast: true, create: func(c *store.Commit) { c.Idle, c.Lifetime = new(time.Minute), new(time.Duration(0)) }},
-		"near its end":    {create: func(c *store.Commit) { c.Idle = new(time.Hour - 30*time.Second) }},
-		"two values":      {fast: true, change: func(c *store.Commit) { c.Set["b"] = store.Write{Data: "9"} }},
-		"nothing":         {fast: true, change: func(c *store.Commit) { c.Set = nil }},
-		"strange bytes":   {fast: true, change: func(c *store.Commit) { c.Set["a"] = store.Write{Data: "\x00:\xff:\n"} }},
-		"a new key":       {change: func(c *store.Commit) { c.Set["new"] = store.Write{Data: "9"} }},
-		"a key less":      {change: func(c *store.Commit) { c.Delete = []string{"b"} }},
-		"a timed value":   {change: func(c *store.Commit) { c.Set["a"] = store.Write{Data: "9", For: time.Hour} }},
-		"a rotation":      {change: func(c *store.Commit) { c.Rotate, c.Hash, c.Old = store.Privilege, "second", time.Minute }},
-		"a user":          {change: func(c *store.Commit) { c.User = new("alice") }},
-		"a kept lock":     {fast: true, change: func(c *store.Commit) { c.Keep = lockTTL }},
-		"without a lock":  {change: func(c *store.Commit) { c.Token = "" }},
-		"a removal":       {change: func(c *store.Commit) { c.Mode = store.Remove }},
-		"in spite of all": {change: func(c *store.Commit) { c.Mode, c.Checks = store.Keys, map[string]string{} }},
-	}
-	for what, tt := range commits {
-		for name, prepare := range situations {
+	for what, tt := range fastCommits {
+		for name := range situations {
 			t.Run(what+", "+name, func(t *testing.T) {
 				t.Parallel()
 				each(t, func(t *testing.T, e *env) {
-					type result struct {
-						out   *store.Committed
-						err   error
-						state string
-						ttl   time.Duration
-					}
-					run := func(reckoned time.Time) (r result) {
-						c := creation("a", "1", "b", "2", "c", "3")
-						if tt.create != nil {
-							tt.create(c)
-						}
-						base := e.commit(t, c)
-						e.hold(t, base.ID, "me.1", lockTTL)
-						prepare(t, e, base)
-						if e.rdb.PTTL(t.Context(), e.space.Of(base.ID).Record).Val() > 0 {
-							e.rdb.PExpire(t.Context(), e.space.Of(base.ID).Record, 20*time.Second)
-						}
-						c = change(base, "a", "4")
-						c.Token, c.Registered, c.EstimatedNow = "me.1", true, reckoned
-						if tt.change != nil {
-							tt.change(c)
-						}
-						r.out, r.err = e.Commit(t.Context(), c)
-						r.ttl = e.rdb.PTTL(t.Context(), e.space.Of(base.ID).Record).Val()
-						if name == "a record of no hash" {
-							return result{out: r.out, err: r.err}
-						}
-						if r.out != nil && r.out.Record != nil {
-							sameRecord(t, r.out.Record, e.open(t, base.ID))
-						}
-						r.state = strings.ReplaceAll(e.state(t, base.ID), base.ID, "ID")
-						return r
-					}
 					// The server's clock, since times are in the records.
-					full, fast := run(time.Time{}), run(time.Now())
+					full, fast := tt.commits(t, e, name, time.Time{}), tt.commits(t, e, name, time.Now())
 					if fmt.Sprint(fast.err) != fmt.Sprint(full.err) {
 						t.Errorf("error %v, and by the full script %v", fast.err, full.err)
 					}
