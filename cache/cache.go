@@ -10,7 +10,7 @@ import (
 type Cache[V any] struct {
 	size   func(id string, v V) int
 	seed   maphash.Seed // of this cache alone: IDs cannot be chosen to collide
-	shards []shard[V]   // as many as a power of two
+	shards []shard[V]   // a power of two of them
 	purges atomic.Uint64
 }
 

@@ -11,17 +11,16 @@ const (
 	defaultShards   = 16
 	maxShards       = 1 << 12
 
-	// minShare is what one shard gets at least when the number of shards was
-	// left to us: no entry larger than a share is stored, so a small cache is
-	// better off with few shards than with many that refuse everything.
+	// minShare is the smallest share of one shard by default. No entry larger than
+	// a share is stored, so a small cache needs few shards.
 	minShare = 1 << 20
 )
 
 // Config holds the options for [New]. Size is required.
 type Config[V any] struct {
-	// MaxBytes bounds the sum of the entries' sizes, over all shards.
-	// Each shard holds an equal share of it and stores no entry larger than
-	// its share.
+	// MaxBytes limits the sum of the entries' sizes, over all shards, in bytes. Each
+	// shard has an equal share and stores no entry larger than that. At least one
+	// byte per shard.
 	//
 	// Defaults to 64 MiB.
 	MaxBytes int64
@@ -31,9 +30,9 @@ type Config[V any] struct {
 	// for the same arguments. A result below 1 counts as 1. Required.
 	Size func(id string, v V) int
 
-	// Shards is the number of independently locked parts, a power of two.
+	// Shards is the number of independently locked parts, a power of two from 1 to 4,096.
 	//
-	// Defaults to 16, or to as many as give each shard 1 MiB if those are fewer.
+	// Defaults to 16, or to fewer so that each shard has 1 MiB.
 	Shards int
 }
 

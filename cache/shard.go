@@ -9,11 +9,11 @@ import (
 )
 
 // stripes is the number of generation counters per shard. IDs that share a
-// stripe void each other's fills, which costs a refill and nothing else; in
-// return the counters outlive the entries and need no clean-up.
+// stripe void each other's fills, which costs only a refill. In return the
+// counters need no clean-up: they outlive the entries.
 const stripes = 256
 
-// entry is a copy and what is needed to compare and to account for it.
+// entry is a copy, with the numbers by which fills and sizes are compared.
 type entry[V any] struct {
 	id      string // the cache's own, as the key in the list is
 	value   V
@@ -71,7 +71,7 @@ func (s *shard[V]) begin(id string, stripe uint8) Fill {
 	if found {
 		id = e.id
 	} else {
-		id = strings.Clone(id) // the fill outlives the call, and what it stores even more so
+		id = strings.Clone(id) // the fill and its entry outlive the call
 	}
 	return Fill{id: id, epoch: s.epoch, generation: s.generations[stripe], seq: e.seq}
 }
@@ -110,9 +110,8 @@ func (s *shard[V]) put(f Fill, stripe uint8, counter uint64, v V, cost int64) bo
 // evict drops the least recently used entries until the shard fits. The entry
 // just added is the newest and fits alone, so it stays.
 //
-// An eviction voids the fills of its stripe. Otherwise one that was begun
-// before the evicted entry was stored, and carries an older value, would find
-// the place empty and put that value back.
+// An eviction voids the fills of its stripe. Otherwise a fill that was begun before
+// the evicted entry was stored would find no entry, and store an older value.
 func (s *shard[V]) evict() {
 	for s.bytes > s.maxBytes {
 		id, old, found := s.lru.RemoveOldest()

@@ -27,10 +27,9 @@ type Config struct {
 	// the same one. Required.
 	Node string
 
-	// Broadcast is the full name of a channel that every node listens to. Empty:
-	// none.
+	// Broadcast is the full name of a channel that every node listens to.
 	//
-	// Defaults to "".
+	// Defaults to "": none.
 	Broadcast string
 
 	// ProbeInterval is the time between two probes, from 10 ms to 1 h. Each probe
@@ -45,14 +44,14 @@ type Config struct {
 	// Defaults to three times ProbeInterval.
 	Timeout time.Duration
 
-	// OnInvalidate is called for each invalidation. One may arrive repeatedly
-	// and late.
+	// OnInvalidate is called for each invalidation. It may arrive repeatedly and
+	// late.
 	//
 	// Defaults to nil: nothing is done.
 	OnInvalidate func(id string)
 
-	// OnGrant is called for each grant of a lock. One may arrive repeatedly,
-	// late, and for a token whose owner no longer waits.
+	// OnGrant is called for each grant of a lock. It may arrive repeatedly, late,
+	// and for a token whose owner no longer waits.
 	//
 	// Defaults to nil: nothing is done.
 	OnGrant func(token string)

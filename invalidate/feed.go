@@ -21,13 +21,13 @@ var ErrClosed = errors.New("invalidate: feed is closed")
 type Feed struct {
 	client   redis.UniversalClient
 	cfg      Config
-	instance string // tells this feed's probes from those of any other
+	instance string // distinguishes this feed's probes from those of others
 	proof    *proof
 	counters counters
 	down     time.Time // since when the feed has been lost or unavailable; zero while it is up. Used by the reader only
 
-	wake    chan struct{}      // buffered 1, coalesces: a life was confirmed, probe now
-	moved   chan struct{}      // buffered 1, coalesces: other masters take writes, end the life
+	wake    chan struct{}      // buffered 1: a life was confirmed, probe now
+	moved   chan struct{}      // buffered 1: other masters take writes, end the life
 	stop    context.CancelFunc // ends both goroutines
 	closing <-chan struct{}    // closed by stop
 	done    chan struct{}      // closed when both have ended

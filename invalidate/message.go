@@ -62,11 +62,11 @@ type Message struct {
 //	r<token>                           a recall
 //	p<instance> <round>.<master>       a probe
 //
-// An id is 1 to [MaxIDLen] bytes and a token 1 to [MaxTokenLen], each byte a
+// An id has 1 to [MaxIDLen] bytes and a token 1 to [MaxTokenLen], each byte a
 // visible ASCII character (0x21 to 0x7e). Numbers are decimal without sign and
 // without leading zeros; a counter is below 2^64. A Lua script must format a
-// counter that it has as a number with string.format('%.0f', n), since the
-// default turns large numbers into "1e+15".
+// counter with string.format('%.0f', n), since Lua's default turns large numbers
+// into "1e+15".
 //
 // The error is [ErrMalformed] or [ErrUnknownKind]. The message returned with
 // an error has its Kind set if the payload has a first byte, and nothing else.
@@ -127,7 +127,7 @@ func EncodeProbe(instance string, round uint64, master int) string {
 	return string(KindProbe) + instance + " " + strconv.FormatUint(round, 10) + "." + strconv.Itoa(master)
 }
 
-// visible tells whether s has 1 to limit bytes, all of them visible ASCII.
+// visible reports whether s has 1 to limit bytes, all of them visible ASCII.
 func visible(s string, limit int) bool {
 	if s == "" || len(s) > limit {
 		return false

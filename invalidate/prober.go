@@ -13,8 +13,8 @@ import (
 // read timeout, and the next one may well get a connection that works.
 const maxPublishing = 4
 
-// cluster is what tells a cluster client from others: messages reach the
-// subscriber over a link per master, and each must be proven.
+// cluster is a cluster client. Messages reach the subscriber over a link from
+// each master, and each link must be proven.
 type cluster interface {
 	ForEachMaster(ctx context.Context, fn func(ctx context.Context, client *redis.Client) error) error
 	ReloadState(ctx context.Context)
@@ -22,7 +22,7 @@ type cluster interface {
 
 var _ cluster = (*redis.ClusterClient)(nil)
 
-// publisher is what one probe needs.
+// publisher sends a probe.
 type publisher interface {
 	Publish(ctx context.Context, channel string, message any) *redis.IntCmd
 }
@@ -36,7 +36,7 @@ func (f *Feed) probe(ctx context.Context) {
 	masters := 1
 	cluster, isCluster := f.client.(cluster)
 	if isCluster {
-		masters = 0 // known when the round has been sent
+		masters = 0 // not known until the round has been sent
 	}
 
 	timer := time.NewTimer(f.cfg.ProbeInterval)
@@ -53,7 +53,7 @@ func (f *Feed) probe(ctx context.Context) {
 		select {
 		case slots <- struct{}{}:
 		default:
-			continue // all are stuck; the guard decides what that means
+			continue // all are stuck; the guard ends the life if that lasts
 		}
 		number, live := f.proof.begin(time.Now(), masters)
 		if !live {
@@ -68,8 +68,8 @@ func (f *Feed) probe(ctx context.Context) {
 }
 
 // publish sends round number, through every master if there are several.
-// Errors are not acted upon: a probe that did not get through does not come
-// back, and one that comes back is proof whatever became of its reply.
+// Errors need no action: a probe that was not delivered does not return, and one
+// that returns is proof even if the reply to PUBLISH was lost.
 func (f *Feed) publish(ctx context.Context, cluster cluster, number uint64) {
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.Timeout) // ends the client's retries
 	defer cancel()

@@ -6,29 +6,29 @@ import (
 	"time"
 )
 
-// proof keeps account of the probes that are under way and of what the
-// returned ones prove. It does no I/O and reads no clock.
+// proof records the probes that are under way and what the returned ones prove.
+// It does no I/O and reads no clock.
 type proof struct {
 	timeout time.Duration
 
 	mu     sync.Mutex // guards everything below
 	live   bool       // a subscription is confirmed
-	fresh  time.Time  // everything sent before was heard; zero: nothing is proven
+	fresh  time.Time  // all messages sent before were received; zero: nothing is proven
 	base   time.Time  // silence is counted from here
 	number uint64     // of the newest round, over all lives
 	rounds []round    // under way, oldest first
 	gap    time.Time  // when a round was sent that came back before an older one: not proven until mended
 	proven chan struct{}
-	lag    time.Duration // that the newest complete round took
+	lag    time.Duration // how long the newest complete round took
 
-	masters []string // those that the newest round of this life went through, sorted; nil before the first
+	masters []string // through which the newest round of this life went, sorted; nil before the first
 	newest  uint64   // the number of that round
 }
 
 // round is one probe, or in a cluster one per master.
 type round struct {
 	number   uint64
-	sent     time.Time        // before the first byte of it was
+	sent     time.Time        // read before its first byte was sent
 	masters  int              // how many must come back; 0: not yet known
 	returned map[int]struct{} // a set, because a retried PUBLISH may arrive twice
 }
@@ -69,7 +69,7 @@ func (p *proof) begin(now time.Time, masters int) (uint64, bool) {
 	if !p.live {
 		return 0, false
 	}
-	// A round that took longer than the timeout proves nothing any more.
+	// A round that takes longer than the timeout proves nothing.
 	for len(p.rounds) > 0 && now.Sub(p.rounds[0].sent) > p.timeout {
 		p.rounds = p.rounds[1:]
 	}
@@ -83,10 +83,10 @@ func (p *proof) begin(now time.Time, masters int) (uint64, bool) {
 	return p.number, true
 }
 
-// sentTo tells which masters a round went through. Probes may have come back
-// before that is known. It reports whether others than before take writes: a
-// newcomer may have published while nothing was proven of its link, so this
-// life, and not only the round, is worth nothing.
+// sentTo records the masters that a round went through. Probes may have come back
+// before that is known. It reports whether other masters than before take writes.
+// A new one may have published before its link was proven, so that not only the
+// round but this whole life proves nothing.
 func (p *proof) sentTo(number uint64, masters []string, now time.Time) (changed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -108,9 +108,9 @@ func (p *proof) sentTo(number uint64, masters []string, now time.Time) (changed 
 	return false
 }
 
-// heard takes a probe that came back. One of an earlier life finds no round. It
-// reports whether messages may have been lost: then the local copies have
-// to be dropped before mend is called.
+// heard records a probe that came back. One of an earlier life belongs to no
+// round. It reports whether messages may have been lost: then the caller drops
+// all local copies and calls mend.
 func (p *proof) heard(number uint64, master int, now time.Time) (gap bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -124,7 +124,7 @@ func (p *proof) heard(number uint64, master int, now time.Time) (gap bool) {
 	return !p.gap.IsZero()
 }
 
-// mend counts the round that came back behind a gap: all was forgotten since.
+// mend counts the round that came back after a gap, once the copies are dropped.
 func (p *proof) mend() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -134,9 +134,9 @@ func (p *proof) mend() {
 	}
 }
 
-// conclude draws the conclusion if round i is complete. What is published in
-// order arrives in order. So a round before it that is still under way was lost,
-// and messages with it, or was not published in time, which looks the same.
+// conclude counts round i if it is complete. Messages arrive in the order in which
+// they were published. So an earlier round that is still under way was lost, and
+// messages may be lost with it, or it was published late, which looks the same.
 func (p *proof) conclude(i int, now time.Time) {
 	if !p.rounds[i].complete() {
 		return
@@ -160,8 +160,7 @@ func (p *proof) prove(fresh time.Time) {
 }
 
 // freshAsOf returns the proven moment, or zero if there is none within the
-// timeout. The reader learns of silence a little later than the clock does, if
-// the client keeps it busy, so the age is checked here too.
+// timeout. A busy reader may notice silence late, so the age is checked here too.
 func (p *proof) freshAsOf(now time.Time) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -178,8 +177,8 @@ func (p *proof) took() time.Duration {
 	return p.lag
 }
 
-// silentAt returns when the silence becomes a loss. A life that is not yet
-// confirmed counts from its start.
+// silentAt returns the time at which silence becomes a loss. A life that is not
+// yet confirmed counts from its start.
 func (p *proof) silentAt(start time.Time) time.Time {
 	p.mu.Lock()
 	defer p.mu.Unlock()

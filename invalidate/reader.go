@@ -28,13 +28,14 @@ var (
 	errMoved       = errors.New("the masters of the cluster have changed")
 )
 
-// read lives one life after the other until ctx ends.
+// read subscribes again after each loss, until ctx ends. A life is the time of one
+// subscription.
 func (f *Feed) read(ctx context.Context) {
 	pause := minPause
 	for {
 		err := f.live(ctx)
 		confirmed, _ := f.proof.state()
-		proven := f.proof.lose() // before OnForget: what is being dropped may no longer be used
+		proven := f.proof.lose() // before OnForget, so that no copy is used while the copies are dropped
 		if ctx.Err() != nil {
 			return
 		}
@@ -77,8 +78,8 @@ func (f *Feed) live(ctx context.Context) error {
 	connectCtx, connected := context.WithTimeout(ctx, max(f.cfg.Timeout, minConnectTimeout))
 	defer connected()
 	if err := sub.Subscribe(connectCtx, f.cfg.channels()...); err != nil {
-		// The master that has the channel's slot may be another one by now,
-		// and without probes nothing else would notice.
+		// Another master may have the channel's slot by now, and while no probes are
+		// sent nothing else would notice.
 		if cluster, ok := f.client.(cluster); ok {
 			cluster.ReloadState(ctx)
 		}
@@ -93,14 +94,15 @@ func (f *Feed) live(ctx context.Context) error {
 
 	err := f.listen(ctx, sub)
 	if cause := context.Cause(ctx); cause != nil {
-		return cause // the guard closed the connection, which is all that err says
+		return cause // err only says that the guard closed the connection
 	}
 	return err
 }
 
-// guard closes the subscription when ctx ends, or ends the life itself if the probes stay
-// away or go through other masters than before. A deadline on the socket would not do: during a maintenance of the
-// server the client stretches it, and traffic that is no proof extends it.
+// guard closes the subscription when ctx ends. It ends the life if no probe
+// returns in time, or if probes go through other masters than before. A deadline
+// on the socket would not do: the client relaxes it while the server is under
+// maintenance, and messages other than probes extend it.
 func (f *Feed) guard(ctx context.Context, cancel context.CancelCauseFunc, sub *rdb.Subscription, start time.Time) {
 	defer func() { _ = sub.Close() }() // the connection is given up, whatever state it is in
 	timer := time.NewTimer(time.Until(f.proof.silentAt(start)))
@@ -124,21 +126,21 @@ func (f *Feed) guard(ctx context.Context, cancel context.CancelCauseFunc, sub *r
 }
 
 // listen waits for the confirmation of all channels, announces the new life
-// and hands on its messages.
+// and handles its messages.
 func (f *Feed) listen(ctx context.Context, sub *rdb.Subscription) error {
 	for missing := f.cfg.channels(); len(missing) > 0; {
 		received, err := sub.Receive(0)
 		if err != nil {
 			return err
 		}
-		// Messages that come between the confirmations are void with all else.
+		// Messages that come between the confirmations need no handling: OnForget follows.
 		if s, ok := received.(*redis.Subscription); ok && s.Kind == "subscribe" {
 			missing = slices.DeleteFunc(missing, func(c string) bool { return c == s.Channel })
 		}
 	}
 
-	// What was learnt before the server confirmed may have been overtaken by a
-	// message that was not delivered. Only after it is dropped may probes count.
+	// A copy that was fetched before the server confirmed may have missed an
+	// invalidation. Probes count only after such copies are dropped.
 	f.counters.subscriptions.Add(1)
 	f.cfg.OnForget()
 	f.proof.confirm(time.Now())
@@ -176,13 +178,13 @@ func (f *Feed) handle(ctx context.Context, payload string) {
 	case errors.Is(err, ErrUnknownKind):
 		f.counters.unknown.Add(1)
 	case err != nil:
-		// The payload stays out of the log, and a flood of them too.
+		// The log gets no payload, and no line for each of many.
 		if n := f.counters.malformed.Add(1); n&(n-1) == 0 {
 			f.cfg.Logger.WarnContext(ctx, "holdfast: malformed message on the invalidation channel",
 				"bytes", len(payload), "so_far", n)
 		}
 		if m.Kind == KindInvalidation {
-			f.cfg.OnForget() // something changed, and any copy may be the one
+			f.cfg.OnForget() // a session has changed, and it may be any of them
 		}
 	case m.Kind == KindInvalidation:
 		f.counters.invalidations.Add(1)

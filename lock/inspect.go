@@ -53,7 +53,7 @@ type Inspector struct {
 }
 
 // NewInspector returns an Inspector of the locks under a prefix. An empty one means "holdfast",
-// that of sessions. Each call to Redis may take as long as timeout, which defaults to 3 s. The
+// that of sessions. Each call to Redis may take as long as timeout, which defaults to 5 s. The
 // Inspector never closes the client.
 func NewInspector(client redis.UniversalClient, prefix string, timeout time.Duration) (*Inspector, error) {
 	if rdb.IsNil(client) {

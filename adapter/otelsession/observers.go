@@ -42,8 +42,8 @@ func (n *instruments) identity(m *manager.Manager) {
 
 func (n *instruments) sessions() {
 	n.counter("session.opens", "{session}", "Sessions opened, in any mode.", func(s *manager.Stats) int64 { return s.Opens })
-	n.counter("session.local_opens", "{session}", "Sessions opened without asking Redis.", func(s *manager.Stats) int64 { return s.LocalHits })
-	n.several("session.commits", "{commit}", "Commits that had something to write, by what came of them.", keyOutcome,
+	n.counter("session.local_opens", "{session}", "Sessions opened without a call to Redis.", func(s *manager.Stats) int64 { return s.LocalHits })
+	n.several("session.commits", "{commit}", "Commits that had something to write, by outcome.", keyOutcome,
 		part{ok, func(s *manager.Stats) int64 { return s.Commits }},
 		part{"conflict", func(s *manager.Stats) int64 { return s.Conflicts }},
 		part{"unavailable", func(s *manager.Stats) int64 { return s.Unavailable }},
@@ -71,12 +71,12 @@ func (n *instruments) locks() {
 	n.level("lock.retained", "{lock}", "Locks kept now for a next request.", func(s *manager.Stats) int64 { return int64(s.Lock.Retained) })
 	n.level("lock.waiting", "{request}", "Requests that wait for a lock now.", func(s *manager.Stats) int64 { return int64(s.Lock.Waiting) })
 	n.counter("lock.acquired", "{lock}", "Locks given out.", func(s *manager.Stats) int64 { return s.Lock.Acquired })
-	n.counter("lock.queued", "{request}", "Times that a request waited in Redis' queue.", func(s *manager.Stats) int64 { return s.Lock.Queued })
+	n.counter("lock.queued", "{request}", "Times that a request waited in the queue in Redis.", func(s *manager.Stats) int64 { return s.Lock.Queued })
 	n.counter("lock.handed", "{lock}", "Locks that went to the next request of this process in memory.", func(s *manager.Stats) int64 { return s.Lock.Handed })
-	n.counter("lock.reused", "{lock}", "Retained locks that were given out without asking Redis.", func(s *manager.Stats) int64 { return s.Lock.Reused })
+	n.counter("lock.reused", "{lock}", "Retained locks that were given out without a call to Redis.", func(s *manager.Stats) int64 { return s.Lock.Reused })
 	n.counter("lock.recalled", "{recall}", "Times that another replica asked for a lock that this one held or retained.", func(s *manager.Stats) int64 { return s.Lock.Recalled })
 	n.counter("lock.timeouts", "{request}", "Requests that gave up waiting.", func(s *manager.Stats) int64 { return s.Lock.Timeouts })
-	n.counter("lock.refused", "{request}", "Requests turned away because too many were waiting.", func(s *manager.Stats) int64 { return s.Lock.Refused })
+	n.counter("lock.refused", "{request}", "Requests refused because too many were waiting.", func(s *manager.Stats) int64 { return s.Lock.Refused })
 	n.counter("lock.lost", "{lock}", "Locks that ended before they were released.", func(s *manager.Stats) int64 { return s.Lock.Lost })
 }
 
@@ -85,9 +85,9 @@ func (n *instruments) copies() {
 	n.level("cache.size", "By", "Memory for local copies, roughly.", func(s *manager.Stats) int64 { return s.Cache.Bytes })
 	n.counter("cache.hits", "{lookup}", "Lookups that found a local copy.", func(s *manager.Stats) int64 { return count(s.Cache.Hits) })
 	n.counter("cache.misses", "{lookup}", "Lookups that found none.", func(s *manager.Stats) int64 { return count(s.Cache.Misses) })
-	n.counter("cache.evictions", "{copy}", "Local copies dropped for want of room.", func(s *manager.Stats) int64 { return count(s.Cache.Evictions) })
+	n.counter("cache.evictions", "{copy}", "Local copies dropped to stay within CacheBytes.", func(s *manager.Stats) int64 { return count(s.Cache.Evictions) })
 	n.counter("cache.purges", "{purge}", "Times that all local copies were dropped.", func(s *manager.Stats) int64 { return count(s.Cache.Purges) })
-	n.several("cache.fills", "{copy}", "Copies that were to be stored, by what came of them.", keyOutcome,
+	n.several("cache.fills", "{copy}", "Copies that were to be stored, by outcome.", keyOutcome,
 		part{"stored", func(s *manager.Stats) int64 { return count(s.Cache.Fills) }},
 		part{"voided", func(s *manager.Stats) int64 { return count(s.Cache.FillsVoided) }},
 		part{"older", func(s *manager.Stats) int64 { return count(s.Cache.FillsOlder) }},
@@ -96,13 +96,13 @@ func (n *instruments) copies() {
 
 func (n *instruments) feed() {
 	n.gauge("feed.connected", "1 while the feed's subscription is confirmed.", func(s *manager.Stats) bool { return s.Feed.Connected })
-	n.gauge("feed.proven", "1 while the feed has proof of having heard everything.", func(s *manager.Stats) bool { return s.FreshFor >= 0 })
+	n.gauge("feed.proven", "1 while the feed has evidence that it missed no message.", func(s *manager.Stats) bool { return s.FreshFor >= 0 })
 	n.seconds("feed.age", "Upper bound on the age of the data that a read-only request sees; absent without proof.", func(s *manager.Stats) time.Duration { return s.FreshFor })
-	n.seconds("feed.lag", "How long the newest proof was under way.", func(s *manager.Stats) time.Duration { return s.Feed.Lag })
+	n.seconds("feed.lag", "How long the newest heartbeat took to return.", func(s *manager.Stats) time.Duration { return s.Feed.Lag })
 	n.counter("feed.losses", "{loss}", "Subscriptions that were lost.", func(s *manager.Stats) int64 { return count(s.Feed.Losses) })
 	n.counter("feed.probes_sent", "{probe}", "Probes sent, in a cluster one per master.", func(s *manager.Stats) int64 { return count(s.Feed.ProbesSent) })
 	n.counter("feed.probes_returned", "{probe}", "Probes that came back.", func(s *manager.Stats) int64 { return count(s.Feed.ProbesReturned) })
-	n.several("feed.messages", "{message}", "Messages heard, without probes.", keyKind,
+	n.several("feed.messages", "{message}", "Messages received, without heartbeats and recalls.", keyKind,
 		part{"invalidation", func(s *manager.Stats) int64 { return count(s.Feed.Invalidations) }},
 		part{"grant", func(s *manager.Stats) int64 { return count(s.Feed.Grants) }},
 		part{"unknown", func(s *manager.Stats) int64 { return count(s.Feed.Unknown) }},

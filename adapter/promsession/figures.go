@@ -76,8 +76,8 @@ func (l *list) several(name, help, label string, parts ...part) {
 
 func (l *list) sessions() {
 	l.one(counter, "session_opens_total", "Sessions opened, in any mode.", of(func(s *manager.Stats) int64 { return s.Opens }))
-	l.one(counter, "session_local_opens_total", "Sessions opened without asking Redis.", of(func(s *manager.Stats) int64 { return s.LocalHits }))
-	l.several("session_commits_total", "Commits that had something to write, by what came of them.", "outcome",
+	l.one(counter, "session_local_opens_total", "Sessions opened without a call to Redis.", of(func(s *manager.Stats) int64 { return s.LocalHits }))
+	l.several("session_commits_total", "Commits that had something to write, by outcome.", "outcome",
 		part{"ok", of(func(s *manager.Stats) int64 { return s.Commits })},
 		part{"conflict", of(func(s *manager.Stats) int64 { return s.Conflicts })},
 		part{"unavailable", of(func(s *manager.Stats) int64 { return s.Unavailable })},
@@ -105,12 +105,12 @@ func (l *list) locks() {
 	l.one(gauge, "lock_retained", "Locks kept now for a next request.", of(func(s *manager.Stats) int { return s.Lock.Retained }))
 	l.one(gauge, "lock_waiting", "Requests that wait for a lock now.", of(func(s *manager.Stats) int { return s.Lock.Waiting }))
 	l.one(counter, "lock_acquired_total", "Locks given out.", of(func(s *manager.Stats) int64 { return s.Lock.Acquired }))
-	l.one(counter, "lock_queued_total", "Times that a request waited in Redis' queue.", of(func(s *manager.Stats) int64 { return s.Lock.Queued }))
+	l.one(counter, "lock_queued_total", "Times that a request waited in the queue in Redis.", of(func(s *manager.Stats) int64 { return s.Lock.Queued }))
 	l.one(counter, "lock_handed_total", "Locks that went to the next request of this process in memory.", of(func(s *manager.Stats) int64 { return s.Lock.Handed }))
-	l.one(counter, "lock_reused_total", "Retained locks that were given out without asking Redis.", of(func(s *manager.Stats) int64 { return s.Lock.Reused }))
+	l.one(counter, "lock_reused_total", "Retained locks that were given out without a call to Redis.", of(func(s *manager.Stats) int64 { return s.Lock.Reused }))
 	l.one(counter, "lock_recalled_total", "Times that another replica asked for a lock that this one held or retained.", of(func(s *manager.Stats) int64 { return s.Lock.Recalled }))
 	l.one(counter, "lock_timeouts_total", "Requests that gave up waiting.", of(func(s *manager.Stats) int64 { return s.Lock.Timeouts }))
-	l.one(counter, "lock_refused_total", "Requests turned away because too many were waiting.", of(func(s *manager.Stats) int64 { return s.Lock.Refused }))
+	l.one(counter, "lock_refused_total", "Requests refused because too many were waiting.", of(func(s *manager.Stats) int64 { return s.Lock.Refused }))
 	l.one(counter, "lock_lost_total", "Locks that ended before they were released.", of(func(s *manager.Stats) int64 { return s.Lock.Lost }))
 }
 
@@ -119,9 +119,9 @@ func (l *list) copies() {
 	l.one(gauge, "cache_size_bytes", "Memory for local copies, roughly.", of(func(s *manager.Stats) int64 { return s.Cache.Bytes }))
 	l.one(counter, "cache_hits_total", "Lookups that found a local copy.", of(func(s *manager.Stats) uint64 { return s.Cache.Hits }))
 	l.one(counter, "cache_misses_total", "Lookups that found none.", of(func(s *manager.Stats) uint64 { return s.Cache.Misses }))
-	l.one(counter, "cache_evictions_total", "Local copies dropped for want of room.", of(func(s *manager.Stats) uint64 { return s.Cache.Evictions }))
+	l.one(counter, "cache_evictions_total", "Local copies dropped to stay within CacheBytes.", of(func(s *manager.Stats) uint64 { return s.Cache.Evictions }))
 	l.one(counter, "cache_purges_total", "Times that all local copies were dropped.", of(func(s *manager.Stats) uint64 { return s.Cache.Purges }))
-	l.several("cache_fills_total", "Copies that were to be stored, by what came of them.", "outcome",
+	l.several("cache_fills_total", "Copies that were to be stored, by outcome.", "outcome",
 		part{"stored", of(func(s *manager.Stats) uint64 { return s.Cache.Fills })},
 		part{"voided", of(func(s *manager.Stats) uint64 { return s.Cache.FillsVoided })},
 		part{"older", of(func(s *manager.Stats) uint64 { return s.Cache.FillsOlder })},
@@ -130,13 +130,13 @@ func (l *list) copies() {
 
 func (l *list) feed() {
 	l.one(gauge, "feed_connected", "1 while the feed's subscription is confirmed.", when(func(s *manager.Stats) bool { return s.Feed.Connected }))
-	l.one(gauge, "feed_proven", "1 while the feed has proof of having heard everything.", when(func(s *manager.Stats) bool { return s.FreshFor >= 0 }))
+	l.one(gauge, "feed_proven", "1 while the feed has evidence that it missed no message.", when(func(s *manager.Stats) bool { return s.FreshFor >= 0 }))
 	l.one(gauge, "feed_age_seconds", "Upper bound on the age of the data that a read-only request sees; absent without proof.", seconds(func(s *manager.Stats) time.Duration { return s.FreshFor }))
-	l.one(gauge, "feed_lag_seconds", "How long the newest proof was under way.", seconds(func(s *manager.Stats) time.Duration { return s.Feed.Lag }))
+	l.one(gauge, "feed_lag_seconds", "How long the newest heartbeat took to return.", seconds(func(s *manager.Stats) time.Duration { return s.Feed.Lag }))
 	l.one(counter, "feed_losses_total", "Subscriptions that were lost.", of(func(s *manager.Stats) uint64 { return s.Feed.Losses }))
 	l.one(counter, "feed_probes_sent_total", "Probes sent, in a cluster one per master.", of(func(s *manager.Stats) uint64 { return s.Feed.ProbesSent }))
 	l.one(counter, "feed_probes_returned_total", "Probes that came back.", of(func(s *manager.Stats) uint64 { return s.Feed.ProbesReturned }))
-	l.several("feed_messages_total", "Messages heard, without probes.", "kind",
+	l.several("feed_messages_total", "Messages received, without heartbeats and recalls.", "kind",
 		part{"invalidation", of(func(s *manager.Stats) uint64 { return s.Feed.Invalidations })},
 		part{"grant", of(func(s *manager.Stats) uint64 { return s.Feed.Grants })},
 		part{"unknown", of(func(s *manager.Stats) uint64 { return s.Feed.Unknown })},

@@ -26,9 +26,9 @@ func Random(bits int) string {
 // NewNode returns the ID of a new node.
 func NewNode() string { return Random(64) }
 
-// NewLockToken returns a lock token of the node: NODE.RANDOM. It tells whom a grant is for. The first 48 of the 128 bits
-// behind the node are the time in Unix ms, for people who ask how long a lock has been wanted: nothing else reads it, since
-// the clocks of two nodes may differ.
+// NewLockToken returns a lock token of the node: NODE.RANDOM. A grant goes to that node. The first 48 of the 128 bits after
+// the node are the time in Unix ms. Operators' tools show it as the time of the request; nothing else reads it, since the
+// clocks of nodes may differ.
 func NewLockToken(node string) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:], uint64(time.Now().UnixMilli())<<16)
@@ -37,8 +37,8 @@ func NewLockToken(node string) string {
 	return string(base64.RawURLEncoding.AppendEncode(append(append(text[:0], node...), '.'), b[:]))
 }
 
-// ParseLockToken returns the node of a lock token and when it was drawn, by that node's clock: the zero time if the token
-// does not tell.
+// ParseLockToken returns the node of a lock token and when it was drawn, by that node's clock, or the zero time if the
+// token has another form.
 func ParseLockToken(token string) (node string, drawn time.Time) {
 	node, rest, _ := strings.Cut(token, ".")
 	b, err := base64.RawURLEncoding.DecodeString(rest)
@@ -51,7 +51,7 @@ func ParseLockToken(token string) (node string, drawn time.Time) {
 // IsID reports whether a text has the form of a session ID.
 func IsID(text string) bool { return len(text) == IDLen && IsBase64(text) }
 
-// IsBase64 reports whether a text has no other characters than those of base64url.
+// IsBase64 reports whether a text has only characters of base64url.
 func IsBase64(text string) bool {
 	for i := range len(text) {
 		switch c := text[i]; {

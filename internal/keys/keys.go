@@ -34,19 +34,19 @@ func In(prefix string) Space {
 	return Space{prefix: prefix, nodePrefix: prefix + ":node:", nodes: prefix + ":nodes"}
 }
 
-// braces keeps the names of a caller from ending the hash tag early.
+// braces escapes the braces of an ID, so that they do not end the hash tag.
 var braces = strings.NewReplacer("%", "%25", "{", "%7B", "}", "%7D")
 
 var unbraces = strings.NewReplacer("%25", "%", "%7B", "{", "%7D", "}")
 
-// noID stands for the empty ID in a key. No other ID is written so.
+// noID stands for the empty ID in a key. No other ID is written like that.
 const noID = "%"
 
 // Keys are the three keys of one ID. They live in one cluster slot.
 type Keys struct{ Record, Lock, Queue string }
 
-// Of returns the keys of an ID, which may be any string. No session has the empty one, but callers may ask for it, and
-// an empty hash tag is none: the three keys would lie in several slots.
+// Of returns the keys of an ID, which may be any string. No session has the empty ID, but callers may pass it. It is
+// replaced, since Redis ignores an empty hash tag and the three keys would be in different slots.
 func (s Space) Of(id string) Keys {
 	switch {
 	case id == "":
@@ -54,7 +54,7 @@ func (s Space) Of(id string) Keys {
 	case strings.ContainsAny(id, "%{}"):
 		id = braces.Replace(id)
 	}
-	both := s.prefix + ":{" + id + "}:lock" + s.prefix + ":{" + id + "}:queue" // one string is made sooner than two
+	both := s.prefix + ":{" + id + "}:lock" + s.prefix + ":{" + id + "}:queue" // one allocation instead of two
 	n := len(s.prefix) + len(":{") + len(id) + len("}")
 	return Keys{Record: both[:n], Lock: both[:n+len(":lock")], Queue: both[n+len(":lock"):]}
 }
@@ -94,14 +94,14 @@ func (s Space) LockID(key string) (id string, ok bool) {
 	return unbraces.Replace(id), ok
 }
 
-// User is the sorted set of a user's sessions. The user's name is hashed: names are often e-mail addresses, and
-// key names travel into logs and dashboards.
+// User is the sorted set of a user's sessions. The user's name is hashed, since it is often an e-mail address and key
+// names appear in logs and dashboards.
 func (s Space) User(user string) string {
 	sum := sha256.Sum256([]byte(user))
 	return s.prefix + ":user:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
-// NodePrefix is what a node ID is appended to for the name of its channel. Scripts use it.
+// NodePrefix is the name of a node's channel without its ID, for scripts.
 func (s Space) NodePrefix() string { return s.nodePrefix }
 
 // Node is the channel of one node.
@@ -110,7 +110,7 @@ func (s Space) Node(node string) string { return s.NodePrefix() + node }
 // NodePattern matches the channels of all nodes for PSUBSCRIBE, but not that of Nodes; see NodeOf.
 func (s Space) NodePattern() string { return s.literal() + ":node:*" }
 
-// NodeOf returns the node whose channel that is, and false for any other channel.
+// NodeOf returns the node of a channel, and false for any other channel.
 func (s Space) NodeOf(channel string) (node string, ok bool) {
 	return strings.CutPrefix(channel, s.NodePrefix())
 }

@@ -1,6 +1,6 @@
 // Package queue holds the rules of a lock that several nodes wait for: which node has it, which is next, and how it is
-// passed on. The rules are the Lua functions in queue.lua and enter.lua, which are prepended to the scripts of packages
-// lock and store, and the words that those scripts answer with.
+// passed on. The rules are Lua functions in queue.lua and enter.lua, which are prepended to the scripts of packages lock
+// and store, and the words with which those scripts answer.
 package queue
 
 import (
@@ -32,20 +32,20 @@ func NewLockScript(body string) *Script {
 	return NewScript(enterFunction + "\n" + body)
 }
 
-// Position says where a lock token stands.
+// Position is where a lock token is: it holds the lock, waits, or neither.
 type Position int
 
 // The positions.
 const (
-	Refused Position = iota // not in the queue, and never will be: the script's own answer says why
+	Refused Position = iota // the script refused it before the queue; its own answer says why
 	Held                    // the lock is ours
 	Queued                  // we wait
 	Full                    // too many wait
 )
 
-// Settings are the arguments that enter needs of every script that calls it.
+// Settings are the arguments of enter that do not change from call to call.
 type Settings struct {
-	// NodePrefix is that of the nodes' channels.
+	// NodePrefix is the name of a node's channel without the node's ID.
 	NodePrefix string
 
 	// MaxWaiters bounds one queue.
@@ -54,7 +54,7 @@ type Settings struct {
 	// Life is how long a queue lives after its last newcomer.
 	Life time.Duration
 
-	// Grant is how long a waiter has to answer a grant.
+	// Grant is how long a waiter may take to answer a grant.
 	Grant time.Duration
 
 	// TTL is that of the lock.
@@ -83,7 +83,7 @@ func (a Ask) Args() []any {
 	}
 }
 
-// Status is where a token stands.
+// Status is the state of a lock token.
 type Status struct {
 	Position Position
 
@@ -93,7 +93,7 @@ type Status struct {
 	// Expiry is how long the holder's lock lives without renewal.
 	Expiry time.Duration
 
-	// For is how long the lock is ours without renewal if that is not Settings.TTL; 0 if it is.
+	// For is how long the lock is ours without renewal. Zero means Settings.TTL.
 	For time.Duration
 }
 
@@ -110,9 +110,9 @@ type LockScript interface {
 // FastPath is a LockScript with a second, cheaper script for the most frequent case.
 type FastPath interface {
 	LockScript
-	// FastStep returns the script of the fast path, for a lock that is free or ours and has no queue. Where that holds, the
+	// FastStep returns the script of the fast path, for a lock that is free or ours and has no queue. If that holds, the
 	// script takes the lock and answers with a number above 0 or a list, which Answer reads. Otherwise it changes nothing
-	// and answers 0, and the full script, that of Step, runs next. FastStep reports false if only the full script will do.
+	// and answers 0, and the full script, that of Step, runs next. FastStep returns false if only the full script applies.
 	FastStep(ask Ask) (step Step, ok bool)
 }
 

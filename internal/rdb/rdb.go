@@ -1,5 +1,5 @@
 // Package rdb is the one place that calls the user's Redis client. It bounds every call in time, whatever the
-// client's own settings are, and sorts the outcomes that the rest of the library must not blur.
+// client's own settings are, and classifies the outcomes, which the rest of the library must not confuse.
 package rdb
 
 import (
@@ -15,17 +15,17 @@ import (
 )
 
 var (
-	// ErrUnavailable means that Redis could not be reached, or refused: nothing was changed.
+	// ErrUnavailable means that Redis could not be reached, or refused to answer. Nothing was changed.
 	ErrUnavailable = errors.New("redis is unavailable")
 
-	// ErrUnknown means that a command was sent and its answer never came: it may or may not have taken effect.
+	// ErrUnknown means that a command was sent and not answered. It may or may not have taken effect.
 	ErrUnknown = errors.New("outcome unknown")
 )
 
 // DefaultTimeout bounds a call when nothing else is configured. It is go-redis' own default for a socket read.
 const DefaultTimeout = 5 * time.Second
 
-// defaultRetries is go-redis' own default of MaxRetries, for clients that do not tell theirs.
+// defaultRetries is go-redis' own default of MaxRetries, for clients whose setting is not known.
 const defaultRetries = 3
 
 // DB calls a client that belongs to its caller. It is safe for concurrent use and never closes the client.
@@ -34,20 +34,19 @@ type DB struct {
 	timeout time.Duration
 
 	// respectsContext: the client ends a socket read at the context's deadline, as go-redis does with
-	// ContextTimeoutEnabled. bounded: it ends one by itself, no later than after our timeout. A client derived with
-	// WithTimeout would be bounded as well, but loses its owner's hooks.
+	// ContextTimeoutEnabled. bounded: its own settings end each read and write within our timeout. A client derived with
+	// WithTimeout would be bounded too, but would lack its owner's hooks.
 	respectsContext, bounded bool
 
-	async *redis.AutoPipeliner // the client, if it is one whose commands can be waited for with a context
+	async *redis.AutoPipeliner // the client, if it is an asynchronous one, whose commands are awaited with a context
 
 	ends atomic.Pointer[end]
 
 	retries int // the client's MaxRetries, or MaxRedirects in a cluster
 }
 
-// New prepares calls through the client. Every call ends after timeout; zero means DefaultTimeout. Where the client
-// bounds its socket reads and writes by settings of its own, which are no longer than timeout, a call of [DB.Run] may
-// take that long again.
+// New returns a DB that calls the client. Every call ends after timeout; zero means DefaultTimeout. If the client's own
+// settings bound its reads and writes within timeout, a call of [DB.Run] may take up to twice as long.
 func New(client redis.UniversalClient, timeout time.Duration) *DB {
 	if timeout <= 0 {
 		timeout = DefaultTimeout
@@ -68,17 +67,17 @@ func New(client redis.UniversalClient, timeout time.Duration) *DB {
 	return db
 }
 
-// IsNil reports whether there is no client: nil, or a nil pointer in the interface, which a variable that was never
-// assigned becomes.
+// IsNil reports whether there is no client: nil, or an interface with a nil pointer, as a variable of a pointer type gives
+// that was never assigned.
 func IsNil(client redis.UniversalClient) bool {
 	v := reflect.ValueOf(client)
 	return !v.IsValid() || v.Kind() == reflect.Pointer && v.IsNil()
 }
 
-// Client is the client to build pipelines on, inside Call only.
+// Client returns the client, for pipelines inside Call.
 func (db *DB) Client() redis.UniversalClient { return db.client }
 
-// Timeout is the bound of one call.
+// Timeout returns the limit for one call.
 func (db *DB) Timeout() time.Duration { return db.timeout }
 
 // Bound returns a context that ends after the timeout at the latest, for several calls that make up one. A context
@@ -94,7 +93,7 @@ func (db *DB) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	return limited{ctx, ctx}, cancel
 }
 
-// limited is a context whose end is that of Bound: its caller would have waited longer.
+// limited is a context that Bound has given an earlier end than the caller's.
 type limited struct {
 	context.Context //nolint:containedctx // it is one
 
@@ -117,7 +116,7 @@ func (db *DB) end() context.Context {
 	return e.ctx
 }
 
-// end is a context that calls share which begin before a moment.
+// end is a context that all calls beginning before until share.
 type end struct {
 	ctx    context.Context    //nolint:containedctx // it is one
 	cancel context.CancelFunc // never called
@@ -130,7 +129,7 @@ func (db *DB) sooner(ctx context.Context) bool {
 	return ok && time.Until(deadline) <= db.timeout
 }
 
-// inTime reports whether the client itself ends a command that is sent once, before ctx ends or a little later.
+// inTime reports whether the client itself ends a command that is sent once no later than shortly after ctx ends.
 func (db *DB) inTime(ctx context.Context) bool {
 	if _, ok := ctx.(limited); ok {
 		return db.respectsContext || db.bounded
@@ -138,9 +137,9 @@ func (db *DB) inTime(ctx context.Context) bool {
 	return db.respectsContext || db.bounded && !db.sooner(ctx)
 }
 
-// Call runs fn, which makes one round trip on Client with the context it is given, and returns what it returns. When
-// the time is over the error is ErrUnknown, even if the client would wait longer: fn goes on by itself then, in a
-// goroutine of its own, and must not write to anything but its results.
+// Call runs fn, which makes one round trip on Client with the context it is given, and returns its results. When the time
+// is over the error is ErrUnknown, even if the client would wait longer. fn may then still run in a separate goroutine, so
+// it must write to nothing but its results.
 func Call[T any](ctx context.Context, db *DB, fn func(ctx context.Context) (T, error)) (T, error) {
 	ctx, cancel := db.Bound(ctx)
 	defer cancel()
@@ -150,8 +149,8 @@ func Call[T any](ctx context.Context, db *DB, fn func(ctx context.Context) (T, e
 	return apart(ctx, fn)
 }
 
-// apart runs fn in a separate goroutine. That is slow: it starts on a small stack, which is copied again and again on
-// the way down through the client.
+// apart runs fn in a separate goroutine. That is slow: the goroutine starts on a small stack, which grows several times
+// on the way through the client.
 func apart[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -171,9 +170,8 @@ func apart[T any](ctx context.Context, fn func(ctx context.Context) (T, error)) 
 	}
 }
 
-// Classify turns the error of a call into one of the two outcomes that are not an answer: ErrUnavailable when the
-// command surely had no effect, ErrUnknown when it may have had one. Both keep the cause. An answer, nil included,
-// is returned as it is.
+// Classify turns the error of a call without an answer into ErrUnavailable if the command surely had no effect, and into
+// ErrUnknown if it may have had one. Both keep the cause. An answer, redis.Nil included, is returned as it is.
 func Classify(err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrUnknown), errors.Is(err, ErrUnavailable):
@@ -189,14 +187,14 @@ func Classify(err error) error {
 	return errors.Join(ErrUnknown, err)
 }
 
-// AsUnknown returns the error of a call that was made several times, if the outcome of an earlier try is unknown: that the
-// last one changed nothing does not make it known.
+// AsUnknown turns the error of the last try into ErrUnknown, for a call with an earlier try whose outcome is unknown: the
+// last one changed nothing, but that one may have.
 func AsUnknown(err error) error { return &noAnswer{ErrUnknown, err} }
 
-// AsUnavailable returns the error of a call that changes nothing, if its outcome is unknown: nothing relies on that.
+// AsUnavailable turns an unknown outcome into ErrUnavailable, for a call that changes nothing.
 func AsUnavailable(err error) error { return &noAnswer{ErrUnavailable, err} }
 
-// noAnswer is an error with one of the two outcomes that are not an answer, in place of what its cause has.
+// noAnswer is an error that matches outcome, instead of the outcome that its cause matches.
 type noAnswer struct{ outcome, cause error }
 
 func (e *noAnswer) Error() string { return fmt.Sprintf("%v: %v", e.outcome, e.cause) }
@@ -210,7 +208,7 @@ func (e *noAnswer) Is(target error) bool {
 
 func (e *noAnswer) As(target any) bool { return errors.As(e.cause, target) }
 
-// NeverSent reports whether the command surely did not leave this process.
+// NeverSent reports whether the command certainly did not leave this process.
 func NeverSent(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return true
@@ -218,9 +216,9 @@ func NeverSent(err error) bool {
 	return errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolExhausted)
 }
 
-// refused reports whether the server answered that it will not serve now, so that nothing was changed: such an answer
-// comes at the first write of a script. The exception is NOPERM, for a command that only a later step of a script uses;
-// store.Commit tells these apart.
+// refused reports whether the server answered that it cannot serve the command now. Nothing was changed then, since a
+// script gets such an answer at its first write. The exception is NOPERM for a command that a later step of the script
+// uses; store.Commit handles that.
 func refused(err error) bool {
 	for _, prefix := range []string{
 		"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM", "NOREPLICAS", "MISCONF", "BUSY",
@@ -234,5 +232,5 @@ func refused(err error) bool {
 	return false
 }
 
-// IsOutage reports whether an error that was classified is no answer: Redis is unavailable, or did not reply.
+// IsOutage reports whether an error that Classify returned means that Redis is unavailable, or did not reply.
 func IsOutage(err error) bool { return errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown) }

@@ -10,9 +10,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// RunAll runs scripts that may run several times and have at least one key, in one pipeline for each master. The answer to a
-// step is nil if there was none, as when the step's master is down; the error is the first of all. The answers of other
-// masters are returned all the same.
+// RunAll runs scripts that may run several times and have at least one key, in one pipeline for each master. It returns the
+// answer to each step, nil for a step without one, as when its master is down, and the first of all errors.
 func (db *DB) RunAll(ctx context.Context, steps []Step) ([]any, error) {
 	if len(steps) == 0 {
 		return nil, nil
@@ -44,9 +43,8 @@ func (db *DB) RunAll(ctx context.Context, steps []Step) ([]any, error) {
 	return answers, cmp.Or(errs...)
 }
 
-// byMaster sorts steps by the master of their first key, and returns their positions. go-redis
-// would split a pipeline by master, too. But if time runs out while it retries a dead one, it discards the answers of the
-// others.
+// byMaster groups the positions of the steps by the master of their first key. go-redis would split a pipeline by master,
+// too, but it discards the answers of the others if time runs out while it retries a dead one.
 func byMaster(ctx context.Context, cluster *redis.ClusterClient, steps []Step) ([][]int, error) {
 	var groups [][]int
 	of := make(map[*redis.Client]int)
@@ -66,7 +64,7 @@ func byMaster(ctx context.Context, cluster *redis.ClusterClient, steps []Step) (
 	return groups, nil
 }
 
-// runTogether runs scripts in one pipeline, and those without an answer again: see Repeat.
+// runTogether runs scripts in one pipeline, and repeats those without an answer, as Repeat does.
 func (db *DB) runTogether(ctx context.Context, steps []Step) ([]any, error) {
 	ctx, cancel := db.Bound(ctx)
 	defer cancel()
@@ -125,8 +123,7 @@ func (db *DB) send(ctx context.Context, steps []Step, left []pending) []reply {
 			_ = pipe.Process(ctx, cmds[i])
 		}
 		_, _ = pipe.Exec(ctx) // each command has its own error
-		// Only some of a cluster's masters may lack the script. What the others have done must not be done again: the
-		// answer would be another one.
+		// Only some masters of a cluster may lack the script. The others must not run it again: the answer would differ.
 		pipe = db.client.Pipeline()
 		for i, p := range left {
 			if Missing(cmds[i].Err()) {

@@ -11,13 +11,13 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// scanCount is how many keys one step of Scan looks at: few enough that the server goes on with others soon.
+// scanCount is how many keys one step of Scan looks at: so few that other clients hardly wait.
 const scanCount = 500
 
 // Scan calls visit with the keys that match a pattern, some hundred at a time, one master after the other, until visit
 // returns false. It holds one step in memory and blocks no server. Keys that come or go meanwhile may be missing, and
 // one may come twice. After an error, of a master or of visit, Scan continues with the next master and returns the
-// error at the end, so that a dead master hides nothing but its own keys.
+// error at the end, so that a dead master hides only its own keys.
 func (db *DB) Scan(ctx context.Context, pattern string, visit func(keys []string) (more bool, err error)) error {
 	masters, err := db.Masters(ctx)
 	if err != nil {
@@ -44,7 +44,7 @@ func of(master redis.UniversalClient, err error, masters int) error {
 	return err
 }
 
-// scanMaster reports whether the next master is to be scanned.
+// scanMaster scans one master and reports whether to scan the next one.
 func (db *DB) scanMaster(ctx context.Context, master redis.UniversalClient, pattern string, visit func([]string) (bool, error)) (more bool, err error) {
 	for cursor := uint64(0); ; {
 		keys, next, err := db.scanStep(ctx, master, cursor, pattern, scanCount)
@@ -103,8 +103,8 @@ func (db *DB) scanStep(ctx context.Context, c redis.Cmdable, cursor uint64, patt
 	return a.keys, a.next, Classify(err)
 }
 
-// Masters returns a client for each master of a cluster, in the order of their addresses, and the client itself if it is
-// for anything else. They belong to the client: the caller must not close them.
+// Masters returns a client for each master of a cluster, in the order of their addresses, or the client itself if it is
+// not for a cluster. The caller must not close them.
 func (db *DB) Masters(ctx context.Context) ([]redis.UniversalClient, error) {
 	cluster, ok := db.client.(interface {
 		ForEachMaster(ctx context.Context, fn func(ctx context.Context, client *redis.Client) error) error

@@ -8,14 +8,14 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Once is a command that the client must not retry. A compare-and-set whose answer was lost would, sent again, lose
-// against itself; only its author knows how to retry it.
+// Once is a command that the client must not retry. A compare-and-set whose answer was lost would conflict with itself if it
+// was simply sent again. Only its author knows how to retry it.
 type Once struct{ *redis.Cmd }
 
-// NoRetry is asked by go-redis before it repeats a command.
+// NoRetry implements the method that go-redis calls before it repeats a command.
 func (Once) NoRetry() bool { return true }
 
-// Clone is asked by go-redis' cluster client, which must not lose NoRetry on the way.
+// Clone keeps NoRetry in the copies that go-redis' cluster client makes.
 func (o Once) Clone() redis.Cmder {
 	if c, ok := o.Cmd.Clone().(*redis.Cmd); ok {
 		return Once{c}
@@ -67,8 +67,8 @@ func (s *Step) command(ctx context.Context, name string, script any) Once {
 	return Once{cmd}
 }
 
-// Run runs a script at most once and returns its answer, or an error as Classify does. With a context that has ended already
-// nothing is sent, and the error is ErrUnavailable. One round trip, and another one if the server does not have the script yet.
+// Run runs a script at most once and returns its answer, or an error as Classify does. If the context has already ended,
+// nothing is sent and the error is ErrUnavailable. One round trip, and another one if the server does not have the script.
 func (db *DB) Run(ctx context.Context, s Step) (any, error) {
 	return runWith(ctx, db, s, db.async != nil || db.inTime(ctx), func(ctx context.Context, cmd Once) (any, error) {
 		if db.async == nil {
@@ -77,19 +77,19 @@ func (db *DB) Run(ctx context.Context, s Step) (any, error) {
 		}
 		switch err := db.async.Submit(ctx, cmd).WaitContext(ctx); {
 		case ctx.Err() != nil:
-			return nil, errors.Join(ErrUnknown, context.Cause(ctx)) // the command may still be at work
+			return nil, errors.Join(ErrUnknown, context.Cause(ctx)) // the command may still run
 		default:
 			return cmd.Val(), err
 		}
 	})
 }
 
-// RunWith is Run with a way of the caller's to send the command, which may be called twice.
+// RunWith is Run with a function that sends the command. It may be called twice.
 func RunWith[T any](ctx context.Context, db *DB, s Step, send func(context.Context, Once) (T, error)) (T, error) {
 	return runWith(ctx, db, s, db.inTime(ctx), send)
 }
 
-// runWith calls send in this goroutine if here is set: it returns in time.
+// runWith calls send in this goroutine if here is set, which means that send returns in time.
 func runWith[T any](ctx context.Context, db *DB, s Step, here bool, send func(context.Context, Once) (T, error)) (T, error) {
 	ctx, cancel := db.Bound(ctx)
 	defer cancel()
@@ -106,7 +106,7 @@ func runWith[T any](ctx context.Context, db *DB, s Step, here bool, send func(co
 	return out, Classify(err)
 }
 
-// ended returns the error of scripts that are not sent, since their context has ended before.
+// ended returns the error of a script that is not sent because its context has ended, or nil.
 func ended(ctx context.Context) error {
 	if ctx.Err() == nil {
 		return nil
@@ -122,11 +122,11 @@ func sendScript[T any](ctx context.Context, s Step, send func(context.Context, O
 	return out, err
 }
 
-// firstPause is before Again; it doubles each time.
+// firstPause is the pause before the first repetition; it doubles each time.
 const firstPause = 8 * time.Millisecond
 
-// Repeat is Run for a script that may run several times. It asks again, as often as the client is set to, when there
-// was no answer, or none but that the server cannot serve now, within the time of one call.
+// Repeat is Run for a script that may run several times. If Redis does not answer, or only that it cannot serve now, Repeat
+// tries again, as often as the client's settings say and within the time of one call.
 func (db *DB) Repeat(ctx context.Context, s Step) (any, error) {
 	ctx, cancel := db.Bound(ctx)
 	defer cancel()
@@ -144,13 +144,13 @@ func (db *DB) Repeat(ctx context.Context, s Step) (any, error) {
 	}
 }
 
-// Again is Retry as often as the client is set to.
+// Again is Retry with the number of retries in the client's settings.
 func (db *DB) Again(ctx context.Context, again int, err error) bool {
 	return Retry(ctx, err, again, db.retries, firstPause)
 }
 
-// Retry waits before a call is made once more, and reports whether that makes sense: Redis gave no answer, or none but that
-// it cannot serve now, the call was repeated less often than at most, and there is time. The first pause doubles each time.
+// Retry reports whether to repeat a call, after a pause which doubles each time: if Redis did not answer, or only that it
+// cannot serve now, if the call was repeated fewer than most times, and if there is time.
 func Retry(ctx context.Context, err error, again, most int, pause time.Duration) bool {
 	if !IsOutage(err) || again >= most {
 		return false

@@ -7,7 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Subscription is one connection that receives messages until it is lost. Unlike redis.PubSub it never connects again:
+// Subscription is one connection that receives messages until it is lost. Unlike redis.PubSub it never reconnects, since
 // its owner has to know when messages may have been missed.
 type Subscription struct {
 	ps    *redis.PubSub
@@ -26,15 +26,15 @@ func (s *Subscription) Subscribe(ctx context.Context, channels ...string) error 
 	return s.ps.Subscribe(ctx, channels...)
 }
 
-// Receive waits for a *redis.Message, *redis.Subscription or *redis.Pong, for as long as the timeout, if that is not 0.
+// Receive waits for a *redis.Message, *redis.Subscription or *redis.Pong, at most for the timeout; 0 means no limit.
 func (s *Subscription) Receive(timeout time.Duration) (any, error) {
-	// After an error PubSub connects again before it returns the error, and uses the context for nothing else. One that
-	// has ended prevents that.
+	// After an error PubSub reconnects before it returns the error, and uses the context for that alone. A context that has
+	// ended prevents it.
 	return s.ps.ReceiveTimeout(s.ended, timeout)
 }
 
-// Ping asks the server for a sign of life.
+// Ping makes the server send a redis.Pong.
 func (s *Subscription) Ping(ctx context.Context) error { return s.ps.Ping(ctx) }
 
-// Close gives the connection up, whatever state it is in.
+// Close closes the connection, whatever its state.
 func (s *Subscription) Close() error { return s.ps.Close() }

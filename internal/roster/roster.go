@@ -1,5 +1,5 @@
-// Package roster lets replicas describe themselves in Redis, so that the tools of operators can tell which process a node
-// ID stands for and what it does. Nothing that keeps sessions correct depends on it.
+// Package roster keeps an entry for each replica in Redis, so that operators' tools can show which process a node ID stands
+// for and what it does. Nothing that keeps sessions correct depends on it.
 package roster
 
 import (
@@ -19,7 +19,7 @@ const (
 	Life    = 3 * Refresh
 )
 
-// Entry is what a replica says of itself.
+// Entry describes a replica.
 type Entry struct {
 	Name    string // Config.NodeName
 	Version string // of this module
@@ -28,7 +28,7 @@ type Entry struct {
 	Counts
 }
 
-// Counts are what it has counted since it started, except for Retained, the locks that it retains now.
+// Counts are the replica's counts since it started, and Retained, the number of locks that it retains now.
 type Counts struct{ Commits, Refused, Retained int64 }
 
 // Roster reads and writes the entries under one prefix. Each is a hash at the key that is named like the replica's channel.
@@ -67,8 +67,8 @@ func (r *Roster) write(ctx context.Context, fill func(context.Context, redis.Pip
 	return rdb.Classify(err)
 }
 
-// Read returns the entries of those nodes that have one. One round trip. With an error come the entries that were read: part
-// of a cluster may be down.
+// Read returns the entries of those nodes that have one. With an error it returns the entries that it could read, since
+// part of a cluster may be down. One round trip.
 func (r *Roster) Read(ctx context.Context, nodes ...string) (map[string]Entry, error) {
 	if len(nodes) == 0 {
 		return nil, nil
