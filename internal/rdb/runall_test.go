@@ -18,6 +18,27 @@ import (
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 )
 
+const alive, dead = "192.0.2.1:6379", "192.0.2.2:6379" // reserved for documentation; the dialer reaches nothing
+
+// halfCluster is a client of a cluster of two masters: one is the server of live, the other is gone.
+func halfCluster(live *redis.Client, contexts bool) *redis.ClusterClient {
+	return redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs: []string{alive}, ContextTimeoutEnabled: contexts,
+		ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
+			return []redis.ClusterSlot{
+				{Start: 0, End: 8191, Nodes: []redis.ClusterNode{{Addr: alive}}},
+				{Start: 8192, End: 16383, Nodes: []redis.ClusterNode{{Addr: dead}}},
+			}, nil
+		},
+		Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if addr == dead {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
+			}
+			return live.Options().Dialer(ctx, network, live.Options().Addr)
+		},
+	})
+}
+
 // One master of a cluster is gone. The others answer, and their answers count, however long the client tries the dead one.
 func TestRunAllWithoutOneMaster(t *testing.T) {
 	t.Parallel()
@@ -25,25 +46,9 @@ func TestRunAllWithoutOneMaster(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				srv := redistest.InMemory(t)
-				live := srv.NewClient()
+				live := redistest.InMemory(t).NewClient()
 				defer live.Close()
-				const alive, dead = "192.0.2.1:6379", "192.0.2.2:6379" // reserved for documentation; the dialer reaches nothing
-				client := redis.NewClusterClient(&redis.ClusterOptions{
-					Addrs: []string{alive}, ContextTimeoutEnabled: contexts,
-					ClusterSlots: func(context.Context) ([]redis.ClusterSlot, error) {
-						return []redis.ClusterSlot{
-							{Start: 0, End: 8191, Nodes: []redis.ClusterNode{{Addr: alive}}},
-							{Start: 8192, End: 16383, Nodes: []redis.ClusterNode{{Addr: dead}}},
-						}, nil
-					},
-					Dialer: func(ctx context.Context, network, addr string) (net.Conn, error) {
-						if addr == dead {
-							return nil, &net.OpError{Op: "dial", Net: network, Err: syscall.ECONNREFUSED}
-						}
-						return live.Options().Dialer(ctx, network, live.Options().Addr)
-					},
-				})
+				client := halfCluster(live, contexts)
 				defer client.Close()
 				defer time.Sleep(time.Minute) // until the client has given up the dead one
 				script := rdb.NewScript("return KEYS[1]")

@@ -64,7 +64,7 @@ func primaryKilled(t *testing.T) {
 }
 
 func plannedFailoverOfASet(t *testing.T) {
-	set := redistest.StartSentinel(t)
+	set := redistest.StartPatientSentinel(t)
 	c := gather(t, replica.Config{Addrs: set.Addrs(), Sentinel: set.Name()})
 	r := add(c.during(t, "Sentinel: planned, with `holdfast failover`", func() {
 		holdfast(t, "failover", "-yes", "-redis", strings.Join(set.Addrs(), ","), "-sentinel", set.Name())
@@ -89,12 +89,9 @@ func plannedFailoverOfAShard(t *testing.T) {
 // cluster starts one that takes a node for dead after five seconds, which is what most operators choose, and its users.
 func cluster(t *testing.T) (*redistest.Cluster, *workload) {
 	t.Helper()
-	set := redistest.StartCluster(t)
+	set := redistest.StartPatientCluster(t)
 	cfg := replica.Config{Cluster: true}
 	for _, node := range set.Nodes {
-		if err := node.Client(t).ConfigSet(t.Context(), "cluster-node-timeout", "5000").Err(); err != nil {
-			t.Fatal(err)
-		}
 		cfg.Addrs = append(cfg.Addrs, node.Addr())
 	}
 	return set, gather(t, cfg)

@@ -23,8 +23,12 @@ func newManager(t *testing.T, client redis.UniversalClient, prefix string) *mana
 	t.Helper()
 	return replica.Start(t, client, &manager.Config{
 		Prefix: prefix, IdleTimeout: time.Hour, Retain: -1, Insecure: true, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		LockTTL: 30 * time.Second, LockWait: 2 * time.Minute, // for a machine that stands still for seconds
 	})
 }
+
+// Each session is used by so many tabs at once, so often.
+const tabs, rounds = 4, 12
 
 // Replicas of an earlier release and of this one read and write the same sessions, at the same time and in turns. One order
 // of it all keeps every promise: a change of either side is seen by both, none is lost, and what one side ends is gone.
@@ -32,7 +36,7 @@ func TestSideBySide(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {
 		t.Parallel()
-		const tabs, rounds, sessions = 4, 12, 4
+		const sessions = 4
 		scripts, err := earlier.New()
 		if err != nil {
 			t.Fatal(err)
@@ -42,31 +46,10 @@ func TestSideBySide(t *testing.T) {
 		releases := []*manager.Manager{newManager(t, old, b.Prefix), newManager(t, b.Client(t), b.Prefix)}
 		h := history.New(history.Config{MaxStaleness: 2 * time.Second})
 		for s := range sessions {
-			id := create(t, h, releases[s%2], "bob")
-			var all sync.WaitGroup
-			for tab := range tabs {
-				all.Go(func() {
-					for round := range rounds {
-						m := releases[(tab+round)%2]
-						if round%3 == 2 {
-							read(t, h, m, id)
-						} else {
-							add(t, h, m, id)
-						}
-					}
-				})
-			}
-			all.Wait()
-			// What one release has written last, the other reads and changes.
-			for _, m := range []*manager.Manager{releases[0], releases[1], releases[0]} {
-				add(t, h, m, id)
-			}
-			op := h.Begin("admin", history.Remove, id, "")
-			found, err := releases[(s+1)%2].RevokeUser(t.Context(), "bob")
-			op.End(history.OutcomeOf(err))
-			if err != nil || found != 1 {
-				t.Errorf("one release revoked %d sessions of what the other had created: %v", found, err)
-			}
+			creating, revoking := releases[s%2], releases[(s+1)%2]
+			id := create(t, h, creating, "bob")
+			share(t, h, releases, id)
+			revoke(t, h, revoking, "bob", id)
 			for _, m := range releases {
 				op := h.Begin("late", history.Read, id, "")
 				if err := m.Update(t.Context(), id, func(*manager.Session) error { return nil }); err == nil {
@@ -85,6 +68,40 @@ func TestSideBySide(t *testing.T) {
 			}
 		}
 	})
+}
+
+// share has tabs use a session at both releases.
+func share(t *testing.T, h *history.History, releases []*manager.Manager, id string) {
+	t.Helper()
+	var all sync.WaitGroup
+	for tab := range tabs {
+		all.Go(func() {
+			for round := range rounds {
+				m := releases[(tab+round)%2]
+				if round%3 == 2 {
+					read(t, h, m, id)
+				} else {
+					add(t, h, m, id)
+				}
+			}
+		})
+	}
+	all.Wait()
+	// What one release has written last, the other reads and changes.
+	for _, m := range []*manager.Manager{releases[0], releases[1], releases[0]} {
+		add(t, h, m, id)
+	}
+}
+
+// revoke ends the one session of a user.
+func revoke(t *testing.T, h *history.History, m *manager.Manager, user, id string) {
+	t.Helper()
+	op := h.Begin("admin", history.Remove, id, "")
+	found, err := m.RevokeUser(t.Context(), user)
+	op.End(history.OutcomeOf(err))
+	if err != nil || found != 1 {
+		t.Errorf("one release revoked %d sessions of what the other had created: %v", found, err)
+	}
 }
 
 func create(t *testing.T, h *history.History, m *manager.Manager, user string) (id string) {

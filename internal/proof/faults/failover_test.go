@@ -77,7 +77,7 @@ func failover(t *testing.T, fault string, wait int) (*fixture, *history.Report) 
 // openCluster starts replicas on a cluster.
 func openCluster(t *testing.T, fault string) (*fixture, *redistest.Cluster) {
 	t.Helper()
-	c := redistest.StartCluster(t)
+	c := redistest.StartPatientCluster(t) // no other master is to be replaced
 	return open(t, fault, []string{""}, func(cfg *replica.Config) {
 		cfg.Addrs, cfg.Cluster = nil, true
 		for _, node := range c.Nodes {

@@ -39,7 +39,7 @@ func TestReplicaPausedBeyondItsLease(t *testing.T) {
 	t.Parallel()
 	long(t)
 	srv := redistest.Start(t)
-	s, rdb := open(t, "replica paused beyond its lease (SIGSTOP)", []string{srv.Addr()}), srv.Client(t)
+	s, rdb := open(t, "replica paused beyond its lease (SIGSTOP)", []string{srv.Addr()}, patient), srv.Client(t)
 	ctx := t.Context()
 	var worst time.Duration
 	s.during(2, func(round int) {
@@ -72,7 +72,7 @@ func TestReplicaPausedBeyondItsLease(t *testing.T) {
 func TestReplicaKilledHoldingLocks(t *testing.T) {
 	t.Parallel()
 	srv := redistest.Start(t)
-	s, rdb := open(t, "replica killed holding locks (SIGKILL)", []string{srv.Addr()}), srv.Client(t)
+	s, rdb := open(t, "replica killed holding locks (SIGKILL)", []string{srv.Addr()}, patient), srv.Client(t)
 	ctx := t.Context()
 	var worst time.Duration
 	s.during(2, func(round int) {
@@ -133,7 +133,7 @@ func TestReplicaKilledFirstInQueue(t *testing.T) {
 	t.Parallel()
 	long(t)
 	srv := redistest.Start(t)
-	s, rdb := open(t, "replica killed first in the queue (SIGKILL)", []string{srv.Addr()}), srv.Client(t)
+	s, rdb := open(t, "replica killed first in the queue (SIGKILL)", []string{srv.Addr()}, patient), srv.Client(t)
 	ctx := t.Context()
 	var worst time.Duration
 	s.during(2, func(round int) {
@@ -172,7 +172,7 @@ func TestClientGoneWhileWaiting(t *testing.T) {
 	t.Parallel()
 	long(t)
 	srv := redistest.Start(t)
-	s, rdb := open(t, "client gone while waiting", []string{srv.Addr()}), srv.Client(t)
+	s, rdb := open(t, "client gone while waiting", []string{srv.Addr()}, patient), srv.Client(t)
 	s.during(5, func(round int) {
 		holding, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas]
 		u := s.newUser(other, "leaving the queue")
@@ -203,7 +203,7 @@ func TestClientGoneDuringTheHandler(t *testing.T) {
 	t.Parallel()
 	long(t)
 	srv := redistest.Start(t)
-	s, rdb := open(t, "client gone during the handler", []string{srv.Addr()}), srv.Client(t)
+	s, rdb := open(t, "client gone during the handler", []string{srv.Addr()}, patient), srv.Client(t)
 	s.during(5, func(round int) {
 		serving, other := s.replicas[round%replicas], s.replicas[(round+1)%replicas]
 		u := s.newUser(other, "leaving the handler")
