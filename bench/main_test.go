@@ -130,15 +130,20 @@ func TestInterrupted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
-	defer cancel()
-	begun := time.Now()
-	results, err := bench(ctx, opts)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !results.Cut || time.Since(begun) > 30*time.Second {
-		t.Errorf("cut: %v, after %v", results.Cut, time.Since(begun))
+	for limit := 800 * time.Millisecond; ; limit *= 4 {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		results, err := bench(ctx, opts)
+		if err != nil && limit < time.Minute {
+			continue // on a busy machine it had not begun
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !results.Cut {
+			t.Error("it was not cut")
+		}
+		return
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -94,6 +95,18 @@ func TestCountsOfRequests(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	var wrong []string
+	for range 5 { // on a machine that stands still, no lock is retained for long enough
+		if wrong = wrongCounts(t, redis); len(wrong) == 0 {
+			return
+		}
+	}
+	t.Error(strings.Join(wrong, "\n"))
+}
+
+// wrongCounts plays a plan, and returns what is not as it should be.
+func wrongCounts(t *testing.T, redis *backend.Backend) (wrong []string) {
+	t.Helper()
 	p := plan{mode: subject.Exclusive, warm: 1, pages: 3, nodes: []int{1, 4}}
 	results, err := p.run(t.Context(), redis)
 	if err != nil {
@@ -102,18 +115,20 @@ func TestCountsOfRequests(t *testing.T) {
 	for _, r := range results {
 		for i, s := range r.loads {
 			name, commands, messages := balancers[i].name, per(s.requests.Commands, s), per(s.requests.Messages, s)
-			t.Logf("%d nodes, %s: %.2f commands, %.2f messages per request", r.nodes, name, commands, messages)
+			text := fmt.Sprintf("%d nodes, %s: %.2f commands, %.2f messages per request", r.nodes, name, commands, messages)
+			t.Log(text)
 			apart := r.nodes > 1 && name == "round robin"
 			switch {
 			case s.requests.Bytes < 100*s.requests.Commands, commands > 6:
-				t.Errorf("%d nodes, %s: %+v of %d requests", r.nodes, name, s.requests, s.count)
+				wrong = append(wrong, fmt.Sprintf("%d nodes, %s: %+v of %d requests", r.nodes, name, s.requests, s.count))
 			case name != "bursty" && !apart && (commands < 1 || commands > 1.5 || messages > 0):
-				t.Errorf("%d nodes, %s: %.2f commands and %.2f messages per request, want hardly more than 1, and none", r.nodes, name, commands, messages)
+				wrong = append(wrong, text+", want hardly more than 1, and none")
 			case apart && commands < 1.5:
-				t.Errorf("%d nodes, %s: %.2f commands per request, want about 2", r.nodes, name, commands)
+				wrong = append(wrong, text+", want about 2 commands")
 			}
 		}
 	}
+	return wrong
 }
 
 func TestReport(t *testing.T) {
