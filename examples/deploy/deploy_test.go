@@ -202,16 +202,35 @@ func load(t *testing.T) manifests {
 	return all
 }
 
-func TestKubernetes(t *testing.T) {
-	t.Parallel()
-	all, variables := load(t), known(t)
+// inCluster are the objects that belong together.
+type inCluster struct {
+	manifests
+
+	shop        *appsv1.Deployment
+	redis       *appsv1.StatefulSet
+	program     corev1.Container
+	pods        map[string]corev1.PodTemplateSpec // by the names of what runs them
+	matchLabels map[string]map[string]string
+}
+
+func kubernetes(t *testing.T) inCluster {
+	t.Helper()
+	all := load(t)
 	shop, redis := all.deployments["shop"], all.sets["redis"]
-	if shop == nil || redis == nil || all.budgets["shop"] == nil {
+	if shop == nil || redis == nil || all.budgets["shop"] == nil || all.configs["shop"] == nil || all.secrets["shop"] == nil {
 		t.Fatal("an object is missing")
 	}
-	pods := map[string]corev1.PodTemplateSpec{"shop": shop.Spec.Template, "redis": redis.Spec.Template}
-	selectors := map[string]map[string]string{"shop": shop.Spec.Selector.MatchLabels, "redis": redis.Spec.Selector.MatchLabels}
-	for name, pod := range pods {
+	return inCluster{
+		manifests: all, shop: shop, redis: redis, program: shop.Spec.Template.Spec.Containers[0],
+		pods:        map[string]corev1.PodTemplateSpec{"shop": shop.Spec.Template, "redis": redis.Spec.Template},
+		matchLabels: map[string]map[string]string{"shop": shop.Spec.Selector.MatchLabels, "redis": redis.Spec.Selector.MatchLabels},
+	}
+}
+
+func TestKubernetesPods(t *testing.T) {
+	t.Parallel()
+	all := kubernetes(t)
+	for name, pod := range all.pods {
 		c := pod.Spec.Containers[0]
 		sec := c.SecurityContext
 		if !*pod.Spec.SecurityContext.RunAsNonRoot || !*sec.ReadOnlyRootFilesystem || *sec.AllowPrivilegeEscalation {
@@ -225,21 +244,26 @@ func TestKubernetes(t *testing.T) {
 			t.Errorf("no service leads to the port of %s", name)
 			continue
 		}
-		for what, selector := range map[string]map[string]string{"its selector": selectors[name], "its service": service.Spec.Selector} {
+		for what, selector := range map[string]map[string]string{"its selector": all.matchLabels[name], "its service": service.Spec.Selector} {
 			if !labels.SelectorFromSet(selector).Matches(labels.Set(pod.Labels)) {
 				t.Errorf("%s does not match %s", what, name)
 			}
 		}
 	}
-	if b := all.budgets["shop"].Spec; b.MinAvailable.IntVal >= *shop.Spec.Replicas || !maps.Equal(b.Selector.MatchLabels, selectors["shop"]) {
+	if b := all.budgets["shop"].Spec; b.MinAvailable.IntVal >= *all.shop.Spec.Replicas || !maps.Equal(b.Selector.MatchLabels, all.matchLabels["shop"]) {
 		t.Errorf("the budget %v does not fit", b)
 	}
-	if r := shop.Spec.Strategy.RollingUpdate; r.MaxUnavailable.IntVal != 0 || r.MaxSurge.IntVal == 0 {
+	if r := all.shop.Spec.Strategy.RollingUpdate; r.MaxUnavailable.IntVal != 0 || r.MaxSurge.IntVal == 0 {
 		t.Errorf("a deployment takes replicas away: %v", r)
 	}
+	redisTakes(t, all.pods["redis"].Spec.Containers[0].Args)
+}
 
-	c, config, secret := pods["shop"].Spec.Containers[0], all.configs["shop"], all.secrets["shop"]
-	if config == nil || secret == nil || c.EnvFrom[0].ConfigMapRef.Name != config.Name || c.EnvFrom[1].SecretRef.Name != secret.Name {
+func TestKubernetesSettings(t *testing.T) {
+	t.Parallel()
+	all, variables := kubernetes(t), known(t)
+	c, config, secret := all.program, all.configs["shop"], all.secrets["shop"]
+	if c.EnvFrom[0].ConfigMapRef.Name != config.Name || c.EnvFrom[1].SecretRef.Name != secret.Name {
 		t.Fatal("the program gets no settings")
 	}
 	names := slices.Collect(maps.Keys(config.Data))
@@ -261,7 +285,13 @@ func TestKubernetes(t *testing.T) {
 	if most := c.Resources.Limits.Memory(); err != nil || limit.Value()*10 > most.Value()*9 {
 		t.Errorf("GOMEMLIMIT is %q, %v, and the container may have %v", config.Data["GOMEMLIMIT"], err, most)
 	}
-	ends(t, config.Data["DRAIN"], config.Data["GRACE"], time.Duration(*shop.Spec.Template.Spec.TerminationGracePeriodSeconds)*time.Second)
+	ends(t, config.Data["DRAIN"], config.Data["GRACE"], time.Duration(*all.shop.Spec.Template.Spec.TerminationGracePeriodSeconds)*time.Second)
+}
+
+func TestKubernetesProbes(t *testing.T) {
+	t.Parallel()
+	all := kubernetes(t)
+	c, config := all.program, all.configs["shop"]
 	source := read(t, "../nethttp/main.go")
 	for _, probe := range []*corev1.Probe{c.ReadinessProbe, c.LivenessProbe} {
 		if !strings.Contains(source, `"GET `+probe.HTTPGet.Path+`"`) || probe.HTTPGet.Port.StrVal != c.Ports[0].Name {
@@ -272,7 +302,6 @@ func TestKubernetes(t *testing.T) {
 	if drain := duration(t, config.Data["DRAIN"]); drain < 2*noticed {
 		t.Errorf("it drains for %v, and readiness is noticed after %v", drain, noticed)
 	}
-	redisTakes(t, pods["redis"].Spec.Containers[0].Args)
 }
 
 // The image is built from what is there, without root.

@@ -1,21 +1,25 @@
 package try
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"testing"
 	"time"
 )
 
-// FreeAddress returns a free loopback address.
+// FreeAddress returns a free loopback address. Its port is below those that systems take for outgoing connections, so that none
+// of these takes it before the program listens.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", 6400+rand.IntN(1600)))
+		if err == nil {
+			defer l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Await visits a page until it answers with a status, and fails the test if that takes too long.
@@ -40,9 +44,9 @@ func (b *Browser) answers(path string, status int) bool {
 // Eventually polls for what happens soon, and fails the test if it does not.
 func Eventually(t *testing.T, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatal("it did not happen in 10 s")
+			t.Fatal("it did not happen in a minute")
 		}
 	}
 }

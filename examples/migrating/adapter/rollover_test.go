@@ -92,7 +92,7 @@ func move(t *testing.T, srv *embedded.Server) (before, after http.Handler) {
 	sessions := scs.New(srv.Client())
 	sessions.Cookie.Persist = false
 	sessions.Cookie.Name = "shop" // not that of scs
-	sessions.Config.Timeout = 2 * time.Second
+	sessions.Config.Timeout = 5 * time.Second
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

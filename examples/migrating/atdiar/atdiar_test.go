@@ -23,6 +23,83 @@ var (
 
 var key = []byte("0123456789abcdef0123456789abcdef")
 
+// values are pages that one browser visits, one after the other.
+var values = []struct {
+	name string
+	do   func(s *manager.Session) any
+	want string
+}{
+	{
+		// err := s.Put(ctx, "name", []byte("Ada"), 0)
+		// err = s.Put(ctx, "code", []byte("1234"), 5*time.Minute)
+		name: "put",
+		do: func(s *manager.Session) any {
+			name.Set(s, "Ada")
+			code.SetFor(s, "1234", 5*time.Minute)
+			return s.IsNew()
+		},
+		want: "true",
+	},
+	{
+		// value, err := s.Get(ctx, "code")              // ErrKeyNotFound
+		// left, err := s.Cookie.TimeToExpiry("code")
+		// id, err := s.ID()
+		name: "get",
+		do: func(s *manager.Session) any {
+			v, there, err := code.Lookup(s)
+			left, expires := code.ExpiresIn(s)
+			return []any{v, there, err, left.Round(time.Minute), expires, s.ID() != ""}
+		},
+		want: "[1234 true <nil> 5m0s true true]",
+	},
+	{
+		// err := s.Delete(ctx, "code")
+		name: "delete",
+		do: func(s *manager.Session) any {
+			code.Delete(s)
+			return []any{code.Get(s), name.Get(s)}
+		},
+		want: "[ Ada]",
+	},
+	{
+		// err := s.Touch(ctx)
+		name: "touch: by itself with an idle timeout, which reading prolongs",
+		do:   func(s *manager.Session) any { s.SetIdleTimeout(time.Hour); return name.Get(s) },
+		want: "Ada",
+	},
+	{
+		// err := s.SetExpiry(0)                         // until the browser ends
+		// err := s.SetExpiry(3600)
+		name: "how long it lives",
+		do: func(s *manager.Session) any {
+			s.Remember(false)
+			s.SetDeadline(time.Now().Add(time.Hour))
+			return time.Until(s.Deadline()).Round(time.Minute)
+		},
+		want: "1h0m0s",
+	},
+	{
+		// err := s.Generate(w, r)                       // a new ID, and no values
+		name: "begin again",
+		do: func(s *manager.Session) any {
+			s.Destroy()
+			name.Set(s, "Grace")
+			return s.IsNew()
+		},
+		want: "true",
+	},
+	{
+		// err := s.Revoke(ctx)
+		name: "revoke",
+		do: func(s *manager.Session) any {
+			who := name.Get(s)
+			s.Destroy()
+			return who
+		},
+		want: "Grace",
+	},
+}
+
 func TestValues(t *testing.T) {
 	t.Parallel()
 	// s := session.New("session", secret, session.SetStore(store), session.SetCache(cache), session.SetMaxage(86400))
@@ -37,82 +114,7 @@ func TestValues(t *testing.T) {
 	}
 	defer m.Close(context.Background())
 	var b pair.Browser
-	pages := []struct {
-		name string
-		do   func(s *manager.Session) any
-		want string
-	}{
-		{
-			// err := s.Put(ctx, "name", []byte("Ada"), 0)
-			// err = s.Put(ctx, "code", []byte("1234"), 5*time.Minute)
-			name: "put",
-			do: func(s *manager.Session) any {
-				name.Set(s, "Ada")
-				code.SetFor(s, "1234", 5*time.Minute)
-				return s.IsNew()
-			},
-			want: "true",
-		},
-		{
-			// value, err := s.Get(ctx, "code")              // ErrKeyNotFound
-			// left, err := s.Cookie.TimeToExpiry("code")
-			// id, err := s.ID()
-			name: "get",
-			do: func(s *manager.Session) any {
-				v, there, err := code.Lookup(s)
-				left, expires := code.ExpiresIn(s)
-				return []any{v, there, err, left.Round(time.Minute), expires, s.ID() != ""}
-			},
-			want: "[1234 true <nil> 5m0s true true]",
-		},
-		{
-			// err := s.Delete(ctx, "code")
-			name: "delete",
-			do: func(s *manager.Session) any {
-				code.Delete(s)
-				return []any{code.Get(s), name.Get(s)}
-			},
-			want: "[ Ada]",
-		},
-		{
-			// err := s.Touch(ctx)
-			name: "touch: by itself with an idle timeout, which reading prolongs",
-			do:   func(s *manager.Session) any { s.SetIdleTimeout(time.Hour); return name.Get(s) },
-			want: "Ada",
-		},
-		{
-			// err := s.SetExpiry(0)                         // until the browser ends
-			// err := s.SetExpiry(3600)
-			name: "how long it lives",
-			do: func(s *manager.Session) any {
-				s.Remember(false)
-				s.SetDeadline(time.Now().Add(time.Hour))
-				return time.Until(s.Deadline()).Round(time.Minute)
-			},
-			want: "1h0m0s",
-		},
-		{
-			// err := s.Generate(w, r)                       // a new ID, and no values
-			name: "begin again",
-			do: func(s *manager.Session) any {
-				s.Destroy()
-				name.Set(s, "Grace")
-				return s.IsNew()
-			},
-			want: "true",
-		},
-		{
-			// err := s.Revoke(ctx)
-			name: "revoke",
-			do: func(s *manager.Session) any {
-				who := name.Get(s)
-				s.Destroy()
-				return who
-			},
-			want: "Grace",
-		},
-	}
-	for _, p := range pages {
+	for _, p := range values {
 		if got := pair.Visit(t, m, &b, p.do); got != p.want {
 			t.Errorf("%s: %q, want %q", p.name, got, p.want)
 		}

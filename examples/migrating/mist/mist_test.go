@@ -20,6 +20,71 @@ var (
 	count = manager.Key[int]("count")
 )
 
+// visits are pages that one browser sees, one after the other.
+var visits = []struct {
+	name string
+	do   func(s *manager.Session) any
+	want string
+}{
+	{
+		// s, err := manager.GetSession(ctx)           // an error, for a visitor without a session
+		// if err != nil {
+		//	s, err = manager.InitSession(ctx)          // stores it and sends the cookie
+		// }
+		// err = s.Set(ctx.Request.Context(), "name", "Ada")
+		name: "the first visit",
+		do: func(s *manager.Session) any {
+			isNew := s.IsNew()
+			name.Set(s, "Ada") // stored and sent with the response
+			count.Set(s, 1)
+			return isNew
+		},
+		want: "true",
+	},
+	{
+		// s, err := manager.GetSession(ctx)
+		// name, err := s.Get(ctx.Request.Context(), "name")
+		// id := s.ID()
+		name: "a later one",
+		do: func(s *manager.Session) any {
+			n, there, err := count.Lookup(s)
+			return []any{name.Get(s), n, there, err, s.ID() != ""}
+		},
+		want: "[Ada 1 true <nil> true]",
+	},
+	{
+		// err := manager.RefreshSession(ctx)          // a longer life, under the same ID
+		name: "refresh",
+		do: func(s *manager.Session) any {
+			s.SetDeadline(time.Now().Add(48 * time.Hour))
+			return name.Get(s)
+		},
+		want: "Ada",
+	},
+	{
+		// s, err := manager.InitSession(ctx)          // a new ID at login, without the values
+		name: "log in",
+		do: func(s *manager.Session) any {
+			s.Rotate() // a new token, with the values
+			s.BindUser("42")
+			return name.Get(s)
+		},
+		want: "Ada",
+	},
+	{
+		// err := manager.RemoveSession(ctx)
+		name: "log out",
+		do:   func(s *manager.Session) any { s.Destroy(); return s.IsNew() },
+		want: "true",
+	},
+	{
+		// err := manager.RemoveSession(ctx)           // an error if it has ended, and the cookie stays
+		name: "log out again",
+		do:   func(s *manager.Session) any { s.Destroy(); return name.Get(s) },
+		want: "",
+	},
+}
+
 // mist's server is an http.Handler, so the middleware goes around all of it:
 //
 //	server := mist.InitHTTPServer()
@@ -36,70 +101,7 @@ func TestHandlers(t *testing.T) {
 	defer m.Close(context.Background())
 
 	var b pair.Browser
-	pages := []struct {
-		name string
-		do   func(s *manager.Session) any
-		want string
-	}{
-		{
-			// s, err := manager.GetSession(ctx)           // an error, for a visitor without a session
-			// if err != nil {
-			//	s, err = manager.InitSession(ctx)          // stores it and sends the cookie
-			// }
-			// err = s.Set(ctx.Request.Context(), "name", "Ada")
-			name: "the first visit",
-			do: func(s *manager.Session) any {
-				isNew := s.IsNew()
-				name.Set(s, "Ada") // stored and sent with the response
-				count.Set(s, 1)
-				return isNew
-			},
-			want: "true",
-		},
-		{
-			// s, err := manager.GetSession(ctx)
-			// name, err := s.Get(ctx.Request.Context(), "name")
-			// id := s.ID()
-			name: "a later one",
-			do: func(s *manager.Session) any {
-				n, there, err := count.Lookup(s)
-				return []any{name.Get(s), n, there, err, s.ID() != ""}
-			},
-			want: "[Ada 1 true <nil> true]",
-		},
-		{
-			// err := manager.RefreshSession(ctx)          // a longer life, under the same ID
-			name: "refresh",
-			do: func(s *manager.Session) any {
-				s.SetDeadline(time.Now().Add(48 * time.Hour))
-				return name.Get(s)
-			},
-			want: "Ada",
-		},
-		{
-			// s, err := manager.InitSession(ctx)          // a new ID at login, without the values
-			name: "log in",
-			do: func(s *manager.Session) any {
-				s.Rotate() // a new token, with the values
-				s.BindUser("42")
-				return name.Get(s)
-			},
-			want: "Ada",
-		},
-		{
-			// err := manager.RemoveSession(ctx)
-			name: "log out",
-			do:   func(s *manager.Session) any { s.Destroy(); return s.IsNew() },
-			want: "true",
-		},
-		{
-			// err := manager.RemoveSession(ctx)           // an error if it has ended, and the cookie stays
-			name: "log out again",
-			do:   func(s *manager.Session) any { s.Destroy(); return name.Get(s) },
-			want: "",
-		},
-	}
-	for _, p := range pages {
+	for _, p := range visits {
 		server := pair.Page(func(_ http.ResponseWriter, r *http.Request) any { return p.do(m.Session(r.Context())) })
 		if got := b.Get(m.Handler(server), "/").Text; got != p.want {
 			t.Errorf("%s: %q, want %q", p.name, got, p.want)

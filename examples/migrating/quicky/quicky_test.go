@@ -22,69 +22,71 @@ var (
 	count = manager.Key[int]("count")
 )
 
+// values are pages that one browser visits, one after the other.
+var values = []struct {
+	name string
+	do   func(s *manager.Session) any
+	want string
+}{
+	{
+		// sm.SetValue(ctx, "name", "Ada")
+		name: "write",
+		do: func(s *manager.Session) any {
+			isNew := s.IsNew() // session.Initial
+			name.Set(s, "Ada")
+			count.Set(s, 1)
+			return []any{isNew, s.Status()} // session.Status == StatusChanged
+		},
+		want: "[true modified]",
+	},
+	{
+		// name, _ := sm.GetValue(ctx, "name").(string)
+		// sm.DeleteValue(ctx, "count")
+		name: "read and delete",
+		do: func(s *manager.Session) any {
+			before := s.Keys() // of session.Data
+			count.Delete(s)
+			return []any{name.Get(s), before, s.ID() != ""} // session.Id
+		},
+		want: "[Ada [count name] true]",
+	},
+	{
+		// sm.Rotate(ctx)                    // the page of the login
+		name: "log in",
+		do: func(s *manager.Session) any {
+			s.Rotate()
+			s.BindUser("42")
+			return time.Until(s.Deadline()).Round(time.Hour) // session.Lifetime
+		},
+		want: "24h0m0s",
+	},
+	{
+		// sm.Destroy(ctx)
+		name: "log out",
+		do:   func(s *manager.Session) any { s.Destroy(); return name.Get(s) },
+		want: "",
+	},
+	{
+		name: "nothing is left",
+		do:   func(s *manager.Session) any { return []any{s.IsNew(), s.User()} },
+		want: "[true ]",
+	},
+}
+
 func TestValues(t *testing.T) {
 	t.Parallel()
 	m := pair.Manager(t, pair.Redis(t), manager.Config{})
 	var b pair.Browser
-	pages := []struct {
-		name string
-		do   func(s *manager.Session) any
-		want string
-	}{
-		{
-			// sm.SetValue(ctx, "name", "Ada")
-			name: "write",
-			do: func(s *manager.Session) any {
-				isNew := s.IsNew() // session.Initial
-				name.Set(s, "Ada")
-				count.Set(s, 1)
-				return []any{isNew, s.Status()} // session.Status == StatusChanged
-			},
-			want: "[true modified]",
-		},
-		{
-			// name, _ := sm.GetValue(ctx, "name").(string)
-			// sm.DeleteValue(ctx, "count")
-			name: "read and delete",
-			do: func(s *manager.Session) any {
-				before := s.Keys() // of session.Data
-				count.Delete(s)
-				return []any{name.Get(s), before, s.ID() != ""} // session.Id
-			},
-			want: "[Ada [count name] true]",
-		},
-		{
-			// sm.Rotate(ctx)                    // the page of the login
-			name: "log in",
-			do: func(s *manager.Session) any {
-				s.Rotate()
-				s.BindUser("42")
-				return time.Until(s.Deadline()).Round(time.Hour) // session.Lifetime
-			},
-			want: "24h0m0s",
-		},
-		{
-			// sm.Destroy(ctx)
-			name: "log out",
-			do:   func(s *manager.Session) any { s.Destroy(); return name.Get(s) },
-			want: "",
-		},
-		{
-			name: "nothing is left",
-			do:   func(s *manager.Session) any { return []any{s.IsNew(), s.User()} },
-			want: "[true ]",
-		},
-	}
-	for _, p := range pages {
+	for _, p := range values {
 		if got := pair.Visit(t, m, &b, p.do); got != p.want {
 			t.Errorf("%s: %q, want %q", p.name, got, p.want)
 		}
 	}
 }
 
-func TestConfig(t *testing.T) {
-	t.Parallel()
-	var failed error
+// configured returns a Manager with the settings of a manager of quicky. The last error is in failed.
+func configured(t *testing.T, failed *error) *manager.Manager {
+	t.Helper()
 	// sm := sessions.NewSessionManager(
 	//	sessions.WithLifetime(24*time.Hour),
 	//	sessions.WithIdleTimeout(time.Hour),
@@ -102,7 +104,7 @@ func TestConfig(t *testing.T) {
 		IdleTimeout: time.Hour,
 		Codec:       manager.Gob{},
 		ErrorHandler: func(w http.ResponseWriter, _ *http.Request, err error) {
-			failed = err
+			*failed = err
 			w.WriteHeader(http.StatusTeapot)
 		},
 
@@ -122,6 +124,13 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return m
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	var failed error
+	m := configured(t, &failed)
 	handler := m.Handler(pair.Page(func(_ http.ResponseWriter, r *http.Request) any {
 		name.Set(m.Session(r.Context()), "Ada")
 		return nil

@@ -60,7 +60,11 @@ func TestTypedValues(t *testing.T) {
 	t.Parallel()
 	gob.Register(time.Time{}) // scs fails to commit without it; Holdfast knows the type of a Key
 	sm, m := scs.New(), pair.Manager(t, pair.Redis(t), manager.Config{})
-	same(t, sm, m, []step{
+	same(t, sm, m, append(putAndGet(sm), pop(sm)...))
+}
+
+func putAndGet(sm *scs.SessionManager) []step {
+	return []step{
 		{
 			name: "put",
 			theirs: func(ctx context.Context) any {
@@ -105,6 +109,11 @@ func TestTypedValues(t *testing.T) {
 			},
 			want: []any{"Ada", true, 3, 4, 5, 0.5, "png", true},
 		},
+	}
+}
+
+func pop(sm *scs.SessionManager) []step {
+	return []step{
 		{
 			name: "pop",
 			theirs: func(ctx context.Context) any {
@@ -127,13 +136,17 @@ func TestTypedValues(t *testing.T) {
 			ours:   func(s *manager.Session) any { return []any{name.Get(s), count.Get(s)} },
 			want:   []any{"", 0},
 		},
-	})
+	}
 }
 
 func TestValues(t *testing.T) {
 	t.Parallel()
 	sm, m := scs.New(), pair.Manager(t, pair.Redis(t), manager.Config{})
-	same(t, sm, m, []step{
+	same(t, sm, m, append(putAndLook(sm), removeAndClear(sm)...))
+}
+
+func putAndLook(sm *scs.SessionManager) []step {
+	return []step{
 		{
 			name: "put",
 			theirs: func(ctx context.Context) any {
@@ -168,6 +181,11 @@ func TestValues(t *testing.T) {
 			ours:   func(s *manager.Session) any { return []any{s.Has("name"), s.Keys(), int(s.Status())} },
 			want:   []any{true, []string{"big", "count", "name"}, 0},
 		},
+	}
+}
+
+func removeAndClear(sm *scs.SessionManager) []step {
+	return []step{
 		{
 			name: "an untyped pop, and remove",
 			theirs: func(ctx context.Context) any {
@@ -194,7 +212,7 @@ func TestValues(t *testing.T) {
 			},
 			want: []any{[]string{"name"}, []string{}},
 		},
-	})
+	}
 }
 
 // scs sees a change of what a stored pointer, map or slice refers to only after Put. Key.Get hands out a copy, so it

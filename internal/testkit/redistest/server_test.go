@@ -211,7 +211,7 @@ func TestServersDieWithTheProcess(t *testing.T) {
 	defer func() { _ = cmd.Wait() }()
 	defer func() { _ = cmd.Process.Kill() }()
 	var addr string
-	wait.Until(t, "the set has recovered", func() bool {
+	wait.Until(t, "the helper has a server", func() bool {
 		b, _ := os.ReadFile(file)
 		addr = string(b)
 		return addr != ""
@@ -225,7 +225,7 @@ func TestServersDieWithTheProcess(t *testing.T) {
 
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-	wait.Until(t, "the set has recovered", func() bool {
+	wait.Until(t, "the server is gone", func() bool {
 		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
 		if err == nil {
 			_ = conn.Close()
@@ -268,7 +268,7 @@ func TestCluster(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	ctx := t.Context()
-	c := redistest.StartCluster(t)
+	c := redistest.StartPatientCluster(t)
 	rdb := c.Client(t)
 	masters := map[*redistest.Server]bool{}
 	for i := range 30 {
