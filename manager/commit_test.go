@@ -143,10 +143,8 @@ func TestCommitsOfAUserWithoutChannels(t *testing.T) {
 	mute := func(o *redis.Options) { o.Username, o.Password = "mute", "any" }
 	nodes := make([]*manager.Manager, 2)
 	for i := range nodes {
-		nodes[i] = open(t, srv.NewClient(t, mute), configured("muted", func(c *manager.Config) {
-			c.Propagator = manager.Header{}
-			c.Retain = 100 * time.Millisecond // for which each load waits: a recall cannot be published either
-		}))
+		// A lock that is retained could not be recalled either, and a load would wait for its end.
+		nodes[i] = open(t, srv.NewClient(t, mute), configured("muted", unretained, func(c *manager.Config) { c.Propagator = manager.Header{} }))
 	}
 	token, err := begin(t.Context(), nodes[0])
 	if err != nil {
