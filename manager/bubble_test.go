@@ -42,8 +42,8 @@ func (v *virtual) manager(change ...func(*manager.Config)) *manager.Manager {
 
 func (v *virtual) managerOn(client redis.UniversalClient, change ...func(*manager.Config)) *manager.Manager {
 	v.t.Helper()
-	// Hours of virtual time have many probes in them; rarer ones do as well here.
-	rare := func(c *manager.Config) { c.MaxStaleness = 10 * time.Minute }
+	// Hours of virtual time have many probes in them; rarer ones do as well here. Locks are renewed before MaxHold ends them.
+	rare := func(c *manager.Config) { c.MaxStaleness, c.LockTTL = 10*time.Minute, 20*time.Second }
 	m, err := manager.New(client, configured("", append([]func(*manager.Config){rare}, change...)...))
 	if err != nil {
 		v.t.Fatal(err)
