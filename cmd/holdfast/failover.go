@@ -16,7 +16,7 @@ const failoverHelp = `Usage: holdfast failover -sentinel NAME [flags]
 
 Replace a primary with one of its Redis replicas, without losing an acknowledged
 write: pause writes, wait until a Redis replica has everything, promote it, and
-resume writes. Refuse to begin if no Redis replica is fit.
+resume writes. It refuses to begin if no Redis replica is fit.
 
   -master ADDR    in a cluster, the master to replace
   -pause TIME     resume writes after this time, whatever happens (8s)
