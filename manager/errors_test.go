@@ -17,6 +17,7 @@ func TestWhyASessionHasEndedWithItsLock(t *testing.T) {
 	bubble(t, func(t *testing.T, v *virtual) {
 		var got error
 		m, other := v.manager(func(cfg *manager.Config) {
+			cfg.LockTTL = 30 * time.Second // it is renewed before MaxHold is over, also if it was not retained
 			cfg.ErrorHandler = func(w http.ResponseWriter, r *http.Request, err error) {
 				got = err
 				manager.DefaultErrorHandler(w, r, err)
