@@ -22,6 +22,8 @@ var kinds = map[string]func() (*embedded.Server, error){
 	"in memory": embedded.InMemory,
 }
 
+// each runs a test on both. Package redistest starts its servers with the same lines, but Each there has only the first kind
+// and Bubble only the second.
 func each(t *testing.T, fn func(t *testing.T, srv *embedded.Server)) {
 	t.Helper()
 	for name, start := range kinds {

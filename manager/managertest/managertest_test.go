@@ -28,6 +28,7 @@ func app(m *manager.Manager) http.Handler {
 	}))
 }
 
+// get is like that of the tests of package manager, which this package cannot use.
 func get(t *testing.T, c *http.Client, url string) string {
 	t.Helper()
 	resp, err := c.Get(url)
