@@ -73,7 +73,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// The same tables on the Redis inside the process, which no figure of Holdfast is judged by but its safety.
+// The same tables on the Redis inside the process, which no figure of Holdfast is judged by but its safety. It begins as TestRun
+// does, with options of its own.
 func TestRunOnEmbedded(t *testing.T) {
 	opts, err := parse([]string{"-embedded", "-quick", "-rounds", "1", "-scenario", "read", "-subject", "holdfast,scs,rueidislock,limit"})
 	if err != nil {

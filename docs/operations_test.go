@@ -177,7 +177,7 @@ func fenced(t *testing.T, name, language string) string {
 	return blocks[0][1]
 }
 
-// page returns the text of a page.
+// page returns the text of a page. The tests of examples/deploy, in another module, read their files likewise.
 func page(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(name)

@@ -22,6 +22,7 @@ lock between its own requests.
   -json           print one JSON object per line, for each lock
 `
 
+// locks is the command. All commands begin and end alike, and each says in between what its flags mean.
 func locks(ctx context.Context, args []string, p process) int {
 	o := newOperator("locks", locksHelp)
 	again := o.flags.Bool("watch", false, "")

@@ -20,7 +20,7 @@ import (
 )
 
 // behindTLS puts a Redis behind TLS, with a certificate that no system trusts, and returns the address and the file with
-// the certificate.
+// the certificate. It is written out, so that the example can be copied.
 func behindTLS(t *testing.T) (addr, ca string) {
 	t.Helper()
 	srv, err := embedded.Start()

@@ -104,6 +104,7 @@ func revoke(t *testing.T, h *history.History, m *manager.Manager, user, id strin
 	}
 }
 
+// create logs a user in without HTTP, as the tests of cmd/holdfast do, and keeps it in the history.
 func create(t *testing.T, h *history.History, m *manager.Manager, user string) (id string) {
 	t.Helper()
 	ctx, err := m.Load(t.Context(), "")

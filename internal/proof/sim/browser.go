@@ -230,7 +230,8 @@ func (t *tab) learn(id, token string, o history.Outcome, issued string) {
 	}
 }
 
-// visit makes a request without a network and returns the token that the response brings, if any.
+// visit makes a request without a network and returns the token that the response brings, if any. The tests of package manager
+// have one that returns the response, too.
 func visit(ctx context.Context, h http.Handler, method, token string) (issued string) {
 	r := httptest.NewRequestWithContext(ctx, method, "/", nil)
 	if token != "" {

@@ -18,7 +18,7 @@ func Bubble(t *testing.T, fn func(t *testing.T, srv *embedded.Server)) {
 	})
 }
 
-// InMemory starts a server in memory and closes it with the test.
+// InMemory starts a server in memory and closes it with the test. Each does the same with one that listens on a port.
 func InMemory(t *testing.T) *embedded.Server {
 	t.Helper()
 	srv, err := embedded.InMemory()

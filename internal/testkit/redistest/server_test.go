@@ -261,6 +261,7 @@ func TestSentinel(t *testing.T) {
 	}
 }
 
+// It begins as TestSentinel: what a set is asked for has other names in a cluster.
 func TestCluster(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnSet)

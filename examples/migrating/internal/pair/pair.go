@@ -15,7 +15,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-// Redis starts an embedded Redis that ends with the test.
+// Redis starts an embedded Redis that ends with the test, as package redistest does for a test on each Redis.
 func Redis(t *testing.T) *embedded.Server {
 	t.Helper()
 	srv, err := embedded.Start()

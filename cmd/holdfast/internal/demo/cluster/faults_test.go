@@ -193,6 +193,7 @@ func TestPausedReplicaLosesItsLockAndItsWrite(t *testing.T) {
 	})
 }
 
+// It begins as the test before, on a cluster whose lock the test waits for once.
 func TestKilledReplicaLeavesItsLock(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

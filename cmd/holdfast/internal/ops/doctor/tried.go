@@ -98,7 +98,7 @@ func scripts(ctx context.Context, t *target.Target) Check {
 	return Check{Name: name, Status: OK, Found: "a session was created, opened, changed and removed, and a stale change was refused"}
 }
 
-// locks takes a lock and gives it back.
+// locks takes a lock and gives it back. It cleans up as scripts does, but not after an error.
 func locks(ctx context.Context, t *target.Target) Check {
 	const name = "locks"
 	rights := rightsOf(t)
