@@ -254,7 +254,8 @@ func TestLogin(t *testing.T) {
 	})
 }
 
-// With a positive MaxAge the values of the name end by themselves.
+// With a positive MaxAge the values of the name end by themselves. The first lines save by hand, as other tests here do: that
+// is what applications of gorilla write.
 func TestMaxAge(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, _ *manager.Manager, st *gorilla.Store) {

@@ -16,7 +16,7 @@ import (
 	"github.com/holdfast-go/holdfast/manager"
 )
 
-func ExampleTelemetry() {
+func ExampleTelemetry() { // as complete as the one of promsession: each is read alone
 	srv, err := embedded.Start() // an application has a Redis
 	if err != nil {
 		log.Fatal(err)

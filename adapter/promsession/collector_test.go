@@ -68,7 +68,8 @@ func app(m *manager.Manager) http.Handler {
 	return mux
 }
 
-// visit sends a request with a cookie and returns the one that the client has afterwards.
+// visit sends a request with a cookie and returns the one that the client has afterwards. The tests of otelsession, in another
+// module, do the same inside of a span.
 func visit(h http.Handler, path string, cookie *http.Cookie) *http.Cookie {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	if cookie != nil {

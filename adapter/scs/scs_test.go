@@ -77,7 +77,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 	})
 }
 
-// What a request costs on the wire.
+// What a request costs on the wire. The tests of adapter/gorilla and of the example nethttp, in other modules, count alike.
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
 	redistest.Each(t, func(t *testing.T, b redistest.Backend) {

@@ -78,7 +78,8 @@ func TestShop(t *testing.T) {
 	}
 }
 
-// browser keeps cookies, and does not follow redirects.
+// browser keeps cookies, and does not follow redirects. It is simpler than the one of adapter/scs, which is part of a test
+// package and cannot be imported.
 type browser struct {
 	t    *testing.T
 	c    *http.Client
