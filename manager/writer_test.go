@@ -365,39 +365,3 @@ func TestFilesUseReadFrom(t *testing.T) {
 		}
 	})
 }
-
-// Frameworks demand a CloseNotify of the writer that they are given, and panic without one.
-func TestCloseNotify(t *testing.T) {
-	t.Parallel()
-	m := on(t, redistest.Shared(t))
-	told := make(chan bool, 1)
-	h := m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		notifier, ok := w.(interface{ CloseNotify() <-chan bool })
-		if !ok {
-			t.Error("the writer has no CloseNotify")
-			told <- false
-			return
-		}
-		gone := notifier.CloseNotify()
-		_ = http.NewResponseController(w).Flush()
-		if r.URL.Path == "/none" {
-			told <- gone != nil
-			return
-		}
-		told <- <-gone
-	}))
-	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/none", nil))
-	if <-told {
-		t.Error("a recorder knows when its client leaves")
-	}
-	srv := httptest.NewServer(h)
-	defer srv.Close()
-	resp, err := srv.Client().Get(srv.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close() // the client leaves
-	if !<-told {
-		t.Error("it was not reported that the client left")
-	}
-}

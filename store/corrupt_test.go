@@ -173,6 +173,31 @@ func TestOutOfMemory(t *testing.T) {
 	e.wantRemoved(t, rotated.ID)
 }
 
+// A user who lacks a right of the scripts learns that Redis is unavailable, or, if a change was under way, that its outcome is
+// unknown: which of its commands have run is not.
+func TestDeniedInAScript(t *testing.T) {
+	t.Parallel()
+	redistest.Only(t, redistest.OwnServer)
+	srv := redistest.Start(t)
+	admin := newEnv(t, srv.Client(t), "acl")
+	rec := admin.create(t, "a", "1")
+	for command, want := range map[string]struct{ open, commit error }{
+		"hgetall": {store.ErrUnavailable, nil},
+		"time":    {store.ErrUnavailable, store.ErrOutcomeUnknown},
+		"hset":    {nil, store.ErrOutcomeUnknown},
+	} {
+		if err := admin.rdb.Do(t.Context(), "ACL", "SETUSER", command, "reset", "on", ">x", "~*", "&*", "+@all", "-"+command).Err(); err != nil {
+			t.Fatal(err)
+		}
+		client := srv.NewClient(t, func(o *redis.Options) { o.Username, o.Password = command, "x" })
+		e := newEnv(t, client, "acl")
+		_, err := e.Open(t.Context(), store.Query{ID: rec.ID})
+		wantErr(t, err, want.open)
+		_, err = e.Commit(t.Context(), change(admin.open(t, rec.ID), "a", "2"))
+		wantErr(t, err, want.commit)
+	}
+}
+
 // A server may forget its scripts at any time.
 func TestScriptFlush(t *testing.T) {
 	t.Parallel()

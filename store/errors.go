@@ -74,7 +74,8 @@ func stopped(err error) bool {
 	if _, answer := errors.AsType[redis.Error](err); !answer || !strings.Contains(err.Error(), "user_script") {
 		return false
 	}
-	return strings.Contains(err.Error(), "NOPERM") || !errors.Is(err, ErrUnavailable) && !errors.Is(corrupt(err), ErrCorrupt)
+	denied := strings.Contains(err.Error(), "NOPERM") || strings.Contains(err.Error(), rdb.DeniedInScript)
+	return denied || !errors.Is(err, ErrUnavailable) && !errors.Is(corrupt(err), ErrCorrupt)
 }
 
 // corrupt marks the error of a script that stumbled over what it has read.

@@ -216,6 +216,10 @@ func NeverSent(err error) bool {
 	return errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolExhausted)
 }
 
+// DeniedInScript is what Redis 7.0 and earlier answer instead of NOPERM, if a script uses a command, key or channel that the
+// user has no right to.
+const DeniedInScript = "The user executing the script can't"
+
 // refused reports whether the server answered that it cannot serve the command now. Nothing was changed then, since a
 // script gets such an answer at its first write. The exception is NOPERM for a command that a later step of the script
 // uses; store.Commit handles that.
@@ -224,6 +228,7 @@ func refused(err error) bool {
 		"LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM", "NOREPLICAS", "MISCONF", "BUSY",
 		"NOAUTH", "NOPERM", "WRONGPASS", "MOVED", "ASK", "max number of clients",
 		"Protocol error: unauthenticated", // instead of NOAUTH, to a command with more than ten arguments
+		DeniedInScript,
 	} {
 		if redis.HasErrorPrefix(err, prefix) {
 			return true

@@ -46,6 +46,7 @@ func TestClassify(t *testing.T) {
 		{answer("READONLY You can't write against a read only replica."), rdb.ErrUnavailable},
 		{answer("OOM command not allowed"), rdb.ErrUnavailable},
 		{answer("NOPERM this user has no permissions"), rdb.ErrUnavailable},
+		{answer("ERR The user executing the script can't run this command or subcommand script: 4243384b, on @user_script:1."), rdb.ErrUnavailable},
 		{answer("NOAUTH Authentication required."), rdb.ErrUnavailable},
 		{answer("ERR Protocol error: unauthenticated multibulk length"), rdb.ErrUnavailable},
 		{answer("ERR Protocol error: unauthenticated bulk length"), rdb.ErrUnavailable},
