@@ -13,6 +13,6 @@ import (
 func TestMain(m *testing.M) {
 	redis.SetLogger(quiet{}) // as main does
 	target.CallTime = time.Minute
-	target.ProbeTime, target.SentinelTime, target.PausedTime = 3*time.Second, 5*time.Second, 5*time.Second
+	target.ProbeTime, target.SentinelTime, target.PausedTime = 2*time.Second, 5*time.Second, 5*time.Second
 	redistest.Main(m)
 }
