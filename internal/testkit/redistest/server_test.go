@@ -269,7 +269,7 @@ func TestCluster(t *testing.T) {
 		t.Skip("takes seconds")
 	}
 	ctx := t.Context()
-	c := redistest.StartPatientCluster(t)
+	c := redistest.StartCluster(t)
 	rdb := c.Client(t)
 	masters := map[*redistest.Server]bool{}
 	for i := range 30 {
