@@ -22,7 +22,16 @@ func TestCluster(t *testing.T) {
 	redistest.Only(t, redistest.OwnSet)
 	c := redistest.StartPatientCluster(t)
 	prefix := redistest.Prefix(t)
-	const lockers, locks, rounds = 3, 6, 4
+	takeTurns(t, c, prefix)
+	renewTogether(t, c.Client(t), prefix)
+}
+
+// locks is how many locks there are, at three masters.
+const locks = 6
+
+func takeTurns(t *testing.T, c *redistest.Cluster, prefix string) {
+	t.Helper()
+	const lockers, rounds = 3, 4
 	var inside [locks]atomic.Bool
 	var all sync.WaitGroup
 	for range lockers {
@@ -49,9 +58,11 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	all.Wait()
+}
 
-	// Renewals go to three masters in one pipeline.
-	client := c.Client(t)
+// renewTogether has locks at three masters renewed by one pipeline for each.
+func renewTogether(t *testing.T, client redis.UniversalClient, prefix string) {
+	t.Helper()
 	l := open(t, client, lock.Config{Prefix: prefix, TTL: 6 * time.Second})
 	left := func(k int) time.Duration {
 		return client.PTTL(t.Context(), keys.In(prefix).Of(fmt.Sprint("key ", k)).Lock).Val()

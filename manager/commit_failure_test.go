@@ -130,13 +130,7 @@ func TestFailedCommit(t *testing.T) {
 				tab := newBrowser(t)
 				tab.get(n, "/add")
 				n.handle = func(w http.ResponseWriter, r *http.Request, s *manager.Session) {
-					h := w.Header()
-					h.Set("Content-Type", "text/csv")
-					h.Set("ETag", `"mine"`)
-					h.Set("Content-Length", "4")
-					h.Set("Content-Language", "de")
-					h.Set("Cache-Control", "public")
-					http.SetCookie(w, &http.Cookie{Name: "mine", Value: "1"})
+					setHeaders(w)
 					f.cause(t, n.Manager, s)
 					do(t, w, r)
 					if _, err := w.Write([]byte("more")); way != "nothing" && !errors.Is(err, f.err) {
@@ -153,10 +147,7 @@ func TestFailedCommit(t *testing.T) {
 				if r.StatusCode != f.status {
 					t.Errorf("%s, %s: status %d, want %d", what, way, r.StatusCode, f.status)
 				}
-				for name, want := range map[string]string{
-					"X-Request-Id": "r1", "Content-Language": "en", "Content-Type": "text/plain; charset=utf-8",
-					"Etag": "", "Set-Cookie": "", "Cache-Control": "no-store",
-				} {
+				for name, want := range headersOfARefusal {
 					if got := strings.Join(r.Header[name], "|"); got != want {
 						t.Errorf("%s, %s: %s is %q, want %q", what, way, name, got, want)
 					}
@@ -171,6 +162,23 @@ func TestFailedCommit(t *testing.T) {
 		}
 		unlocked(t, b.Client(t), b.Prefix)
 	})
+}
+
+// setHeaders sets what a handler says about a body that is not going to be sent.
+func setHeaders(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Content-Type", "text/csv")
+	h.Set("ETag", `"mine"`)
+	h.Set("Content-Length", "4")
+	h.Set("Content-Language", "de")
+	h.Set("Cache-Control", "public")
+	http.SetCookie(w, &http.Cookie{Name: "mine", Value: "1"})
+}
+
+// headersOfARefusal are what is left of that, and of what was set outside of the handler.
+var headersOfARefusal = map[string]string{
+	"X-Request-Id": "r1", "Content-Language": "en", "Content-Type": "text/plain; charset=utf-8",
+	"Etag": "", "Set-Cookie": "", "Cache-Control": "no-store",
 }
 
 // serveBehind starts a replica with a middleware around the session's.

@@ -1,8 +1,11 @@
 package manager_test
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,10 +39,7 @@ func TestLogoutWithAPlantedCookie(t *testing.T) {
 					}
 					return token
 				}
-				for _, c := range []struct {
-					planted []string
-					status  int
-				}{
+				for _, c := range []planted{
 					{[]string{"x"}, 200},
 					{[]string{""}, 200},
 					{[]string{begin()}, 200},
@@ -47,40 +47,55 @@ func TestLogoutWithAPlantedCookie(t *testing.T) {
 					{strings.Split(strings.Repeat("junk ", 50)+"x", " "), 200},
 					{[]string{begin(), begin(), begin(), begin(), begin(), begin(), begin(), begin()}, 500},
 				} {
-					own := begin()
-					r := httptest.NewRequest(http.MethodPost, "/logout", nil)
-					for _, value := range append(c.planted, own) {
-						r.AddCookie(&http.Cookie{Name: "session", Value: value})
-					}
-					rec := httptest.NewRecorder()
-					wrap(m)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-						m.Session(r.Context()).Destroy()
-						w.WriteHeader(http.StatusOK)
-					})).ServeHTTP(rec, r)
-					res := rec.Result()
-					if res.StatusCode != c.status {
-						t.Errorf("%s, %s, with %.40q planted: %d", what, how, c.planted, res.StatusCode)
-					}
-					if c.status != http.StatusOK {
-						continue
-					}
-					if got := res.Cookies(); len(got) != 1 || got[0].MaxAge >= 0 {
-						t.Errorf("%s, %s, with %.40q planted: the cookie stays: %v", what, how, c.planted, got)
-					}
-					for _, token := range append(c.planted, own) {
-						ctx, err := m.Load(t.Context(), token)
-						if err != nil {
-							t.Fatal(err)
-						}
-						if !m.Session(ctx).IsNew() {
-							t.Errorf("%s, %s: a session outlived the logout", what, how)
-						}
-						m.Discard(ctx)
+					if err := c.logout(t, m, wrap(m), begin()); err != nil {
+						t.Errorf("%s, %s, with %.40q planted: %v", what, how, c.cookies, err)
 					}
 				}
 			}
 		}
 	})
+}
+
+// planted are the values of cookies that somebody else has set, and what a logout is answered.
+type planted struct {
+	cookies []string
+	status  int
+}
+
+// logout ends the session of a token, which the client sends behind the planted cookies. None of these sessions may live on.
+func (p planted) logout(t *testing.T, m *manager.Manager, wrap func(http.Handler) http.Handler, own string) error {
+	t.Helper()
+	tokens := append(slices.Clone(p.cookies), own)
+	r := httptest.NewRequest(http.MethodPost, "/logout", nil)
+	for _, value := range tokens {
+		r.AddCookie(&http.Cookie{Name: "session", Value: value})
+	}
+	rec := httptest.NewRecorder()
+	wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.Session(r.Context()).Destroy()
+		w.WriteHeader(http.StatusOK)
+	})).ServeHTTP(rec, r)
+	res := rec.Result()
+	if res.StatusCode != p.status {
+		return fmt.Errorf("status %d, want %d", res.StatusCode, p.status)
+	}
+	if p.status != http.StatusOK {
+		return nil
+	}
+	if got := res.Cookies(); len(got) != 1 || got[0].MaxAge >= 0 {
+		return fmt.Errorf("the cookie stays: %v", got)
+	}
+	for _, token := range tokens {
+		ctx, err := m.Load(t.Context(), token)
+		if err != nil {
+			return err
+		}
+		if !m.Session(ctx).IsNew() {
+			return errors.New("a session outlived the logout")
+		}
+		m.Discard(ctx)
+	}
+	return nil
 }
 
 // A chain takes cookies of two names, as while a cookie is renamed, and one of them was planted. The planted one is used, and

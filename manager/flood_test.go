@@ -65,51 +65,15 @@ func TestForgedTokensFlood(t *testing.T) {
 	redistest.Only(t, redistest.OwnServer)
 	srv := redistest.Start(t)
 	rdb := srv.Client(t)
-	const clients = 32
-	for _, c := range []struct {
-		what   string
-		change []func(*manager.Config)
-		token  func() string
-		modes  []string
-		n      int
-		asks   bool // Redis
-	}{
-		{"signed, with another key", []func(*manager.Config){signed(1)}, func() string {
-			return keys.Random(128) + "." + keys.Random(256) + "." + keys.Random(256)
-		}, []string{"exclusive"}, flood(50_000, 1_000_000), false},
-		{"malformed", nil, func() string {
-			return keys.Random(128) + "," + keys.Random(256)
-		}, []string{"exclusive"}, flood(50_000, 1_000_000), false},
-		{"well-formed, of no session", nil, func() string {
-			return keys.Random(128) + "." + keys.Random(256)
-		}, []string{"exclusive", "optimistic"}, flood(5_000, 500_000), true},
-	} {
+	for _, c := range forgeries() {
 		for _, mode := range c.modes {
 			n := c.n
 			prefix := redistest.Prefix(t)
 			m := open(t, srv.NewClient(t, func(o *redis.Options) { o.ContextTimeoutEnabled = true }), configured(prefix, c.change...))
 			h := wraps(m)[mode](http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _ = m.Session(r.Context()).IsNew() }))
-			attack := func(n int) {
-				var wg sync.WaitGroup
-				var next atomic.Int64
-				for range clients {
-					wg.Go(func() {
-						for next.Add(1) <= int64(n) {
-							r := httptest.NewRequest(http.MethodGet, "/", nil)
-							r.Header.Set("Cookie", "session="+c.token())
-							w := httptest.NewRecorder()
-							if h.ServeHTTP(w, r); w.Code != http.StatusOK || len(w.Header()["Set-Cookie"]) != 0 {
-								t.Errorf("%s: %d %v", c.what, w.Code, w.Header())
-								return
-							}
-						}
-					})
-				}
-				wg.Wait()
-			}
-			attack(1000) // connections, scripts and pools are there
+			c.attack(t, h, 1000) // connections, scripts and pools are there
 			before, commands, start := used(), commandsOf(t, rdb), time.Now()
-			attack(n)
+			c.attack(t, h, n)
 			took := time.Since(start)
 			after, commands := used(), commandsOf(t, rdb)-commands
 			t.Logf("%d forged tokens, %s, %s: %v (%.0f a second), memory %+d kB, goroutines %+d, %d commands with those of scripts",
@@ -118,7 +82,7 @@ func TestForgedTokensFlood(t *testing.T) {
 			if grown := after.memory - before.memory; grown > 4<<20 {
 				t.Errorf("%s, %s: the memory has grown by %d bytes", c.what, mode, grown)
 			}
-			if grown := after.goroutines - before.goroutines; grown > clients {
+			if grown := after.goroutines - before.goroutines; grown > attackers {
 				t.Errorf("%s, %s: %d goroutines more", c.what, mode, grown)
 			}
 			if probes := 100 + int(took/time.Second)*20; !c.asks && commands > probes {
@@ -133,6 +97,53 @@ func TestForgedTokensFlood(t *testing.T) {
 			}
 		}
 	}
+}
+
+// forgery is a kind of token that opens nothing.
+type forgery struct {
+	what   string
+	change []func(*manager.Config)
+	token  func() string
+	modes  []string
+	n      int
+	asks   bool // Redis
+}
+
+func forgeries() []forgery {
+	return []forgery{
+		{"signed, with another key", []func(*manager.Config){signed(1)}, func() string {
+			return keys.Random(128) + "." + keys.Random(256) + "." + keys.Random(256)
+		}, []string{"exclusive"}, flood(50_000, 1_000_000), false},
+		{"malformed", nil, func() string {
+			return keys.Random(128) + "," + keys.Random(256)
+		}, []string{"exclusive"}, flood(50_000, 1_000_000), false},
+		{"well-formed, of no session", nil, func() string {
+			return keys.Random(128) + "." + keys.Random(256)
+		}, []string{"exclusive", "optimistic"}, flood(5_000, 500_000), true},
+	}
+}
+
+// attackers is how many clients send forged tokens at once.
+const attackers = 32
+
+func (f *forgery) attack(t *testing.T, h http.Handler, n int) {
+	t.Helper()
+	var wg sync.WaitGroup
+	var next atomic.Int64
+	for range attackers {
+		wg.Go(func() {
+			for next.Add(1) <= int64(n) {
+				r := httptest.NewRequest(http.MethodGet, "/", nil)
+				r.Header.Set("Cookie", "session="+f.token())
+				w := httptest.NewRecorder()
+				if h.ServeHTTP(w, r); w.Code != http.StatusOK || len(w.Header()["Set-Cookie"]) != 0 {
+					t.Errorf("%s: %d %v", f.what, w.Code, w.Header())
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // sendMany sends n requests for one session while its lock is held, and reports what the process occupies meanwhile, and

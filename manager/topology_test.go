@@ -37,50 +37,13 @@ func TestSentinelAndCluster(t *testing.T) {
 			for i := range nodes {
 				nodes[i] = serve(t, open(t, client(t), configured("")), shop)
 			}
-			const people, tabs, adds = 4, 3, 10
-			browsers := make([]*browser, people)
-			var wg sync.WaitGroup
+			browsers := make([]*browser, 4)
 			for p := range browsers {
-				b := newBrowser(t)
-				browsers[p] = b
-				b.get(nodes[p%3], "/login")
-				for tab := range tabs {
-					wg.Go(func() {
-						for i := range adds {
-							if r := b.get(nodes[(tab+i)%3], "/add"); r.StatusCode != http.StatusOK {
-								t.Errorf("%d %s", r.StatusCode, r.body)
-							}
-						}
-					})
-				}
+				browsers[p] = newBrowser(t)
+				browsers[p].get(nodes[p%3], "/login")
 			}
-			wg.Wait()
-			for p, b := range browsers {
-				for _, path := range []string{"/look", "/ro/look", "/opt/look"} {
-					if r := b.get(nodes[(p+1)%3], path); r.body != strconv.Itoa(tabs*adds) {
-						t.Errorf("%s: found %q, want %d", path, r.body, tabs*adds)
-					}
-				}
-			}
-			ctx := context.Background()
-			if list, err := nodes[0].UserSessions(ctx, "u1"); err != nil || len(list) != people {
-				t.Errorf("UserSessions: %d, %v", len(list), err)
-			}
-			if ids := sessionsOf(t, nodes[1].Manager); len(ids) != people {
-				t.Errorf("All: %d", len(ids))
-			}
-			if n, err := nodes[2].RevokeUser(ctx, "u1", idOf(browsers[0].token(nodes[0]))); n != people-1 || err != nil {
-				t.Errorf("RevokeUser: %d, %v", n, err)
-			}
-			for p, b := range browsers {
-				want := strconv.Itoa(tabs * adds)
-				if p > 0 {
-					want = "0"
-				}
-				if r := b.get(nodes[p%3], "/look"); r.body != want {
-					t.Errorf("after RevokeUser: %q, want %q", r.body, want)
-				}
-			}
+			addAtAllNodes(t, nodes, browsers)
+			revokeOthers(t, nodes, browsers)
 			for i, n := range nodes {
 				wait.Until(t, "every feed is live", func() bool { return n.Stats().FreshFor >= 0 })
 				if st := n.Stats(); st.Feed.Malformed+st.Feed.Unknown != 0 {
@@ -88,6 +51,58 @@ func TestSentinelAndCluster(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// tabsEach is how many tabs each browser has, and addsPerTab how many times each of them adds one.
+const tabsEach, addsPerTab = 3, 10
+
+// addAtAllNodes has the tabs of each browser add at once, at all nodes, and looks in every mode whether any of that is lost.
+func addAtAllNodes(t *testing.T, nodes []*node, browsers []*browser) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for _, b := range browsers {
+		for tab := range tabsEach {
+			wg.Go(func() {
+				for i := range addsPerTab {
+					if r := b.get(nodes[(tab+i)%3], "/add"); r.StatusCode != http.StatusOK {
+						t.Errorf("%d %s", r.StatusCode, r.body)
+					}
+				}
+			})
+		}
+	}
+	wg.Wait()
+	for p, b := range browsers {
+		for _, path := range []string{"/look", "/ro/look", "/opt/look"} {
+			if r := b.get(nodes[(p+1)%3], path); r.body != strconv.Itoa(tabsEach*addsPerTab) {
+				t.Errorf("%s: found %q, want %d", path, r.body, tabsEach*addsPerTab)
+			}
+		}
+	}
+}
+
+// revokeOthers lists the sessions of the user that all browsers are logged in as, and ends them all but the first.
+func revokeOthers(t *testing.T, nodes []*node, browsers []*browser) {
+	t.Helper()
+	ctx, people := context.Background(), len(browsers)
+	if list, err := nodes[0].UserSessions(ctx, "u1"); err != nil || len(list) != people {
+		t.Errorf("UserSessions: %d, %v", len(list), err)
+	}
+	if ids := sessionsOf(t, nodes[1].Manager); len(ids) != people {
+		t.Errorf("All: %d", len(ids))
+	}
+	if n, err := nodes[2].RevokeUser(ctx, "u1", idOf(browsers[0].token(nodes[0]))); n != people-1 || err != nil {
+		t.Errorf("RevokeUser: %d, %v", n, err)
+	}
+	for p, b := range browsers {
+		want := strconv.Itoa(tabsEach * addsPerTab)
+		if p > 0 {
+			want = "0"
+		}
+		if r := b.get(nodes[p%3], "/look"); r.body != want {
+			t.Errorf("after RevokeUser: %q, want %q", r.body, want)
+		}
 	}
 }
 

@@ -20,12 +20,11 @@ var (
 	name    = manager.Key[string]("name")
 	count   = manager.Key[int]("count")
 	flashes = manager.Key[[]string]("_flash")
+	key     = []byte("0123456789abcdef0123456789abcdef")
 )
 
 // ok is what the page of a request shows that only writes.
 const ok = "ok"
-
-var key = []byte("0123456789abcdef0123456789abcdef")
 
 // files returns gorilla's store on the server.
 func files(t *testing.T) *sessions.FilesystemStore {
