@@ -193,8 +193,9 @@ func (m *Manager) forget() {
 // Close ends the Manager. Requests that wait for a session fail with ErrClosed, and so do new ones.
 // Requests that have a session may finish until ctx ends; then they lose their locks and their
 // commits fail. If Close returns nil, this Manager has no lock left in Redis and no goroutine
-// running. Otherwise the error names what is left. Shut down the HTTP server first. Close may be
-// called again. It does not close the client.
+// running. Otherwise the error names what is left. A call to Redis that is under way is not cut
+// short, so Close may take Config.Timeout longer than ctx. Shut down the HTTP server first. Close
+// may be called again. It does not close the client.
 func (m *Manager) Close(ctx context.Context) error {
 	m.closed.Store(true) // 1. no new requests, and no commit without a lock
 	err := m.locker.Close(ctx)

@@ -8,5 +8,5 @@ var (
 	CallTime     = 3 * time.Second        // for a call, unless -timeout is given
 	ProbeTime    = time.Second            // for a server to show that it lives
 	SentinelTime = time.Second            // for a Sentinel to name the primary
-	PausedTime   = 500 * time.Millisecond // for that while writes are paused
+	PausedTime   = 500 * time.Millisecond // for the same, while writes are paused
 )
