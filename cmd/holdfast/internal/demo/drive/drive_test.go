@@ -88,6 +88,9 @@ func TestEndsEarlyWithACompleteAudit(t *testing.T) {
 		var out bytes.Buffer
 		cfg := cluster.Config{Listen: "127.0.0.1:0", Replicas: 1, Log: slog.New(slog.DiscardHandler)}
 		report, err := drive.Run(ctx, &out, cfg, drive.Load{Users: 1, Tabs: 3, Actions: 1_000_000, Seed: 1})
+		if err != nil && ctx.Err() != nil && limit < time.Minute {
+			continue // it has not even begun
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
