@@ -21,6 +21,7 @@ import (
 	"github.com/holdfast-go/holdfast/internal/keys"
 	"github.com/holdfast-go/holdfast/internal/testkit/redistest"
 	"github.com/holdfast-go/holdfast/internal/testkit/wait"
+	"github.com/holdfast-go/holdfast/internal/testkit/wiretap"
 	"github.com/holdfast-go/holdfast/manager"
 )
 
@@ -168,84 +169,122 @@ func (w *watcher) failed(errs ...error) {
 	}
 }
 
+// life is what sessions go through at two Managers, and all tokens that there were.
+type life struct {
+	*watcher
+
+	value    string // what is stored, and is secret
+	m, other *manager.Manager
+	tokens   []string
+}
+
 // live lets sessions live and fail, and returns all tokens that there were.
 func (w *watcher) live(t *testing.T, value string, change func(*manager.Config)) (tokens []string) {
 	t.Helper()
-	ctx, rdb, prefix := t.Context(), w.server.Client(t), redistest.Prefix(t)
+	rdb, prefix := w.server.Client(t), redistest.Prefix(t)
 	faster := func(c *manager.Config) { change(c); c.Timeout, c.LockWait = time.Second, time.Second }
 	server := redistest.At(w.server.Addr())
 	tap := server.Tap(t)
-	m := open(t, server.TapClient(t, tap), configured(prefix, faster))
-	other := open(t, rdb, configured(prefix, faster, policy(manager.FailRequest)))
-	go1 := func(m *manager.Manager, mw func(http.Handler) http.Handler, token string, do func(*manager.Session)) string {
-		r, after := visit(m, mw, token, do)
-		if after != "" && !slices.Contains(tokens, after) {
-			tokens = append(tokens, after)
-		}
-		body, _ := io.ReadAll(r.Body)
-		r.Header.Del("Set-Cookie") // the one place where a token belongs
-		fmt.Fprintln(&w.bodies, r.Status, r.Header, string(body))
-		return after
-	}
-	login := func(s *manager.Session) { s.Rotate(); s.BindUser("u1"); name.Set(s, value) }
+	l := &life{watcher: w, value: value}
+	l.m = open(t, server.TapClient(t, tap), configured(prefix, faster))
+	l.other = open(t, rdb, configured(prefix, faster, policy(manager.FailRequest)))
 
-	token := go1(m, m.Handler, "", func(s *manager.Session) { name.Set(s, value); flash.SetFor(s, value, time.Hour) })
-	record := keys.In(prefix).Of(idOf(token)).Record
-	go1(m, m.Handler, strings.ToLower(token), nothing) // malformed
-	go1(m, m.Handler, forged(token), nothing)
-	for _, n := range []*manager.Manager{m, other} { // well
+	token := l.well(t.Context())
+	l.refused(t.Context(), token)
+	l.spoiled(t.Context(), rdb, keys.In(prefix), token)
+	l.unavailable(t.Context(), rdb, tap, token)
+
+	l.visit(l.other, l.other.Handler, token, func(s *manager.Session) { _, _ = l.other.RevokeUser(t.Context(), "u1"); add(s) }) // removed
+	l.visit(l.other, l.other.Handler, "", l.login)
+	l.visit(l.other, l.other.Handler, token, func(s *manager.Session) { s.Destroy() })
+	fmt.Fprintf(&w.stats, "%+v %+v", l.m.Stats(), l.other.Stats())
+	_, err := manager.New(rdb, &manager.Config{TokenKeys: [][]byte{[]byte(value[:8])}})
+	w.failed(err)
+	return l.tokens
+}
+
+// visit is a request, whose response is watched.
+func (l *life) visit(m *manager.Manager, mw func(http.Handler) http.Handler, token string, do func(*manager.Session)) string {
+	r, after := visit(m, mw, token, do)
+	if after != "" && !slices.Contains(l.tokens, after) {
+		l.tokens = append(l.tokens, after)
+	}
+	body, _ := io.ReadAll(r.Body)
+	r.Header.Del("Set-Cookie") // the one place where a token belongs
+	fmt.Fprintln(&l.bodies, r.Status, r.Header, string(body))
+	return after
+}
+
+func (l *life) login(s *manager.Session) { s.Rotate(); s.BindUser("u1"); name.Set(s, l.value) }
+
+// well begins a session that is used in every mode, and logs in again and again. It returns its token.
+func (l *life) well(ctx context.Context) string {
+	m, other := l.m, l.other
+	token := l.visit(m, m.Handler, "", func(s *manager.Session) { name.Set(s, l.value); flash.SetFor(s, l.value, time.Hour) })
+	l.visit(m, m.Handler, strings.ToLower(token), nothing) // malformed
+	l.visit(m, m.Handler, forged(token), nothing)
+	for _, n := range []*manager.Manager{m, other} {
 		for _, mw := range wraps(n) {
-			go1(n, mw, token, func(s *manager.Session) {
-				fmt.Fprintf(&w.bodies, "%v %+v %s", s.Info(), s, s.Status())
+			l.visit(n, mw, token, func(s *manager.Session) {
+				fmt.Fprintf(&l.bodies, "%v %+v %s", s.Info(), s, s.Status())
 				_ = name.Get(s)
 			})
 		}
-		token = go1(n, n.Handler, token, login)
-		go1(n, n.Handler, tokens[0], login) // superseded
+		token = l.visit(n, n.Handler, token, l.login)
+		l.visit(n, n.Handler, l.tokens[0], l.login) // superseded
 	}
-	go1(m, m.Handler, token, func(s *manager.Session) { // taken in, and refused to be
-		w.failed(s.Merge(ctx, tokens[0]), s.Merge(ctx, "x"+tokens[0]), s.Merge(ctx, go1(other, other.Handler, "", login)))
-		_, err := s.Child(value + "\n")
-		w.failed(errors.Unwrap(err)) // it quotes the name that it was given
+	l.visit(m, m.Handler, token, func(s *manager.Session) { // taken in, and refused to be
+		l.failed(s.Merge(ctx, l.tokens[0]), s.Merge(ctx, "x"+l.tokens[0]), s.Merge(ctx, l.visit(other, other.Handler, "", l.login)))
+		_, err := s.Child(l.value + "\n")
+		l.failed(errors.Unwrap(err)) // it quotes the name that it was given
 		c, _ := s.Child("basket")
-		name.Set(c, value)
+		name.Set(c, l.value)
 	})
-	go1(m, m.ReadOnly, token, func(s *manager.Session) { name.Set(s, value); w.failed(s.Err()) })
-	go1(m, m.Handler, token, func(s *manager.Session) { name.Set(s, strings.Repeat(value, 50000)) })                 // too large
-	go1(m, m.Handler, token, func(s *manager.Session) { manager.Key[quoting]("q").Set(s, quoting{"x"}) })            // not encodable
-	go1(other, other.Handler, token, func(s *manager.Session) { _ = manager.Key[time.Time]("name").Get(s) })         // not decodable
-	go1(m, m.Optimistic, token, func(s *manager.Session) { count.Set(s, 1); go1(other, other.Handler, token, add) }) // conflict
-	go1(m, m.Handler, token, func(s *manager.Session) { add(s); go1(other, other.Handler, token, add) })             // lock timeout
-	go1(m, m.Handler, token, func(s *manager.Session) { _ = s.Commit(ctx); name.Set(s, value) })                     // late
-	w.failed(m.Update(ctx, idOf(token), func(s *manager.Session) error { name.Set(s, value); return errQuoting }),
+	return token
+}
+
+// refused has changes refused, each for another reason.
+func (l *life) refused(ctx context.Context, token string) {
+	m, other, value := l.m, l.other, l.value
+	l.visit(m, m.ReadOnly, token, func(s *manager.Session) { name.Set(s, value); l.failed(s.Err()) })
+	l.visit(m, m.Handler, token, func(s *manager.Session) { name.Set(s, strings.Repeat(value, 50000)) })                     // too large
+	l.visit(m, m.Handler, token, func(s *manager.Session) { manager.Key[quoting]("q").Set(s, quoting{"x"}) })                // not encodable
+	l.visit(other, other.Handler, token, func(s *manager.Session) { _ = manager.Key[time.Time]("name").Get(s) })             // not decodable
+	l.visit(m, m.Optimistic, token, func(s *manager.Session) { count.Set(s, 1); l.visit(other, other.Handler, token, add) }) // conflict
+	l.visit(m, m.Handler, token, func(s *manager.Session) { add(s); l.visit(other, other.Handler, token, add) })             // lock timeout
+	l.visit(m, m.Handler, token, func(s *manager.Session) { _ = s.Commit(ctx); name.Set(s, value) })                         // late
+	l.failed(m.Update(ctx, idOf(token), func(s *manager.Session) error { name.Set(s, value); return errQuoting }),
 		m.View(ctx, "x", func(*manager.Session) error { return nil }))
 	_, err := m.Load(ctx, forged(token))
-	w.failed(err)
+	l.failed(err)
+}
+
+// spoiled opens records, and hears messages, of another program.
+func (l *life) spoiled(ctx context.Context, rdb redis.UniversalClient, space keys.Space, token string) {
+	m, other := l.m, l.other
 	for _, damage := range []string{"v", "h", "i"} {
-		spoiled := go1(m, m.Handler, "", login)
-		w.failed(rdb.HSet(ctx, keys.In(prefix).Of(idOf(spoiled)).Record, damage, "1e99").Err())
-		go1(other, other.Handler, spoiled, add)
+		spoiled := l.visit(m, m.Handler, "", l.login)
+		l.failed(rdb.HSet(ctx, space.Of(idOf(spoiled)).Record, damage, "1e99").Err())
+		l.visit(other, other.Handler, spoiled, add)
 	}
-	w.failed(rdb.HSet(ctx, record, ".name", "1.abcd:0:\x03junk").Err())
-	go1(other, other.Handler, token, func(s *manager.Session) { _ = name.Get(s) })
-	w.failed(rdb.Publish(ctx, keys.In(prefix).Nodes(), "i"+w.hostile).Err())
+	l.failed(rdb.HSet(ctx, space.Of(idOf(token)).Record, ".name", "1.abcd:0:\x03junk").Err())
+	l.visit(other, other.Handler, token, func(s *manager.Session) { _ = name.Get(s) })
+	l.failed(rdb.Publish(ctx, space.Nodes(), "i"+l.hostile).Err())
+}
+
+// unavailable has Redis refuse, and then be gone.
+func (l *life) unavailable(ctx context.Context, rdb redis.UniversalClient, tap *wiretap.Proxy, token string) {
+	m := l.m
 	rdb.Do(ctx, "CONFIG", "SET", "maxmemory", "1")
-	go1(m, m.Handler, token, func(s *manager.Session) { name.Set(s, value+"x") })
+	l.visit(m, m.Handler, token, func(s *manager.Session) { name.Set(s, l.value+"x") })
 	rdb.Do(ctx, "CONFIG", "SET", "maxmemory", "0")
-	go1(m, m.Handler, token, func(s *manager.Session) { // the answer is lost, and then everything is
-		name.Set(s, value+"y")
+	l.visit(m, m.Handler, token, func(s *manager.Session) { // the answer is lost, and then everything is
+		name.Set(s, l.value+"y")
 		tap.DropReplyOf(func([]string) bool { return true })
 	})
 	tap.Cut()
-	go1(m, m.Handler, token, add)
+	l.visit(m, m.Handler, token, add)
 	tap.Heal()
-	go1(other, other.Handler, token, func(s *manager.Session) { _, _ = other.RevokeUser(ctx, "u1"); add(s) }) // removed
-	go1(other, other.Handler, "", login)
-	go1(other, other.Handler, token, func(s *manager.Session) { s.Destroy() })
-	fmt.Fprintf(&w.stats, "%+v %+v", m.Stats(), other.Stats())
-	_, err = manager.New(rdb, &manager.Config{TokenKeys: [][]byte{[]byte(value[:8])}})
-	w.failed(err)
-	return tokens
 }
 
 // seen is all that was kept, by where it was seen.
