@@ -168,7 +168,7 @@ func (s *Store) Commit(ctx context.Context, c *Commit) (*Committed, error) {
 			return out, err
 		}
 		if stopped(err) {
-			return nil, errors.Join(ErrOutcomeUnknown, err)
+			return nil, rdb.AsUnknown(err)
 		}
 		unknown = unknown || errors.Is(err, ErrOutcomeUnknown)
 		if rdb.Retry(ctx, err, try, tries-1, commitPause) {

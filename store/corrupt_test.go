@@ -195,6 +195,9 @@ func TestDeniedInAScript(t *testing.T) {
 		wantErr(t, err, want.open)
 		_, err = e.Commit(t.Context(), change(admin.open(t, rec.ID), "a", "2"))
 		wantErr(t, err, want.commit)
+		if errors.Is(err, store.ErrOutcomeUnknown) && errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("without %s a commit has two outcomes: %v", command, err)
+		}
 	}
 }
 
