@@ -173,8 +173,8 @@ func TestOutOfMemory(t *testing.T) {
 	e.wantRemoved(t, rotated.ID)
 }
 
-// A user who lacks a right of the scripts learns that Redis is unavailable, or, if a change was under way, that its outcome is
-// unknown: which of its commands have run is not.
+// A user who lacks a right of the scripts gets ErrUnavailable. A commit gets ErrOutcomeUnknown, since some of its
+// commands may have run.
 func TestDeniedInAScript(t *testing.T) {
 	t.Parallel()
 	redistest.Only(t, redistest.OwnServer)

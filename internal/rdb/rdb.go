@@ -187,8 +187,7 @@ func Classify(err error) error {
 	return errors.Join(ErrUnknown, err)
 }
 
-// AsUnknown turns the error of the last try into ErrUnknown, for a call with an earlier try whose outcome is unknown: the
-// last one changed nothing, but that one may have.
+// AsUnknown turns the error of the last try into ErrUnknown. It is for a call whose earlier try may have changed something.
 func AsUnknown(err error) error { return &noAnswer{ErrUnknown, err} }
 
 // AsUnavailable turns an unknown outcome into ErrUnavailable, for a call that changes nothing.

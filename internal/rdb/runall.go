@@ -64,7 +64,8 @@ func byMaster(ctx context.Context, cluster *redis.ClusterClient, steps []Step) (
 	return groups, nil
 }
 
-// runTogether runs scripts in one pipeline, and repeats those without an answer, as Repeat does.
+// runTogether runs scripts in one pipeline, and repeats those without an answer, as Repeat does. If the connection breaks between
+// two answers, go-redis returns neither.
 func (db *DB) runTogether(ctx context.Context, steps []Step) ([]any, error) {
 	ctx, cancel := db.Bound(ctx)
 	defer cancel()

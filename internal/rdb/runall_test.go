@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -118,6 +119,25 @@ func (c *lossyConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// increment counts how many times it runs.
+var increment = rdb.Step{Script: rdb.NewScript("return redis.call('INCR', KEYS[1])"), Keys: []string{"n"}}
+
+// A step that was answered is not repeated together with one that the server could not serve yet: its answer would be another
+// one.
+func TestRunAllRepeatsWhatWasNotAnswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		client := redistest.InMemory(t).NewClient()
+		defer client.Close()
+		refusedOnce := rdb.NewScript("local n = redis.call('INCR', KEYS[1]) if n == 1 then return redis.error_reply('LOADING') end return n")
+		steps := []rdb.Step{increment, {Script: refusedOnce, Keys: []string{"m"}}}
+		answers, err := rdb.New(client, time.Minute).RunAll(t.Context(), steps)
+		if err != nil || !slices.Equal(answers, []any{int64(1), int64(2)}) {
+			t.Errorf("answered %v, %v; want 1 and, at the second try, 2", answers, err)
+		}
+	})
+}
+
 // repeated are the calls that run a script several times.
 var repeated = map[string]func(ctx context.Context, db *rdb.DB, s rdb.Step) error{
 	"Repeat": func(ctx context.Context, db *rdb.DB, s rdb.Step) error { _, err := db.Repeat(ctx, s); return err },
@@ -138,7 +158,7 @@ func TestUnavailableAfterAnUnknownOutcome(t *testing.T) {
 				defer srv.Close()
 				client := redis.NewClient(&redis.Options{Addr: "192.0.2.1:6379", Dialer: lossyDialer(srv)})
 				defer client.Close()
-				err := call(t.Context(), rdb.New(client, time.Minute), rdb.Step{Script: rdb.NewScript("return redis.call('INCR', KEYS[1])"), Keys: []string{"n"}})
+				err := call(t.Context(), rdb.New(client, time.Minute), increment)
 				if !errors.Is(err, rdb.ErrUnknown) || errors.Is(err, rdb.ErrUnavailable) || !errors.Is(err, syscall.ECONNREFUSED) {
 					t.Errorf("got %v", err)
 				}
@@ -158,7 +178,7 @@ func TestEndedContext(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := redistest.InMemory(t).NewClient()
 				defer client.Close()
-				err := call(ended, rdb.New(client, time.Minute), rdb.Step{Script: rdb.NewScript("return redis.call('INCR', KEYS[1])"), Keys: []string{"n"}})
+				err := call(ended, rdb.New(client, time.Minute), increment)
 				if !errors.Is(err, rdb.ErrUnavailable) || errors.Is(err, rdb.ErrUnknown) || !errors.Is(err, context.Canceled) {
 					t.Errorf("got %v", err)
 				}

@@ -98,8 +98,8 @@ func (c *Cluster) join(ctx context.Context) error {
 	return c.meet(ctx)
 }
 
-// meet has every node meet every other. Those that know each other already tell what they have become, which they
-// otherwise do within seconds.
+// meet has every node meet every other one. Nodes that have met before exchange their roles at once, and not within
+// seconds.
 func (c *Cluster) meet(ctx context.Context) error {
 	for _, node := range c.Nodes {
 		rdb := redis.NewClient(probeOptions(node.Addr()))

@@ -43,7 +43,7 @@ func TestUnlockedLosesUpdates(t *testing.T) {
 		lost = lost || !report.OK() && b.Lost > 0 && b.Twice > 0
 		alive = alive || b.Revived > 0 || b.OldToken > 0
 		if b.Lost > 0 && !strings.Contains(out, "The totals are off") {
-			t.Errorf("the report does not say so:\n%s", out)
+			t.Errorf("the report of lost updates lacks \"The totals are off\":\n%s", out)
 		}
 	}
 }
